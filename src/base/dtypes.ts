@@ -64,26 +64,46 @@ const bitsScratch = new Uint32Array(floatScratch.buffer)
 
 const rows = {
   f32: {
-    blockElements: 1, blockBytes: 4, gguf: 0, safetensors: 'F32', c: 'float', epsilon: 2 ** -23,
+    blockElements: 1,
+    blockBytes: 4,
+    gguf: 0,
+    safetensors: 'F32',
+    c: 'float',
+    epsilon: 2 ** -23,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getFloat32(at + 4 * i, true)
     },
   },
   f16: {
-    blockElements: 1, blockBytes: 2, gguf: 1, safetensors: 'F16', c: 'uint16_t', epsilon: 2 ** -10,
+    blockElements: 1,
+    blockBytes: 2,
+    gguf: 1,
+    safetensors: 'F16',
+    c: 'uint16_t',
+    epsilon: 2 ** -10,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = halfToNumber(bytes.getUint16(at + 2 * i, true))
     },
   },
   bf16: {
-    blockElements: 1, blockBytes: 2, gguf: 30, safetensors: 'BF16', c: 'uint16_t', epsilon: 2 ** -7,
+    blockElements: 1,
+    blockBytes: 2,
+    gguf: 30,
+    safetensors: 'BF16',
+    c: 'uint16_t',
+    epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bfloat16ToNumber(bytes.getUint16(at + 2 * i, true))
     },
   },
   q8_0: {
     // { f16 d; int8 code[32] }, value = d * code.
-    blockElements: 32, blockBytes: 34, gguf: 8, safetensors: null, c: 'uint8_t', epsilon: 2 ** -7,
+    blockElements: 32,
+    blockBytes: 34,
+    gguf: 8,
+    safetensors: null,
+    c: 'uint8_t',
+    epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) {
         const block = at + 34 * b
@@ -94,7 +114,12 @@ const rows = {
   },
   q4_0: {
     // { f16 d; uint8 pair[16] }, value i = d * (low nibble - 8), value i + 16 = d * (high nibble - 8).
-    blockElements: 32, blockBytes: 18, gguf: 2, safetensors: null, c: 'uint8_t', epsilon: 2 ** -3,
+    blockElements: 32,
+    blockBytes: 18,
+    gguf: 2,
+    safetensors: null,
+    c: 'uint8_t',
+    epsilon: 2 ** -3,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) {
         const block = at + 18 * b
@@ -108,7 +133,12 @@ const rows = {
     },
   },
   i32: {
-    blockElements: 1, blockBytes: 4, gguf: 26, safetensors: 'I32', c: 'int32_t', epsilon: 0,
+    blockElements: 1,
+    blockBytes: 4,
+    gguf: 26,
+    safetensors: 'I32',
+    c: 'int32_t',
+    epsilon: 0,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getInt32(at + 4 * i, true)
     },
@@ -116,7 +146,12 @@ const rows = {
   a8: {
     // An activation row quantised for integer dots. Per 32 values: f32 scale, i32 sum of codes, int8 code[32].
     // Lives only in the arena, never in a file.
-    blockElements: 32, blockBytes: 40, gguf: null, safetensors: null, c: 'uint8_t', epsilon: 2 ** -7,
+    blockElements: 32,
+    blockBytes: 40,
+    gguf: null,
+    safetensors: null,
+    c: 'uint8_t',
+    epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) {
         const block = at + 40 * b

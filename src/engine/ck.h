@@ -1,0 +1,137 @@
+/* ck.h: the public interface of a built model (libmodel.so and ./model are made of it).
+ *
+ * A ck_model is the mapped weights and tokenizer: immutable after open, shareable between threads and contexts.
+ * A ck_context is one independent run: cache, arena and worker threads. Calls on one context must not overlap; any number
+ * of contexts may run at once. Nothing is allocated after open. Every function that can fail returns a ck_status and
+ * writes one sentence to `error` (which may be NULL). There is no global mutable state.
+ */
+#ifndef CK_H
+#define CK_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CK_ABI_VERSION 1
+
+typedef enum ck_status {
+    CK_OK = 0,
+    CK_ERROR_FILE = 1,      /* weights.bump cannot be opened or mapped */
+    CK_ERROR_FORMAT = 2,    /* not a weights file, damaged, or of another model or version */
+    CK_ERROR_CPU = 3,       /* this CPU lacks an instruction set that the model was compiled for */
+    CK_ERROR_MEMORY = 4,    /* the system refused memory or threads */
+    CK_ERROR_ARGUMENT = 5,  /* an argument out of its stated range */
+    CK_ERROR_CONTEXT = 6,   /* more tokens than the context holds */
+    CK_ERROR_TOKENIZER = 7, /* the model has no tokenizer, or its tables are damaged */
+    CK_ERROR_STOPPED = 8    /* ck_context_stop was called */
+} ck_status;
+
+typedef struct ck_error {
+    char text[512]; /* one sentence, zero-terminated UTF-8 */
+} ck_error;
+
+typedef struct ck_model ck_model;
+typedef struct ck_context ck_context;
+typedef struct ck_generation ck_generation;
+
+typedef struct ck_info {
+    const char *name;       /* model name of the checkpoint */
+    const char *target;     /* target it was compiled for, e.g. "x86-64-v4+avx512vnni" */
+    int64_t vocabulary;     /* width of a logits row */
+    int64_t context;        /* tokens that one context holds */
+    int64_t prefill_tokens; /* tokens per prefill step */
+    int64_t output_rows;    /* logits rows per step */
+    uint64_t weights_bytes; /* mapped */
+    uint64_t context_bytes; /* reserved per context: cache and arena */
+    int32_t has_tokenizer;
+    int32_t bos; /* -1: none */
+    int32_t eos; /* -1: none */
+} ck_info;
+
+/* Opens the weights file that was written with this library. */
+ck_status ck_model_open(const char *weights_path, ck_model **model, ck_error *error);
+void ck_model_close(ck_model *model);
+const ck_info *ck_model_info(const ck_model *model);
+/* Reads the whole file once and compares its checksums. */
+ck_status ck_model_verify(const ck_model *model, ck_error *error);
+
+/* threads: 1..64, the caller's included. */
+ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **context, ck_error *error);
+void ck_context_close(ck_context *context);
+
+typedef enum ck_mode { CK_PREFILL = 0, CK_DECODE = 1 } ck_mode;
+
+/* Appends `count` ids at the current position. `logits` receives f32 rows [rows, vocabulary] of the last `rows` tokens;
+ * rows is 0 (logits may be NULL) .. count. CK_PREFILL takes the ids in blocks, CK_DECODE one at a time; both give the same
+ * bits. On an error nothing was appended, except after CK_ERROR_STOPPED, where the position says how many were. */
+ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
+                          int64_t rows, ck_error *error);
+/* Tokens held. */
+int64_t ck_context_position(const ck_context *context);
+/* Forgets every token from `position` on; position is 0 .. ck_context_position. */
+ck_status ck_context_rewind(ck_context *context, int64_t position, ck_error *error);
+/* From any thread: makes the running call return CK_ERROR_STOPPED soon. The next call runs normally. */
+void ck_context_stop(ck_context *context);
+/* Copies `bytes` of the context's memory at `offset` (layout.json) to `out`: for parity and inspection. */
+ck_status ck_context_peek(const ck_context *context, uint64_t offset, uint64_t bytes, void *out, ck_error *error);
+
+/* flags for ck_tokenize */
+#define CK_ADD_SPECIAL 1   /* add BOS/EOS as the checkpoint asks */
+#define CK_PARSE_SPECIAL 2 /* special tokens written in the text become their ids; else they are text */
+
+/* Writes at most `capacity` ids and sets *count to the number that the text has (call again if it is larger). Text need
+ * not be valid UTF-8. */
+ck_status ck_tokenize(const ck_model *model, const char *text, int64_t bytes, int32_t flags, int32_t *ids,
+                      int64_t capacity, int64_t *count, ck_error *error);
+/* Writes at most `capacity` bytes (no terminator) and sets *bytes to the number that the ids have.
+ * special: 1 writes special tokens as text, 0 leaves them out. */
+ck_status ck_detokenize(const ck_model *model, const int32_t *ids, int64_t count, int32_t special, char *text,
+                        int64_t capacity, int64_t *bytes, ck_error *error);
+
+typedef struct ck_sampling {
+    float temperature;    /* 0: greedy (largest logit, lowest id on a tie) */
+    int32_t top_k;        /* 0: off */
+    float top_p;          /* 1: off */
+    float min_p;          /* 0: off */
+    float repeat_penalty; /* 1: off; divides positive and multiplies negative logits of ids seen in the window */
+    int32_t repeat_window;/* tokens looked back; 0: off */
+    uint64_t seed;        /* same seed, same text */
+} ck_sampling;
+
+typedef struct ck_generation_options {
+    ck_sampling sampling;
+    int64_t tokens;           /* at most this many; 0: until a stop or a full context */
+    const char *const *stops; /* text that ends the generation and is not returned; may be NULL */
+    int32_t stop_count;       /* at most 16, each at most 256 bytes */
+    int32_t ignore_eos;       /* 1: end-of-text tokens do not end it */
+} ck_generation_options;
+
+typedef enum ck_finish {
+    CK_RUNNING = 0,
+    CK_FINISH_EOS = 1,
+    CK_FINISH_LENGTH = 2,
+    CK_FINISH_STOP = 3,
+    CK_FINISH_CONTEXT = 4
+} ck_finish;
+
+typedef struct ck_piece {
+    int32_t id;        /* token, or -1 where the generation only finishes */
+    int32_t finish;    /* ck_finish */
+    int64_t bytes;     /* of text: whole UTF-8 characters that can no longer be part of a stop; may be 0 */
+    char text[1024];
+} ck_piece;
+
+/* Starts a generation after `count` >= 1 new prompt ids (appended to the context by the first ck_generation_next).
+ * Copies what it needs of ids and options. Works without a tokenizer: pieces then carry ids and no text. */
+ck_status ck_generation_open(ck_context *context, const int32_t *ids, int64_t count,
+                             const ck_generation_options *options, ck_generation **generation, ck_error *error);
+/* One token. After piece->finish is not CK_RUNNING there are no further pieces. Incomplete UTF-8 at the end becomes U+FFFD. */
+ck_status ck_generation_next(ck_generation *generation, ck_piece *piece, ck_error *error);
+void ck_generation_close(ck_generation *generation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,65 @@
+/* program.h: the seam between the engine and the generated model.c. */
+#ifndef CK_PROGRAM_H
+#define CK_PROGRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What one step of a program works on. Shared by all parts, constant during the step. */
+typedef struct ck_step {
+    const uint8_t *weights; /* weights region of weights.bump */
+    uint8_t *memory;        /* the context's memory: cache, inputs, activations, logits; 64-byte aligned */
+    int64_t tokens;         /* tokens in this step, >= 1 */
+    int64_t outputs;        /* logits rows in this step, >= 0 */
+    struct ck_barrier *barrier;
+} ck_step;
+
+/* Every part arrives, then every part goes on; what was written before is visible after. parts = 1 returns at once. */
+void ck_wait(struct ck_barrier *barrier, int part);
+
+typedef void ck_step_function(const ck_step *step, int part, int parts);
+
+/* Offsets are bytes into ck_step.memory. */
+typedef struct ck_program {
+    uint32_t abi;           /* CK_ABI_VERSION */
+    uint8_t weights_id[32]; /* must equal the id in weights.bump */
+    const char *name;
+    const char *target;
+    const char *const *cpu_features; /* required, in /proc/cpuinfo spelling ("avx2", "avx512_vnni"); NULL-terminated */
+    uint64_t weights_bytes;
+    uint64_t memory_bytes;
+    uint64_t state_bytes; /* the first state_bytes of memory are the cache; the rest is rewritten by each step */
+    int64_t vocabulary;
+    int64_t context;
+    int64_t prefill_tokens; /* most tokens of a prefill step */
+    int64_t decode_tokens;  /* most tokens of a decode step */
+    int64_t output_rows;    /* most logits rows of a step */
+    size_t ids;             /* int32 [tokens] */
+    size_t positions;       /* int32 [tokens] */
+    size_t sequences;       /* int32 [tokens] */
+    size_t output_index;    /* int32 [outputs]: which token of the step each logits row belongs to */
+    size_t logits;          /* f32 [outputs, vocabulary] */
+    ck_step_function *prefill;
+    ck_step_function *decode;
+} ck_program;
+
+/* Defined by the generated model.c. */
+extern const ck_program ck_model_program;
+
+/* Header of weights.bump, little-endian, 128 bytes. crc32 is the zlib/IEEE one. */
+typedef struct ck_bump_header {
+    char magic[8];            /* "CKWEIGHT" */
+    uint32_t version;         /* 1 */
+    uint32_t header_crc32;    /* of bytes 16 .. 127 */
+    uint8_t weights_id[32];
+    uint64_t file_bytes;
+    uint64_t weights_offset;  /* multiple of 4096 */
+    uint64_t weights_bytes;
+    uint32_t weights_crc32;
+    uint32_t tokenizer_crc32;
+    uint64_t tokenizer_offset; /* multiple of 4096; 0 with bytes 0: no tokenizer */
+    uint64_t tokenizer_bytes;
+    uint8_t zero[32];
+} ck_bump_header;
+
+#endif

@@ -1,0 +1,58 @@
+import type { WeightDtype } from '../base/dtypes.ts'
+
+/** A tensor of a checkpoint: where its bytes lie. Shapes are row-major, outermost first (GGUF's own order is reversed). */
+export interface TensorRecord {
+  readonly name: string
+  readonly dtype: WeightDtype
+  readonly shape: readonly number[]
+  readonly file: string
+  /** Byte offset in `file`. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** A GGUF metadata value. 64-bit integers beyond 2^53 are bigint. Large arrays stay typed where GGUF's are. */
+export type MetadataValue =
+  | number
+  | bigint
+  | boolean
+  | string
+  | readonly MetadataValue[]
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint32Array
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+
+/** A parsed JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** What a checkpoint says about itself, by source. `tokenizer` is the parsed tokenizer.json, absent where there is none. */
+export type CheckpointDescription =
+  | { readonly format: 'gguf'; readonly metadata: ReadonlyMap<string, MetadataValue> }
+  | {
+      readonly format: 'transformers'
+      readonly config: { readonly [key: string]: Json }
+      readonly tokenizer?: Json
+      readonly tokenizerConfig?: Json
+      readonly generationConfig?: Json
+    }
+
+/** An open checkpoint. Tensor bytes are read on demand; nothing is held but the tables. */
+export interface Checkpoint {
+  readonly path: string
+  readonly description: CheckpointDescription
+  /** GGUF `general.architecture`, or the first of config.json's `architectures`. */
+  readonly architecture: string
+  /** Model name for people: `general.name`, or the folder's name. */
+  readonly name: string
+  readonly tensors: ReadonlyMap<string, TensorRecord>
+  /** Reads `bytes` of a tensor from byte `from` of its data into `into` (default: a new array). */
+  read(tensor: TensorRecord, from?: number, bytes?: number, into?: Uint8Array): Uint8Array
+  /** Identifies the content, for caches: changes whenever a tensor or a key could have. Hex. */
+  fingerprint(): string
+  close(): void
+}
