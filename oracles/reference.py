@@ -1,0 +1,136 @@
+"""Logits of a transformers model in float64 throughout.
+
+`model.double()` is not enough: transformers casts norms, softmax and the rotary table to float32 inside. Those three
+are replaced here; everything else (wiring, projections, grouping of heads, activation, the tied head) stays
+transformers' own, so that a misreading of the architecture cannot hide in this file.
+"""
+
+import math
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging
+
+logging.disable_progress_bar()
+torch.set_num_threads(1)
+torch.set_grad_enabled(False)
+
+
+def head_width(config) -> int:
+    """Elements per attention head."""
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
+def frequency_divisors(config) -> torch.Tensor:
+    """What each rotary frequency is divided by, float64 [head_width / 2]: ones, the linear factor, or Llama 3's bands."""
+    rope = config.rope_parameters
+    count = head_width(config) // 2
+    kind = rope["rope_type"]
+    if kind == "default":
+        return torch.ones(count, dtype=torch.float64)
+    if kind == "linear":
+        return torch.full((count,), float(rope["factor"]), dtype=torch.float64)
+    if kind != "llama3":
+        raise ValueError(f"rope_type {kind} has no float64 reference")
+    factor, low, high = rope["factor"], rope["low_freq_factor"], rope["high_freq_factor"]
+    original = rope["original_max_position_embeddings"]
+    divisors = []
+    for frequency in base_frequencies(config).tolist():
+        turns = original * frequency / (2 * math.pi)
+        if turns > high:
+            divisors.append(1.0)
+        elif turns < low:
+            divisors.append(float(factor))
+        else:
+            kept = (turns - low) / (high - low)
+            divisors.append(1 / ((1 - kept) / factor + kept))
+    return torch.tensor(divisors, dtype=torch.float64)
+
+
+def base_frequencies(config) -> torch.Tensor:
+    """Unscaled rotary frequencies theta^(-2i/width) in radians per position, float64 [head_width / 2]."""
+    width = head_width(config)
+    steps = torch.arange(0, width, 2, dtype=torch.float64) / width
+    return torch.tensor(config.rope_parameters["rope_theta"], dtype=torch.float64) ** -steps
+
+
+def _norm(self, x):
+    return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
+
+
+def _attention(module, query, key, value, attention_mask, scaling, **_):
+    # One sequence from position 0, so the causal mask is a triangle and needs no argument.
+    key = key.repeat_interleave(module.num_key_value_groups, dim=1)
+    value = value.repeat_interleave(module.num_key_value_groups, dim=1)
+    scores = query @ key.transpose(2, 3) * scaling
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    weights = scores.masked_fill(future, -math.inf).softmax(-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+AttentionInterface.register("float64", _attention)
+
+
+def make_float64(model, divisors=None, eps=None):
+    """Turns a loaded model into its float64 reference, in place.
+
+    `divisors` and `eps` override what the configuration says, for containers that store them rounded to float32.
+    """
+    model = model.double().eval()
+    model.set_attn_implementation("float64")
+    frequencies = base_frequencies(model.config) / (frequency_divisors(model.config) if divisors is None else divisors)
+
+    def rotary(x, position_ids):
+        angles = position_ids[..., None].double() * frequencies
+        angles = torch.cat((angles, angles), dim=-1)
+        return angles.cos(), angles.sin()
+
+    model.model.rotary_emb.forward = rotary
+    for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            module.forward = types.MethodType(_norm, module)
+            if eps is not None:
+                module.variance_epsilon = eps
+    return model
+
+
+def load(folder: Path, dtype=torch.float32):
+    """A transformers folder as transformers itself reads it, with eager attention."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
+
+
+def empty(config):
+    """A model of this configuration whose weights are to be loaded, float64."""
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float64, attn_implementation="eager").eval()
+
+
+def read_config(folder: Path):
+    """The configuration of a transformers folder."""
+    return AutoConfig.from_pretrained(folder)
+
+
+def logits(model, ids: np.ndarray) -> torch.Tensor:
+    """Logits [tokens, vocabulary] of one sequence, in the model's dtype."""
+    return model(torch.from_numpy(ids.astype(np.int64))[None]).logits[0]
+
+
+def nmse(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """Normalised mean squared error: sum of squared differences over sum of squares of `expected`."""
+    actual, expected = actual.double(), expected.double()
+    return ((actual - expected).pow(2).sum() / expected.pow(2).sum()).item()
+
+
+def draw_ids(rng: np.random.Generator, vocabulary: int, count: int = 24) -> np.ndarray:
+    """Seeded token ids, int32, with the first and the last id of the vocabulary and a repeated token among them."""
+    ids = rng.integers(0, vocabulary, count).astype(np.int32)
+    ids[3], ids[7], ids[11] = 0, vocabulary - 1, ids[10]
+    return ids
+
+
+def save_golden(path: Path, ids: np.ndarray, expected: torch.Tensor, notes: dict[str, str]):
+    """Writes `ids` (I32 [tokens]) and `logits` (F64 [tokens, vocabulary]) with `notes` as metadata."""
+    save_file({"ids": torch.from_numpy(ids), "logits": expected.contiguous()}, path, metadata=notes)
