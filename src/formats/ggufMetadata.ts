@@ -1,0 +1,146 @@
+import { fail } from '../base/errors.ts'
+import type { ByteReader } from './byteReader.ts'
+import type { MetadataValue } from './checkpoint.ts'
+import { type GgufValueType, ggufValueTypes, maxArrayDepth } from './ggufTypes.ts'
+
+const maxKeyBytes = 65535
+
+/** Reads the `count` key/value pairs of a GGUF header. Refuses `file_malformed` with key and byte offset. */
+export function readMetadata(reader: ByteReader, count: number): Map<string, MetadataValue> {
+  // Key length, value type and one byte of value.
+  reader.needItems(count, 13, 'the metadata table')
+  const metadata = new Map<string, MetadataValue>()
+  for (let i = 0; i < count; i++) {
+    const at = reader.position
+    const key = readName(reader, `key ${i}`)
+    if (metadata.has(key)) {
+      fail('file_malformed', {
+        path: reader.source.path,
+        at,
+        what: `key '${key}' occurs twice`,
+        accepted: 'each key once',
+      })
+    }
+    metadata.set(key, readValue(reader, readType(reader, `key '${key}'`), `key '${key}'`, 0))
+  }
+  return metadata
+}
+
+/** Reads a key or a tensor name: 1 to 65,535 bytes of UTF-8 after their 64-bit length. */
+export function readName(reader: ByteReader, what: string): string {
+  const bytes = reader.size(`length of ${what}`)
+  if (bytes < 1 || bytes > maxKeyBytes) {
+    fail('file_malformed', {
+      path: reader.source.path,
+      at: reader.position - 8,
+      what: `the name of ${what} has ${bytes} bytes`,
+      accepted: `1 to ${maxKeyBytes} bytes`,
+    })
+  }
+  return reader.text(bytes, `the name of ${what}`)
+}
+
+function readType(reader: ByteReader, what: string): GgufValueType {
+  const id = reader.u32(`type of ${what}`)
+  const row = ggufValueTypes[id]
+  if (row) return row.name
+  fail('file_malformed', {
+    path: reader.source.path,
+    at: reader.position - 4,
+    what: `${what} has value type ${id}`,
+    accepted: `0 to ${ggufValueTypes.length - 1} (${ggufValueTypes.map((type) => type.name).join(', ')})`,
+  })
+}
+
+function readValue(reader: ByteReader, type: GgufValueType, what: string, depth: number): MetadataValue {
+  switch (type) {
+    case 'uint8':
+      return reader.u8(what)
+    case 'int8':
+      return reader.i8(what)
+    case 'uint16':
+      return reader.u16(what)
+    case 'int16':
+      return reader.i16(what)
+    case 'uint32':
+      return reader.u32(what)
+    case 'int32':
+      return reader.i32(what)
+    case 'float32':
+      return reader.f32(what)
+    case 'float64':
+      return reader.f64(what)
+    case 'uint64':
+      return reader.u64(what)
+    case 'int64':
+      return reader.i64(what)
+    case 'bool':
+      return readBool(reader, what)
+    case 'string':
+      return reader.text(reader.size(what), what)
+    case 'array':
+      return readArray(reader, what, depth + 1)
+    default:
+      return type satisfies never
+  }
+}
+
+function readBool(reader: ByteReader, what: string): boolean {
+  const value = reader.u8(what)
+  if (value <= 1) return value === 1
+  fail('file_malformed', {
+    path: reader.source.path,
+    at: reader.position - 1,
+    what: `${what} is a bool of value ${value}`,
+    accepted: '0 or 1',
+  })
+}
+
+function readArray(reader: ByteReader, what: string, depth: number): MetadataValue {
+  if (depth > maxArrayDepth) {
+    fail('file_malformed', {
+      path: reader.source.path,
+      at: reader.position,
+      what: `${what} nests arrays more than ${maxArrayDepth} deep`,
+      accepted: `at most ${maxArrayDepth} levels`,
+    })
+  }
+  const type = readType(reader, `the items of ${what}`)
+  const count = reader.size(`item count of ${what}`)
+  const itemBytes = ggufValueTypes.find((row) => row.name === type)!.bytes
+  reader.needItems(count, itemBytes, what)
+  switch (type) {
+    case 'uint8':
+      return reader.bytes(count, what)
+    case 'int8':
+      return new Int8Array(reader.bytes(count, what).buffer)
+    case 'uint16':
+      return new Uint16Array(reader.bytes(2 * count, what).buffer)
+    case 'int16':
+      return new Int16Array(reader.bytes(2 * count, what).buffer)
+    case 'uint32':
+      return new Uint32Array(reader.bytes(4 * count, what).buffer)
+    case 'int32':
+      return new Int32Array(reader.bytes(4 * count, what).buffer)
+    case 'float32':
+      return new Float32Array(reader.bytes(4 * count, what).buffer)
+    case 'float64':
+      return new Float64Array(reader.bytes(8 * count, what).buffer)
+    case 'string': {
+      const values: string[] = []
+      const item = () => `item ${values.length} of ${what}`
+      for (let i = 0; i < count; i++) values.push(reader.text(reader.size(item), item))
+      return values
+    }
+    case 'bool':
+    case 'uint64':
+    case 'int64':
+    case 'array': {
+      const values: MetadataValue[] = []
+      for (let i = 0; i < count; i++) values.push(readValue(reader, type, what, depth))
+      return values
+    }
+    default:
+      return type satisfies never
+  }
+}

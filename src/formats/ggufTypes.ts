@@ -1,0 +1,81 @@
+import { dtypes, type WeightDtype, weightDtypes } from '../base/dtypes.ts'
+
+/**
+ * Metadata value types of GGUF in the order of their numbers, with the fewest bytes a value takes
+ * (specification: ggml/docs/gguf.md).
+ */
+export const ggufValueTypes = [
+  { name: 'uint8', bytes: 1 },
+  { name: 'int8', bytes: 1 },
+  { name: 'uint16', bytes: 2 },
+  { name: 'int16', bytes: 2 },
+  { name: 'uint32', bytes: 4 },
+  { name: 'int32', bytes: 4 },
+  { name: 'float32', bytes: 4 },
+  { name: 'bool', bytes: 1 },
+  { name: 'string', bytes: 8 },
+  { name: 'array', bytes: 12 },
+  { name: 'uint64', bytes: 8 },
+  { name: 'int64', bytes: 8 },
+  { name: 'float64', bytes: 8 },
+] as const
+
+export type GgufValueType = (typeof ggufValueTypes)[number]['name']
+
+/** Arrays in arrays beyond this depth are refused: no known key nests more than two. */
+export const maxArrayDepth = 4
+
+/** Bytes that the metadata and the tensor table of one file may take; the largest vocabularies need about 20 MB. */
+export const maxGgufHeaderBytes = 64 * 2 ** 20
+
+/** Alignment of tensor data where `general.alignment` is absent. */
+export const defaultAlignment = 32
+
+// Names of the `ggml_type` numbers, so that a refusal can say which type it met.
+const ggmlTypeNames: ReadonlyMap<number, string> = new Map([
+  [0, 'F32'],
+  [1, 'F16'],
+  [2, 'Q4_0'],
+  [3, 'Q4_1'],
+  [6, 'Q5_0'],
+  [7, 'Q5_1'],
+  [8, 'Q8_0'],
+  [9, 'Q8_1'],
+  [10, 'Q2_K'],
+  [11, 'Q3_K'],
+  [12, 'Q4_K'],
+  [13, 'Q5_K'],
+  [14, 'Q6_K'],
+  [15, 'Q8_K'],
+  [16, 'IQ2_XXS'],
+  [17, 'IQ2_XS'],
+  [18, 'IQ3_XXS'],
+  [19, 'IQ1_S'],
+  [20, 'IQ4_NL'],
+  [21, 'IQ3_S'],
+  [22, 'IQ2_S'],
+  [23, 'IQ4_XS'],
+  [24, 'I8'],
+  [25, 'I16'],
+  [26, 'I32'],
+  [27, 'I64'],
+  [28, 'F64'],
+  [29, 'IQ1_M'],
+  [30, 'BF16'],
+  [34, 'TQ1_0'],
+  [35, 'TQ2_0'],
+  [39, 'MXFP4'],
+  [40, 'NVFP4'],
+  [41, 'Q1_0'],
+])
+
+/** Name of a `ggml_type` number for people: `Q6_K`, or `number 99` where it is unknown. */
+export function ggmlTypeName(id: number): string {
+  return ggmlTypeNames.get(id) ?? `number ${id}`
+}
+
+/** `F32, F16, …`: the tensor types that a GGUF file may have here. */
+export const acceptedGgmlTypes = weightDtypes
+  .filter((dtype: WeightDtype) => dtypes[dtype].gguf !== null)
+  .map((dtype) => dtype.toUpperCase())
+  .join(', ')
