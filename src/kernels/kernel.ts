@@ -29,9 +29,10 @@ export interface KernelDeclaration<
   D extends string = string,
   A extends string = string,
   B extends string = string,
+  N extends string = string,
 > {
   /** `<family>_<fwd|bwd>_<dtypes>`; the C symbol is `ck_` + name. */
-  readonly name: string
+  readonly name: N
   /** The folder of src/kernels whose C file defines it. */
   readonly family: string
   /** Sizes, in the order of the C parameters: int64_t. */
@@ -39,21 +40,24 @@ export interface KernelDeclaration<
   readonly attributes: { readonly [K in A]: AttributeType }
   readonly buffers: { readonly [K in B]: BufferParameter<D> }
   /** Pairs (written, read) that may be the same bytes with the same stride. Others must not overlap. */
-  readonly inPlace: readonly (readonly [B, B])[]
+  readonly inPlace: readonly (readonly [NoInfer<B>, NoInfer<B>])[]
   /**
    * How the work is divided: `items` are the dims whose product is divided into contiguous ranges, one per part, in
    * row-major order. A buffer in `own` is touched by a part only inside its own items (its leading axes are `items`).
    * Two calls with equal items need no barrier between them for buffers that both own.
    */
-  readonly split: { readonly items: readonly D[]; readonly own: readonly B[] }
+  readonly split: { readonly items: readonly NoInfer<D>[]; readonly own: readonly NoInfer<B>[] }
   /** Floating-point or integer operations of one call; a multiply-add counts two. */
-  readonly flops: (dims: { readonly [K in D]: number }) => number
+  flops(dims: { readonly [K in D]: number }): number
 }
 
 /** Declares a kernel. The C signature is `void ck_<name>(int part, int parts, <dims>, <attributes>, <buffers>)`. */
-export function defineKernel<const D extends string, const A extends string, const B extends string>(
-  declaration: KernelDeclaration<D, A, B>,
-): KernelDeclaration<D, A, B> {
+export function defineKernel<
+  const D extends string,
+  const A extends string,
+  const B extends string,
+  const N extends string,
+>(declaration: KernelDeclaration<D, A, B, N>): KernelDeclaration<D, A, B, N> {
   return declaration
 }
 

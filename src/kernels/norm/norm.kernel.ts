@@ -1,0 +1,39 @@
+import { defineKernel } from '../kernel.ts'
+
+/** y = x * gain / sqrt(mean(x²) + eps), the mean over cols. */
+export const rmsNormForward = defineKernel({
+  name: 'rmsNorm_fwd_f32',
+  family: 'norm',
+  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
+  flops: ({ rows, groups, cols }) => 4 * rows * groups * cols,
+})
+
+/** sum = x + delta; y = rmsNorm(sum). At most one of sum and y may be the same bytes as one input. */
+export const residualRmsNormForward = defineKernel({
+  name: 'residualRmsNorm_fwd_f32',
+  family: 'norm',
+  dims: ['rows', 'cols'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'] },
+    delta: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'] },
+    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    sum: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
+  },
+  inPlace: [
+    ['sum', 'x'],
+    ['sum', 'delta'],
+    ['y', 'delta'],
+  ],
+  split: { items: ['rows'], own: ['x', 'delta', 'sum', 'y'] },
+  flops: ({ rows, cols }) => 5 * rows * cols,
+})

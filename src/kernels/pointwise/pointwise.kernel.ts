@@ -1,0 +1,61 @@
+import { defineKernel } from '../kernel.ts'
+
+/** y = silu(gate) * up, silu(v) = v / (1 + exp(-v)). Divided among parts by groups of 16 columns. */
+export const swigluForward = defineKernel({
+  name: 'swiglu_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'gateRow', 'upRow', 'yRow'],
+  attributes: {},
+  buffers: {
+    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'gateRow' },
+    up: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'upRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [
+    ['y', 'gate'],
+    ['y', 'up'],
+  ],
+  split: { items: ['rows', 'cols'], own: [] },
+  flops: ({ rows, cols }) => 16 * rows * cols,
+})
+
+function binary<N extends 'add' | 'multiply'>(name: N) {
+  return defineKernel({
+    name: `${name}_fwd_f32`,
+    family: 'pointwise',
+    dims: ['rows', 'cols', 'xRow', 'zRow', 'yRow'],
+    attributes: {},
+    buffers: {
+      x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+      z: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'zRow' },
+      y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+    },
+    inPlace: [
+      ['y', 'x'],
+      ['y', 'z'],
+    ],
+    split: { items: ['rows'], own: ['x', 'z', 'y'] },
+    flops: ({ rows, cols }) => rows * cols,
+  })
+}
+
+/** y = x + z. */
+export const addForward = binary('add')
+
+/** y = x * z. */
+export const multiplyForward = binary('multiply')
+
+/** y = x / (1 + exp(-x)). */
+export const siluForward = defineKernel({
+  name: 'silu_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows'], own: ['x', 'y'] },
+  flops: ({ rows, cols }) => 15 * rows * cols,
+})

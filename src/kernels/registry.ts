@@ -1,0 +1,67 @@
+import { attentionForward } from './attention/attention.kernel.ts'
+import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
+import { embeddingForward } from './embedding/embedding.kernel.ts'
+import type { Kernel } from './kernel.ts'
+import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
+import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
+import { addForward, multiplyForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
+import { quantizeForward } from './quantize/quantize.kernel.ts'
+import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
+import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { softmaxForward } from './softmax/softmax.kernel.ts'
+
+/**
+ * All kernels of a family. Its C is `src/kernels/<family>/<family>.c`, which includes the generated `<family>.h`
+ * (printHeader.ts) and the shared headers.
+ */
+export const families = {
+  attention: [attentionForward.f32, attentionForward.f16],
+  cache: [cacheKeysForward.f32, cacheKeysForward.f16, cacheValuesForward.f32, cacheValuesForward.f16],
+  embedding: [
+    embeddingForward.f32,
+    embeddingForward.f16,
+    embeddingForward.bf16,
+    embeddingForward.q8_0,
+    embeddingForward.q4_0,
+  ],
+  linear: [
+    linearForward.f32,
+    linearForward.f16,
+    linearForward.bf16,
+    linearForward.q8_0,
+    linearForward.q4_0,
+    linearSwigluForward.f32,
+    linearSwigluForward.f16,
+    linearSwigluForward.bf16,
+    linearSwigluForward.q8_0,
+    linearSwigluForward.q4_0,
+  ],
+  norm: [rmsNormForward, residualRmsNormForward],
+  pointwise: [swigluForward, addForward, multiplyForward, siluForward],
+  quantize: [quantizeForward],
+  rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
+  rows: [copyForward, takeRowsForward],
+  softmax: [softmaxForward],
+} as const
+
+/** A folder of src/kernels. */
+export type Family = keyof typeof families
+
+/** The name of any kernel, as a type: tables over it are exhaustive or do not compile. */
+export type KernelName = (typeof families)[Family][number]['name']
+
+/** The names of all families, sorted. */
+export const familyNames = Object.keys(families) as readonly Family[]
+
+/** Headers in src/kernels that the families' C files may include by their bare names. */
+export const sharedHeaders: readonly string[] = ['dot.h', 'simd.h']
+
+/** The kernels of one family as plain declarations. */
+export function kernelsOf(family: Family): readonly Kernel[] {
+  return families[family]
+}
+
+/** Every kernel by name, in the order of the families. */
+export const kernels: ReadonlyMap<string, Kernel> = new Map(
+  familyNames.flatMap((family) => kernelsOf(family).map((kernel) => [kernel.name, kernel] as const)),
+)

@@ -1,0 +1,32 @@
+import { defineKernel } from '../kernel.ts'
+
+/** y = x, between strides. */
+export const copyForward = defineKernel({
+  name: 'copy_fwd_f32',
+  family: 'rows',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [],
+  split: { items: ['rows'], own: ['x', 'y'] },
+  flops: () => 0,
+})
+
+/** y[i] = x[index[i]]. Indices must be in 0 .. rows - 1. */
+export const takeRowsForward = defineKernel({
+  name: 'takeRows_fwd_f32',
+  family: 'rows',
+  dims: ['rows', 'outputs', 'cols', 'xRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    index: { dtype: 'i32', access: 'read', shape: ['outputs'] },
+    y: { dtype: 'f32', access: 'write', shape: ['outputs', 'cols'] },
+  },
+  inPlace: [],
+  split: { items: ['outputs'], own: ['index', 'y'] },
+  flops: () => 0,
+})
