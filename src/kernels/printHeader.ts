@@ -1,0 +1,53 @@
+import { dtypes } from '../base/dtypes.ts'
+import type { BufferParameter, Kernel } from './kernel.ts'
+import { type Family, kernelsOf } from './registry.ts'
+
+/**
+ * The C header of a family, printed from its declarations: an include guard and one prototype per kernel. Equal input
+ * gives equal text. The family's C file includes it as "<family>.h", so that a drift of the two does not compile.
+ */
+export function printHeader(family: Family): string {
+  const guard = `CK_${family.toUpperCase()}_H`
+  return [
+    `/* ${family}.h: printed from the kernel declarations of the family ${family}. */`,
+    `#ifndef ${guard}`,
+    `#define ${guard}`,
+    '',
+    '#include <stdint.h>',
+    '',
+    ...kernelsOf(family).flatMap((kernel) => [...printPrototype(kernel), '']),
+    '#endif',
+    '',
+  ].join('\n')
+}
+
+function printPrototype(kernel: Kernel): readonly string[] {
+  const buffers = Object.entries(kernel.buffers)
+  const comments = [
+    ...buffers.map(([name, buffer]) => `${name}: ${describeBuffer(buffer)}`),
+    ...(kernel.inPlace.length ? [`in place: ${kernel.inPlace.map((pair) => pair.join(' = ')).join(', ')}`] : []),
+    `split over ${kernel.split.items.join(', ')}`,
+  ]
+  const parameters = [
+    ['int part', 'int parts'],
+    kernel.dims.map((dim) => `int64_t ${dim}`),
+    Object.entries(kernel.attributes).map(([name, type]) => `${type} ${name}`),
+    ...buffers.map(([name, buffer]) => [cParameter(kernel, name, buffer)]),
+  ].filter((group) => group.length > 0)
+  const lines = parameters.map((group, at) => `    ${group.join(', ')}${at + 1 < parameters.length ? ',' : ');'}`)
+  return [`/* ${comments.join('\n * ')} */`, `void ck_${kernel.name}(`, ...lines]
+}
+
+function describeBuffer(buffer: BufferParameter<string>): string {
+  const stride = buffer.rowStride ? `, stride ${buffer.rowStride}` : ''
+  const layout = buffer.layout && buffer.layout !== 'rows' ? `, ${buffer.layout}` : ''
+  const optional = buffer.optional ? ', or NULL' : ''
+  return `${buffer.access} ${buffer.dtype} [${buffer.shape.join(', ')}]${stride}${layout}${optional}`
+}
+
+/** Buffers that an in-place pair names may be the same bytes, so only the others are `restrict`. */
+function cParameter(kernel: Kernel, name: string, buffer: BufferParameter<string>): string {
+  const constant = buffer.access === 'read' ? 'const ' : ''
+  const restrict = kernel.inPlace.flat().includes(name) ? '' : 'restrict '
+  return `${constant}${dtypes[buffer.dtype].c} *${restrict}${name}`
+}
