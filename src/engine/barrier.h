@@ -1,0 +1,47 @@
+/* barrier.h: where threads wait for each other: spin for a while, then sleep. */
+#ifndef CK_BARRIER_H
+#define CK_BARRIER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "program.h"
+
+/* Linux sleeps on the counter itself; elsewhere (or with CK_NO_FUTEX) on a condition variable. */
+#if !defined(__linux__) && !defined(CK_NO_FUTEX)
+#define CK_NO_FUTEX 1
+#endif
+#if defined(CK_NO_FUTEX)
+#include <pthread.h>
+#endif
+
+/* A counter that can be waited for. It wraps; only equality matters. */
+typedef struct ck_gate {
+    _Alignas(64) atomic_uint count;
+    atomic_uint sleepers;
+#if defined(CK_NO_FUTEX)
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+#endif
+} ck_gate;
+
+/* 0, or an errno value where the system refused. */
+int ck_gate_init(ck_gate *gate);
+void ck_gate_destroy(ck_gate *gate);
+/* Adds 1 and wakes everyone who waits. What was written before is visible to them. */
+void ck_gate_advance(ck_gate *gate);
+/* Returns once the count is no longer `seen`: looks `spins` times, then sleeps. */
+void ck_gate_await(ck_gate *gate, unsigned seen, int spins);
+
+/* One round per passing of all parts; the epoch is the gate's count. See ck_wait in program.h. */
+struct ck_barrier {
+    ck_gate passed;
+    _Alignas(64) atomic_uint arrived;
+    unsigned parts;
+    int spins;
+};
+
+int ck_barrier_init(struct ck_barrier *barrier, int parts, int spins);
+void ck_barrier_destroy(struct ck_barrier *barrier);
+
+#endif
