@@ -19,10 +19,7 @@ export function assembleCheckpoint({ files, ...tables }: CheckpointParts): Check
     read(tensor, from = 0, bytes = tensor.bytes - from, into?) {
       const source = sources.get(tensor.file)
       if (!source) fail('engine_failed', { what: `${tensor.file}: tensor '${tensor.name}' is of another checkpoint` })
-      checkRange(tensor, from, bytes, into)
-      const out = into ? into.subarray(0, bytes) : new Uint8Array(bytes)
-      source.read(tensor.offset + from, out)
-      return out
+      return readTensor(source, tensor, from, bytes, into)
     },
     fingerprint() {
       fingerprint ??= fingerprintOf(files)
@@ -30,6 +27,20 @@ export function assembleCheckpoint({ files, ...tables }: CheckpointParts): Check
     },
     close: () => closeAll(files.map(({ source }) => source)),
   }
+}
+
+/** Reads `bytes` of a tensor of `source` from byte `from` of its data into `into`, or into a new array. */
+export function readTensor(
+  source: ByteSource,
+  tensor: TensorRecord,
+  from: number,
+  bytes: number,
+  into?: Uint8Array,
+): Uint8Array {
+  checkRange(tensor, from, bytes, into)
+  const out = into ? into.subarray(0, bytes) : new Uint8Array(bytes)
+  source.read(tensor.offset + from, out)
+  return out
 }
 
 /** Runs `action`, which collects the files it opens in the list it is given; they are closed where it refuses. */

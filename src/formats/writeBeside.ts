@@ -1,0 +1,65 @@
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { fail } from '../base/errors.ts'
+
+/** An output file that has its final name only once it is whole. */
+export interface PartialFile {
+  /** Bytes appended so far. */
+  readonly size: number
+  append(bytes: Uint8Array): void
+  /** Zero bytes up to the next multiple of `alignment`. */
+  pad(alignment: number): void
+  /** Overwrites bytes that were appended before. */
+  overwrite(offset: number, bytes: Uint8Array): void
+}
+
+/**
+ * Writes `path`: `write` fills a file beside it (`<path>.partial-<process id>`), which then takes its place. Where
+ * anything is refused, the partial file is removed and an older file at `path` stays as it was. Refuses `write_failed`;
+ * what `write` itself raises goes through.
+ */
+export function writeBeside(path: string, write: (file: PartialFile) => void): void {
+  const partial = `${path}.partial-${process.pid}`
+  const fd = orRefuse(path, () => openSync(partial, 'w'))
+  let isOpen = true
+  try {
+    write(partialFile(path, fd))
+    isOpen = false
+    orRefuse(path, () => closeSync(fd))
+    orRefuse(path, () => renameSync(partial, path))
+  } catch (error) {
+    if (isOpen) closeSync(fd)
+    rmSync(partial, { force: true })
+    throw error
+  }
+}
+
+function partialFile(path: string, fd: number): PartialFile {
+  let size = 0
+  const writeAt = (bytes: Uint8Array, offset: number) => {
+    for (let done = 0; done < bytes.length; ) {
+      const wanted = Math.min(bytes.length - done, 2 ** 30)
+      done += orRefuse(path, () => writeSync(fd, bytes, done, wanted, offset + done))
+    }
+  }
+  const append = (bytes: Uint8Array) => {
+    writeAt(bytes, size)
+    size += bytes.length
+  }
+  return {
+    get size() {
+      return size
+    },
+    append,
+    pad: (alignment) => append(new Uint8Array(Math.ceil(size / alignment) * alignment - size)),
+    overwrite: (offset, bytes) => writeAt(bytes, offset),
+  }
+}
+
+function orRefuse<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
+    throw error
+  }
+}

@@ -1,0 +1,49 @@
+import { type Dtype, dtypes } from '../base/dtypes.ts'
+import { fail } from '../base/errors.ts'
+import { appendData, checkNames, type TensorData, tensorBytes } from './tensorData.ts'
+import { writeBeside } from './writeBeside.ts'
+
+/**
+ * Writes a safetensors file. Tensors of wider elements come first, otherwise in the given order, so that every tensor is
+ * aligned to its element; keys of `metadata` keep their order. The same arguments give the same bytes. Refuses
+ * `write_failed`, `tensor_type_unsupported` (a block format), `tensor_shape` and `file_malformed` (a name twice).
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: readonly TensorData[],
+  metadata: Readonly<Record<string, string>> = {},
+): void {
+  checkNames(path, tensors)
+  const ordered = [...tensors].sort((a, b) => dtypes[b.dtype].blockBytes - dtypes[a.dtype].blockBytes)
+  const entries: [string, unknown][] = []
+  if (Object.keys(metadata).length > 0) entries.push(['__metadata__', metadata])
+  let end = 0
+  for (const tensor of ordered) {
+    const begin = end
+    end += tensorBytes(path, tensor)
+    const dtype = safetensorsName(path, tensor.name, tensor.dtype)
+    entries.push([tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }])
+  }
+  writeBeside(path, (file) => {
+    file.append(encodeHeader(entries))
+    for (const tensor of ordered) appendData(file, path, tensor, tensorBytes(path, tensor))
+  })
+}
+
+/** Length and JSON, filled with spaces so that the data begins at a multiple of 8. */
+function encodeHeader(entries: readonly [string, unknown][]): Uint8Array {
+  const members = entries.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+  const json = Buffer.from(`{${members.join(',')}}`, 'utf8')
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  header.writeBigUInt64LE(BigInt(header.length - 8))
+  json.copy(header, 8)
+  return header
+}
+
+function safetensorsName(path: string, tensor: string, dtype: Dtype): string {
+  const name = dtypes[dtype].safetensors
+  if (name !== null && tensor !== '__metadata__') return name
+  const accepted = 'f32, f16, bf16, i32'
+  if (name === null) fail('tensor_type_unsupported', { path, tensor, found: dtype, accepted })
+  fail('file_malformed', { path, what: `a tensor is called '${tensor}'`, accepted: 'any other name' })
+}
