@@ -1,0 +1,50 @@
+import { fail } from '../base/errors.ts'
+import { inferTypes } from './build.ts'
+import { equalTypes, type Graph, nodeName, printType, valueTypes } from './graph.ts'
+import type { OpTable } from './op.ts'
+
+/**
+ * Checks the rules of the level: known ops, names defined once and before use, types as `infer` says, only first axes
+ * symbolic, a state advanced at most once from each of its versions. Run after every pass; returns the graph.
+ */
+export function verifyGraph(graph: Graph, ops: OpTable): Graph {
+  const types = valueTypes(graph)
+  const defined = new Set<string>()
+  const define = (name: string) => {
+    if (defined.has(name)) fail('graph_invalid', { where: name, what: 'is defined twice; names are unique' })
+    defined.add(name)
+    const shape = types.get(name)!.shape
+    if (shape.slice(1).some((dim) => typeof dim !== 'number')) {
+      fail('graph_invalid', { where: name, what: `shape [${shape.join(', ')}] has a symbol after the first axis` })
+    }
+  }
+  for (const { name } of [...graph.inputs, ...graph.weights, ...graph.states]) define(name)
+  for (const weight of graph.weights) {
+    if (weight.sources.length === 0) fail('graph_invalid', { where: weight.name, what: 'a weight needs a source' })
+  }
+  for (const node of graph.nodes) {
+    const where = nodeName(node)
+    const op = ops[node.op] ?? fail('graph_invalid', { where, what: `op '${node.op}' is unknown` })
+    const inputs = Object.fromEntries(
+      Object.entries(node.inputs).map(([slot, value]) => {
+        if (!defined.has(value)) fail('graph_invalid', { where, what: `reads '${value}' before it is defined` })
+        return [slot, { name: value, type: types.get(value)! }]
+      }),
+    )
+    const inferred = inferTypes(op, where, inputs, node.attributes)
+    for (const slot of op.outputs) {
+      const value = node.outputs[slot] ?? fail('graph_invalid', { where, what: `output '${slot}' has no name` })
+      const type = types.get(value) ?? fail('graph_invalid', { where, what: `value '${value}' has no type` })
+      if (!equalTypes(type, inferred[slot]!)) {
+        const what = `'${value}' is ${printType(type)} but ${op.name} gives ${printType(inferred[slot]!)}`
+        fail('graph_invalid', { where, what })
+      }
+      define(value)
+    }
+  }
+  for (const value of graph.outputs) {
+    if (!defined.has(value))
+      fail('graph_invalid', { where: value, what: 'is an output of the graph but is not defined' })
+  }
+  return graph
+}

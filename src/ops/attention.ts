@@ -1,0 +1,85 @@
+import { fail } from '../base/errors.ts'
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { axis, denseRow } from './shapes.ts'
+
+/**
+ * Causal attention within one sequence whose tokens are the rows, in order: q [tokens, heads, width],
+ * k and v [tokens, kvHeads, width]; query head h reads kv head ⌊h · kvHeads / heads⌋.
+ * Pure: `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
+ */
+export const attention = defineOp({
+  name: 'attention',
+  inputs: { q: ['f32'], k: ['f32'], v: ['f32'] },
+  outputs: ['y'],
+  infer({ q, k, v }, { scale }: { scale: number }, refuse) {
+    if (q.shape.length !== 3 || k.shape.length !== 3 || v.shape.length !== 3) refuse('q, k and v need three axes')
+    if (k.shape.join() !== v.shape.join()) refuse(`k is [${k.shape}] and v is [${v.shape}]; they must be equal`)
+    if (q.shape[0] !== k.shape[0]) refuse(`q has ${q.shape[0]} rows and k has ${k.shape[0]}`)
+    if (axis(q, 2) !== axis(k, 2)) refuse(`heads of q are ${axis(q, 2)} wide and those of k ${axis(k, 2)}`)
+    if (axis(q, 1) % axis(k, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(k, 1)} kv heads`)
+    if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
+    return { y: q }
+  },
+  reference({ q, k, v }, { scale }) {
+    const [tokens = 0, heads = 0, width = 0] = q.shape
+    const kvHeads = k.shape[1] ?? 1
+    const y = tensor(q.shape)
+    for (let t = 0; t < tokens; t++) {
+      for (let h = 0; h < heads; h++) {
+        const kvHead = Math.floor((h * kvHeads) / heads)
+        const at = (t * heads + h) * width
+        const row = (u: number) => (u * kvHeads + kvHead) * width
+        attendTo(q.data, at, width, scale, t + 1, k.data, row, v.data, row, y.data)
+      }
+    }
+    return { y }
+  },
+  lower({ q }) {
+    fail('kernel_missing', {
+      where: q.name,
+      what: 'attention without a cache',
+      accepted: 'prefill and decode modes, where insertCache has run',
+    })
+  },
+  tolerance: { relative: 32 },
+  samples: () => [],
+  refusals: [
+    {
+      inputs: { q: denseRow(['tokens', 3, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
+      attributes: { scale: 1 },
+      says: '3 heads are not a multiple of 2 kv heads',
+    },
+  ],
+})
+
+/** softmax(scale · q·kᵀ)·v of one query over `count` keys, in float64; rows of k and v begin where the functions say. */
+export function attendTo(
+  q: Float64Array,
+  qAt: number,
+  width: number,
+  scale: number,
+  count: number,
+  k: Float64Array,
+  kRow: (u: number) => number,
+  v: Float64Array,
+  vRow: (u: number) => number,
+  y: Float64Array,
+): void {
+  const scores = new Float64Array(count)
+  let largest = Number.NEGATIVE_INFINITY
+  for (let u = 0; u < count; u++) {
+    let dot = 0
+    for (let c = 0; c < width; c++) dot += q[qAt + c]! * k[kRow(u) + c]!
+    scores[u] = dot * scale
+    largest = Math.max(largest, scores[u]!)
+  }
+  let total = 0
+  for (let u = 0; u < count; u++) {
+    scores[u] = Math.exp(scores[u]! - largest)
+    total += scores[u]!
+  }
+  for (let u = 0; u < count; u++) {
+    for (let c = 0; c < width; c++) y[qAt + c]! += (scores[u]! / total) * v[vRow(u) + c]!
+  }
+}

@@ -1,0 +1,48 @@
+import { weightDtypes } from '../base/dtypes.ts'
+import type { NoAttributes } from '../ir/graph.ts'
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { embeddingForward } from '../kernels/embedding/embedding.kernel.ts'
+import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
+
+/** y[t] = table[ids[t]] */
+export const embedding = defineOp({
+  name: 'embedding',
+  inputs: { ids: ['i32'], table: weightDtypes },
+  outputs: ['y'],
+  infer({ ids, table }, _attributes: NoAttributes, refuse) {
+    if (ids.shape.length !== 1) refuse(`ids needs one axis, not ${ids.shape.length}`)
+    if (table.shape.length !== 2) refuse(`table needs two axes, not ${table.shape.length}`)
+    return { y: { dtype: 'f32', shape: [ids.shape[0]!, lastAxis(table)] } }
+  },
+  reference({ ids, table }) {
+    const cols = table.shape[1] ?? 0
+    const y = tensor([ids.data.length, cols])
+    ids.data.forEach((id, t) => {
+      y.data.set(table.data.subarray(id * cols, (id + 1) * cols), t * cols)
+    })
+    return { y }
+  },
+  lower({ ids, table }, { y }, _attributes, to) {
+    const dims = { tokens: ids.type.shape[0]!, rows: table.type.shape[0]!, cols: lastAxis(table.type) }
+    to.call(embeddingForward[weightDtypeOf(table.type)], { ...dims, ids, w: table, y })
+  },
+  tolerance: { relative: 1 },
+  samples: (lanes) =>
+    weightDtypes.flatMap((dtype) =>
+      [1, lanes + 1].map((rows) => ({
+        inputs: {
+          ids: { dtype: 'i32', shape: [5], values: { below: rows } },
+          table: { dtype, shape: [rows, 64] },
+        } as const,
+        attributes: {},
+      })),
+    ),
+  refusals: [
+    {
+      inputs: { ids: { dtype: 'i32', shape: ['tokens', 2] }, table: denseRow([4, 8]) },
+      attributes: {},
+      says: 'one axis',
+    },
+  ],
+})

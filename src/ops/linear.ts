@@ -1,0 +1,65 @@
+import { weightDtypes } from '../base/dtypes.ts'
+import type { NoAttributes } from '../ir/graph.ts'
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { linearForward } from '../kernels/linear/linear.kernel.ts'
+import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
+
+/** y[t, n] = Σk x[t, k] · w[n, k] */
+export const linear = defineOp({
+  name: 'linear',
+  inputs: { x: ['f32', 'a8'], w: weightDtypes },
+  outputs: ['y'],
+  infer({ x, w }, _attributes: NoAttributes, refuse) {
+    if (x.shape.length !== 2 || w.shape.length !== 2)
+      refuse(`x and w need two axes, not ${x.shape.length} and ${w.shape.length}`)
+    if (lastAxis(x) !== lastAxis(w)) refuse(`x has ${lastAxis(x)} columns and w has ${lastAxis(w)}; they must be equal`)
+    return { y: { dtype: 'f32', shape: [x.shape[0]!, w.shape[0]!] } }
+  },
+  reference({ x, w }) {
+    const [tokens = 0, cols = 0] = x.shape
+    const rows = w.shape[0] ?? 0
+    const y = tensor([tokens, rows])
+    for (let t = 0; t < tokens; t++) {
+      for (let n = 0; n < rows; n++) {
+        let sum = 0
+        for (let k = 0; k < cols; k++) sum += x.data[t * cols + k]! * w.data[n * cols + k]!
+        y.data[t * rows + n] = sum
+      }
+    }
+    return { y }
+  },
+  lower({ x, w }, { y }, _attributes, to) {
+    const dims = { tokens: x.type.shape[0]!, rows: w.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }
+    const dtype = weightDtypeOf(w.type)
+    if (dtype === 'q8_0' || dtype === 'q4_0') {
+      to.call(linearForward[dtype], { ...dims, x, w, y })
+    } else {
+      to.call(linearForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
+    }
+  },
+  tolerance: { relative: 32 },
+  samples: (lanes) => [
+    ...weightDtypes.flatMap((dtype) => {
+      const quantised = dtype === 'q8_0' || dtype === 'q4_0'
+      const x = quantised ? 'a8' : 'f32'
+      const widths = quantised ? [32, 96] : [1, lanes - 1, lanes + 1, 37]
+      return widths.flatMap((cols) =>
+        [1, lanes - 1, 5 * lanes + 1].flatMap((rows) =>
+          [1, 7].map((tokens) => ({
+            inputs: { x: { dtype: x, shape: [tokens, cols] }, w: { dtype, shape: [rows, cols] } } as const,
+            attributes: {},
+          })),
+        ),
+      )
+    }),
+  ],
+  refusals: [
+    {
+      inputs: { x: denseRow(['tokens', 8]), w: denseRow([4, 9]) },
+      attributes: {},
+      says: 'x has 8 columns and w has 9',
+    },
+    { inputs: { x: denseRow(['tokens', 2, 4]), w: denseRow([4, 4]) }, attributes: {}, says: 'need two axes' },
+  ],
+})

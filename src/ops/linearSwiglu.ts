@@ -1,0 +1,57 @@
+import { weightDtypes } from '../base/dtypes.ts'
+import type { NoAttributes } from '../ir/graph.ts'
+import { defineOp } from '../ir/op.ts'
+import { linearSwigluForward } from '../kernels/linear/linear.kernel.ts'
+import { linear } from './linear.ts'
+import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
+import { swiglu } from './swiglu.ts'
+
+/** y = silu(x · gateᵀ) · (x · upᵀ), with both products in one pass over x. */
+export const linearSwiglu = defineOp({
+  name: 'linearSwiglu',
+  inputs: { x: ['f32', 'a8'], gate: weightDtypes, up: weightDtypes },
+  outputs: ['y'],
+  infer({ x, gate, up }, _attributes: NoAttributes, refuse) {
+    if (x.shape.length !== 2 || gate.shape.length !== 2) refuse('x and gate need two axes')
+    if (gate.dtype !== up.dtype || gate.shape.join() !== up.shape.join()) {
+      refuse(`gate is ${gate.dtype}[${gate.shape}] and up is ${up.dtype}[${up.shape}]; they must be equal`)
+    }
+    if (lastAxis(x) !== lastAxis(gate)) refuse(`x has ${lastAxis(x)} columns and gate has ${lastAxis(gate)}`)
+    return { y: { dtype: 'f32', shape: [x.shape[0]!, gate.shape[0]!] } }
+  },
+  decompose(g, { x, gate, up }) {
+    const products = {
+      gate: g.apply(linear, 'gate.product', { x, w: gate }, {}),
+      up: g.apply(linear, 'up.product', { x, w: up }, {}),
+    }
+    return { y: g.apply(swiglu, 'gated', products, {}) }
+  },
+  lower({ x, gate, up }, { y }, _attributes, to) {
+    const dims = { tokens: x.type.shape[0]!, rows: gate.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }
+    const w = { packed: [gate, up] }
+    const dtype = weightDtypeOf(gate.type)
+    if (dtype === 'q8_0' || dtype === 'q4_0') {
+      to.call(linearSwigluForward[dtype], { ...dims, x, w, y })
+    } else {
+      to.call(linearSwigluForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
+    }
+  },
+  tolerance: { relative: 64 },
+  samples: (lanes) =>
+    weightDtypes.flatMap((dtype) => {
+      const x = dtype === 'q8_0' || dtype === 'q4_0' ? 'a8' : 'f32'
+      return [1, lanes, 3 * lanes - 1].flatMap((rows) =>
+        [1, 5].map((tokens) => {
+          const w = { dtype, shape: [rows, 64] } as const
+          return { inputs: { x: { dtype: x, shape: [tokens, 64] } as const, gate: w, up: w }, attributes: {} }
+        }),
+      )
+    }),
+  refusals: [
+    {
+      inputs: { x: denseRow(['tokens', 8]), gate: denseRow([4, 8]), up: denseRow([5, 8]) },
+      attributes: {},
+      says: 'they must be equal',
+    },
+  ],
+})

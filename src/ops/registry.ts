@@ -1,0 +1,45 @@
+import type { AnyOp } from '../ir/op.ts'
+import { add } from './add.ts'
+import { attention } from './attention.ts'
+import { cachedAttention } from './cachedAttention.ts'
+import { cacheWrite } from './cacheWrite.ts'
+import { embedding } from './embedding.ts'
+import { linear } from './linear.ts'
+import { linearSwiglu } from './linearSwiglu.ts'
+import { multiply } from './multiply.ts'
+import { quantize } from './quantize.ts'
+import { reshape } from './reshape.ts'
+import { residualRmsNorm } from './residualRmsNorm.ts'
+import { rmsNorm } from './rmsNorm.ts'
+import { rope } from './rope.ts'
+import { ropeTable } from './ropeTable.ts'
+import { silu } from './silu.ts'
+import { slice } from './slice.ts'
+import { softmax } from './softmax.ts'
+import { swiglu } from './swiglu.ts'
+import { takeRows } from './takeRows.ts'
+
+/** Every op by its name. */
+export const ops = {
+  add,
+  attention,
+  cachedAttention,
+  cacheWrite,
+  embedding,
+  linear,
+  linearSwiglu,
+  multiply,
+  quantize,
+  reshape,
+  residualRmsNorm,
+  rmsNorm,
+  rope,
+  ropeTable,
+  silu,
+  slice,
+  softmax,
+  swiglu,
+  takeRows,
+} as const satisfies { readonly [name: string]: AnyOp }
+
+export type OpName = keyof typeof ops

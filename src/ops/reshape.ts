@@ -1,0 +1,26 @@
+import { defineOp } from '../ir/op.ts'
+import { denseRow, widthFrom } from './shapes.ts'
+
+/** The same values with the axes after the first regrouped: `heads` > 0 gives [tokens, heads, width], 0 gives [tokens, all]. */
+export const reshape = defineOp({
+  name: 'reshape',
+  inputs: { x: ['f32'] },
+  outputs: ['y'],
+  infer({ x }, { heads }: { heads: number }, refuse) {
+    if (x.shape.length < 2) refuse('x needs two axes or more')
+    const all = widthFrom(x, 1)
+    if (heads > 0 && all % heads !== 0) refuse(`${all} columns do not divide into ${heads} heads`)
+    return { y: { dtype: x.dtype, shape: heads > 0 ? [x.shape[0]!, heads, all / heads] : [x.shape[0]!, all] } }
+  },
+  reference({ x }, { heads }) {
+    const [rows = 0, ...rest] = x.shape
+    const all = rest.reduce((product, dim) => product * dim, 1)
+    return { y: { shape: heads > 0 ? [rows, heads, all / heads] : [rows, all], data: x.data } }
+  },
+  lower({ x }, { y }, _attributes, to) {
+    to.view(y, x)
+  },
+  tolerance: { relative: 0 },
+  samples: () => [{ inputs: { x: { dtype: 'f32', shape: [3, 12] } }, attributes: { heads: 4 } }],
+  refusals: [{ inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: 4 }, says: 'do not divide' }],
+})

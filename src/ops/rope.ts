@@ -1,0 +1,73 @@
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { ropeForward } from '../kernels/rope/rope.kernel.ts'
+import { axis, denseRow } from './shapes.ts'
+
+/** Which elements of a head turn together: `split` pairs i with i + pairs, `pairwise` 2i with 2i + 1. */
+export type RopeStyle = 'split' | 'pairwise'
+
+/** Turns each pair of x [tokens, heads, width] by the angles of table [tokens, 2, pairs]; what is beyond them stays. */
+export const rope = defineOp({
+  name: 'rope',
+  inputs: { x: ['f32'], table: ['f32'] },
+  outputs: ['y'],
+  infer({ x, table }, { style }: { style: RopeStyle }, refuse) {
+    if (x.shape.length !== 3 || table.shape.length !== 3) refuse('x and table need three axes')
+    if (x.shape[0] !== table.shape[0]) refuse(`x has ${x.shape[0]} rows and table has ${table.shape[0]}`)
+    if (2 * axis(table, 2) > axis(x, 2)) refuse(`${axis(table, 2)} pairs do not fit heads of ${axis(x, 2)}`)
+    if (style !== 'split' && style !== 'pairwise') refuse(`style is '${String(style)}'; accepted: split, pairwise`)
+    return { y: x }
+  },
+  reference({ x, table }, { style }) {
+    const [tokens = 0, heads = 0, width = 0] = x.shape
+    const pairs = table.shape[2] ?? 0
+    const y = tensor(x.shape, x.data)
+    for (let t = 0; t < tokens; t++) {
+      for (let h = 0; h < heads; h++) {
+        for (let i = 0; i < pairs; i++) {
+          const base = (t * heads + h) * width
+          const a = base + (style === 'split' ? i : 2 * i)
+          const b = base + (style === 'split' ? i + pairs : 2 * i + 1)
+          const cos = table.data[2 * t * pairs + i]!
+          const sin = table.data[(2 * t + 1) * pairs + i]!
+          y.data[a] = x.data[a]! * cos - x.data[b]! * sin
+          y.data[b] = x.data[b]! * cos + x.data[a]! * sin
+        }
+      }
+    }
+    return { y }
+  },
+  lower({ x, table }, { y }, { style }, to) {
+    const dims = {
+      tokens: x.type.shape[0]!,
+      heads: axis(x.type, 1),
+      width: axis(x.type, 2),
+      pairs: axis(table.type, 2),
+    }
+    to.call(ropeForward[style], { ...dims, xRow: to.stride(x), yRow: to.stride(y), x, table, y })
+  },
+  tolerance: { relative: 4 },
+  samples: (lanes) =>
+    (['split', 'pairwise'] as const).flatMap((style) =>
+      [
+        [2, 1],
+        [10, 5],
+        [2 * lanes, lanes],
+        [4 * lanes + 6, 2 * lanes + 1],
+        [24, 8],
+      ].map(([width = 0, pairs = 0]) => ({
+        inputs: {
+          x: { dtype: 'f32' as const, shape: [3, 2, width] },
+          table: { dtype: 'f32' as const, shape: [3, 2, pairs] },
+        },
+        attributes: { style },
+      })),
+    ),
+  refusals: [
+    {
+      inputs: { x: denseRow(['tokens', 2, 8]), table: denseRow(['tokens', 2, 5]) },
+      attributes: { style: 'split' },
+      says: '5 pairs do not fit heads of 8',
+    },
+  ],
+})

@@ -1,0 +1,60 @@
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { ropeTableForward } from '../kernels/rope/rope.kernel.ts'
+import { denseRow } from './shapes.ts'
+
+/**
+ * table[t, 0, i] = cos, table[t, 1, i] = sin of positions[t] · scale · theta^(−i / pairs) / factors[i] (Su et al. 2021).
+ * `scale` is 1/f for linear scaling by f; `factors` are those of Llama 3's scaling.
+ */
+export const ropeTable = defineOp({
+  name: 'ropeTable',
+  inputs: { positions: ['i32'], factors: ['f32'] },
+  optional: ['factors'],
+  outputs: ['table'],
+  infer({ positions, factors }, { pairs, theta }: { pairs: number; theta: number; scale: number }, refuse) {
+    if (positions.shape.length !== 1) refuse(`positions needs one axis, not ${positions.shape.length}`)
+    if (!Number.isInteger(pairs) || pairs < 1) refuse(`pairs is ${pairs}; accepted: a whole number of at least 1`)
+    if (!(theta > 0)) refuse(`theta is ${theta}; accepted: a number above 0`)
+    if (factors !== undefined && factors.shape[0] !== pairs)
+      refuse(`factors is [${factors.shape}]; accepted: [${pairs}]`)
+    return { table: { dtype: 'f32', shape: [positions.shape[0]!, 2, pairs] } }
+  },
+  reference({ positions, factors }, { pairs, theta, scale }) {
+    const table = tensor([positions.data.length, 2, pairs])
+    positions.data.forEach((position, t) => {
+      for (let i = 0; i < pairs; i++) {
+        const angle = (position * scale * theta ** (-i / pairs)) / (factors?.data[i] ?? 1)
+        table.data[2 * t * pairs + i] = Math.cos(angle)
+        table.data[(2 * t + 1) * pairs + i] = Math.sin(angle)
+      }
+    })
+    return { table }
+  },
+  lower({ positions, factors }, { table }, { pairs, theta, scale }, to) {
+    const tokens = positions.type.shape[0]!
+    to.call(ropeTableForward, { tokens, pairs, theta, scale, positions, factors: factors ?? null, table })
+  },
+  tolerance: { relative: 1 },
+  samples: (lanes) =>
+    [1, lanes - 1, lanes + 1].flatMap((pairs) => [
+      {
+        inputs: { positions: { dtype: 'i32', shape: [5], values: 'iota' } } as const,
+        attributes: { pairs, theta: 10000, scale: 1 },
+      },
+      {
+        inputs: {
+          positions: { dtype: 'i32', shape: [5], values: { below: 4096 } },
+          factors: { dtype: 'f32', shape: [pairs], values: { below: 8 } },
+        } as const,
+        attributes: { pairs, theta: 500000, scale: 0.25 },
+      },
+    ]),
+  refusals: [
+    {
+      inputs: { positions: { dtype: 'i32', shape: ['tokens'] }, factors: denseRow([3]) },
+      attributes: { pairs: 4, theta: 10000, scale: 1 },
+      says: 'factors is [3]',
+    },
+  ],
+})

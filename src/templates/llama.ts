@@ -1,0 +1,21 @@
+import {
+  buildDecoder,
+  decoderFromGguf,
+  decoderFromTransformers,
+  decoderSizes,
+  decoderWeights,
+  preNormBlock,
+} from './decoder.ts'
+import { defineTemplate } from './template.ts'
+
+/** Llama 2 and 3. GGUF converters reorder the heads of q and k, so that pairs are neighbours there. */
+export const llama = defineTemplate({
+  name: 'llama',
+  gguf: ['llama'],
+  transformers: ['LlamaForCausalLM'],
+  config: { gguf: (read) => decoderFromGguf(read, 'pairwise'), transformers: decoderFromTransformers },
+  weights: (c) => decoderWeights(c),
+  ignored: [/\.rotary_emb\.inv_freq$/],
+  graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
+  sizes: decoderSizes,
+})

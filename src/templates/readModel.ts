@@ -1,0 +1,73 @@
+import { fail } from '../base/errors.ts'
+import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
+import { GraphBuilder } from '../ir/build.ts'
+import type { Graph } from '../ir/graph.ts'
+import { ConfigReader } from './configReader.ts'
+import { llama } from './llama.ts'
+import { qwen3 } from './qwen3.ts'
+import type { ModelSizes, Template, WeightSpec } from './template.ts'
+
+export const templates: readonly Template[] = [llama, qwen3] as readonly Template[]
+
+/** Where a weight's values come from: a tensor of the checkpoint, or numbers computed from its config. */
+export type WeightSource =
+  | { readonly from: 'tensor'; readonly tensor: TensorRecord }
+  | { readonly from: 'config'; readonly shape: readonly number[]; readonly values: readonly number[] }
+
+/** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
+export interface Model {
+  readonly template: string
+  readonly sizes: ModelSizes
+  readonly graph: Graph
+  readonly sources: ReadonlyMap<string, WeightSource>
+}
+
+/**
+ * Finds the template, reads the config, matches every tensor and builds ir1. Refuses an unknown architecture, a tensor
+ * that is missing, has another shape, or that the template does not read.
+ */
+export function readModel(checkpoint: Checkpoint): Model {
+  const { format } = checkpoint.description
+  const template = templates.find((candidate) => candidate[format].includes(checkpoint.architecture))
+  if (!template) {
+    fail('architecture_unknown', {
+      path: checkpoint.path,
+      found: checkpoint.architecture,
+      accepted: templates.flatMap((candidate) => candidate[format]).join(', '),
+    })
+  }
+  const config = template.config[format](new ConfigReader(checkpoint))
+  const specs = template.weights(config)
+  const sources = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
+  refuseUnread(checkpoint, template, new Set(specs.map((spec) => spec[format])))
+  const builder = new GraphBuilder(template.name)
+  const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
+  template.graph(builder, config, (name) => {
+    const source =
+      sources.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
+    return builder.weight(name, {
+      dtype: source.from === 'tensor' ? source.tensor.dtype : 'f32',
+      shape: shapes.get(name)!,
+    })
+  })
+  return { template: template.name, sizes: template.sizes(config), graph: builder.finish(), sources }
+}
+
+function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSource {
+  if (spec.values) return { from: 'config', shape: spec.shape, values: spec.values }
+  const name = spec[checkpoint.description.format]
+  const accepted = `[${spec.shape.join(', ')}]`
+  const tensor =
+    checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
+  if (tensor.shape.join() !== spec.shape.join()) {
+    fail('tensor_shape', { path: checkpoint.path, tensor: name, found: `[${tensor.shape.join(', ')}]`, accepted })
+  }
+  return { from: 'tensor', tensor }
+}
+
+function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {
+  for (const name of checkpoint.tensors.keys()) {
+    if (read.has(name) || template.ignored.some((pattern) => pattern.test(name))) continue
+    fail('tensor_unread', { path: checkpoint.path, tensor: name, template: template.name })
+  }
+}

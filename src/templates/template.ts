@@ -1,0 +1,46 @@
+import type { GraphBuilder } from '../ir/build.ts'
+import type { Operand } from '../ir/op.ts'
+import type { ConfigReader } from './configReader.ts'
+
+/** One weight of a family: our name and that of each source, and the shape that its config asks for. */
+export interface WeightSpec {
+  readonly name: string
+  readonly gguf: string
+  readonly transformers: string
+  readonly shape: readonly number[]
+  /** Values computed from the config, for a weight that this source does not store. */
+  readonly values?: readonly number[]
+}
+
+/** Where a checkpoint comes from; names and some conventions differ. */
+export type SourceFormat = 'gguf' | 'transformers'
+
+/** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
+export interface Template<C = unknown> {
+  readonly name: string
+  /** `general.architecture` values. */
+  readonly gguf: readonly string[]
+  /** `architectures` values of config.json. */
+  readonly transformers: readonly string[]
+  /** One reader per source, one config type. */
+  readonly config: { readonly [F in SourceFormat]: (read: ConfigReader) => C }
+  weights(config: C): readonly WeightSpec[]
+  /** Tensors that exporters add and no computation reads. */
+  readonly ignored: readonly RegExp[]
+  /** Builds the graph; `w` gives a weight by our name. */
+  graph(g: GraphBuilder, config: C, w: (name: string) => Operand): void
+  /** Sizes that the rest of the compiler needs. */
+  sizes(config: C): ModelSizes
+}
+
+export interface ModelSizes {
+  readonly vocabulary: number
+  /** Tokens that the checkpoint was made for. */
+  readonly context: number
+  readonly layers: number
+}
+
+/** Defines a template. */
+export function defineTemplate<C>(template: Template<C>): Template<C> {
+  return template
+}
