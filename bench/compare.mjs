@@ -63,8 +63,13 @@ const [threads = 0, promptTokens = 0, generateTokens = 0, depthTokens = 0, repea
   values.depth,
   values.repeat,
 ].map(Number)
-if (!model || ![threads, promptTokens, generateTokens, depthTokens, repeat].every((n) => Number.isInteger(n) && n > 0)) {
-  console.error('usage: node bench/compare.mjs MODEL.gguf [--threads N] [-p TOKENS] [-n TOKENS] [--depth TOKENS] [--repeat N] [--json]')
+if (
+  !model ||
+  ![threads, promptTokens, generateTokens, depthTokens, repeat].every((n) => Number.isInteger(n) && n > 0)
+) {
+  console.error(
+    'usage: node bench/compare.mjs MODEL.gguf [--threads N] [-p TOKENS] [-n TOKENS] [--depth TOKENS] [--repeat N] [--json]',
+  )
   process.exit(2)
 }
 

@@ -1,6 +1,7 @@
 // llama.cpp as a peer: its prebuilt libraries, called through their C API.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+// @ts-expect-error: the package ships no types.
 import { getBinsDir } from '@node-llama-cpp/linux-x64'
 import koffi from 'koffi'
 import { Batch, ContextParams, ModelParams, verifyLayouts } from './llamaCppLayout.mjs'
@@ -58,7 +59,15 @@ function openLibrary() {
     contextLength: llama.func('llama_n_ctx', 'uint32_t', ['void *']),
     batchLength: llama.func('llama_n_batch', 'uint32_t', ['void *']),
     threads: llama.func('llama_n_threads', 'int32_t', ['void *']),
-    tokenize: llama.func('llama_tokenize', 'int32_t', ['void *', 'void *', 'int32_t', 'void *', 'int32_t', 'bool', 'bool']),
+    tokenize: llama.func('llama_tokenize', 'int32_t', [
+      'void *',
+      'void *',
+      'int32_t',
+      'void *',
+      'int32_t',
+      'bool',
+      'bool',
+    ]),
   }
   verifyLayouts(library.modelDefaults(), library.contextDefaults())
   return library
@@ -157,7 +166,12 @@ export function openPeer(path, options = {}) {
       )
     },
     logits(ids) {
-      const own = openContext({ n_ctx: ids.length, n_batch: ids.length, n_ubatch: ids.length, n_outputs_max_per_seq: 0 })
+      const own = openContext({
+        n_ctx: ids.length,
+        n_batch: ids.length,
+        n_ubatch: ids.length,
+        n_outputs_max_per_seq: 0,
+      })
       try {
         feed(own, ids, new Int8Array(ids.length).fill(1))
         return Array.from(ids, (_, index) => row(own, index))

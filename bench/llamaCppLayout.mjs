@@ -142,7 +142,9 @@ export function verifyLayouts(model, context) {
     for (const [field, expected] of Object.entries(defaults)) {
       const actual = typeof params[field] === 'bigint' ? Number(params[field]) : params[field]
       if (actual !== expected) {
-        throw new Error(`llama.cpp's default of ${field} reads ${actual}, expected ${expected}: the structure has changed`)
+        throw new Error(
+          `llama.cpp's default of ${field} reads ${actual}, expected ${expected}: the structure has changed`,
+        )
       }
     }
   }

@@ -133,7 +133,8 @@ function half(value) {
  */
 function codeWords(format, spread) {
   const words = Uint16Array.from({ length: 65536 }, (_, word) => word)
-  if (format === 'Q8_0') return words.map((w) => ((w & 255) === 128 ? w + 1 : w)).map((w) => (w >> 8 === 128 ? w + 256 : w))
+  if (format === 'Q8_0')
+    return words.map((w) => ((w & 255) === 128 ? w + 1 : w)).map((w) => (w >> 8 === 128 ? w + 256 : w))
   // Uniform in +-sqrt(3) spread, which has that deviation.
   if (format === 'F16') return words.map((word) => half((word / 32768 - 1) * Math.sqrt(3) * spread))
   return words
@@ -179,7 +180,7 @@ function* dataOf(tensor, seed) {
  * @param {string} path
  * @param {Format} format
  */
-export function writeSynthetic(path, format) {
+function writeSynthetic(path, format) {
   const tensors = tensorsOf(format)
   mkdirSync(dirname(path), { recursive: true })
   const file = openSync(`${path}.partial`, 'w')
@@ -196,7 +197,10 @@ export function writeSynthetic(path, format) {
   renameSync(`${path}.partial`, path)
 }
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { type: { type: 'string', default: 'Q8_0' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { type: { type: 'string', default: 'Q8_0' } },
+})
 const [path] = positionals
 if (!path || !(values.type in formats) || values.type === 'F32') {
   console.error('usage: node bench/synth.mjs OUT.gguf [--type Q8_0|Q4_0|F16]')

@@ -171,7 +171,7 @@ def record(name: str):
         folder / "logits.safetensors",
         ids,
         expected,
-        {"oracle": "transformers 5.18.0, torch 2.13.0, gguf 0.19.0, float64", "nmse_before_storage": f"{loss:.1e}"},
+        f"transformers 5.18.0, torch 2.13.0, gguf 0.19.0, float64; NMSE of the model before storage {loss:.1e}",
     )
     size = sum(file.stat().st_size for file in folder.iterdir())
     print(f"{name:24} {size:8} bytes in {len(paths)} file(s)  spread {expected.std():5.2f}  nmse of storage {loss:.1e}")

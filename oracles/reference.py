@@ -131,6 +131,7 @@ def draw_ids(rng: np.random.Generator, vocabulary: int, count: int = 24) -> np.n
     return ids
 
 
-def save_golden(path: Path, ids: np.ndarray, expected: torch.Tensor, notes: dict[str, str]):
-    """Writes `ids` (I32 [tokens]) and `logits` (F64 [tokens, vocabulary]) with `notes` as metadata."""
-    save_file({"ids": torch.from_numpy(ids), "logits": expected.contiguous()}, path, metadata=notes)
+def save_golden(path: Path, ids: np.ndarray, expected: torch.Tensor, note: str):
+    """Writes `ids` (I32 [tokens]), `logits` (F64 [tokens, vocabulary]) and a note about the recording."""
+    # One key only: safetensors writes several in random order.
+    save_file({"ids": torch.from_numpy(ids), "logits": expected.contiguous()}, path, metadata={"oracle": note})

@@ -1,0 +1,108 @@
+// llama.cpp and the committed goldens: `node bench/goldens.mjs` compares its logits with the oracles' on every GGUF
+// golden; `--record` also rewrites tests/parity/goldens/demo-llama.cpp.json from models/demo.gguf.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { llamaCpp, openPeer } from './llamaCpp.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const goldens = join(root, 'tests', 'parity', 'goldens')
+
+// llama.cpp rounds activations to the weights' precision or to 8 bits, so only F32 weights show whether the two agree
+// on the model itself; the rest bounds what that rounding costs.
+const limits = [
+  [/f32$/, 1e-11],
+  [/f16$/, 1e-4],
+  [/q\d_0$/, 1e-3],
+]
+
+/** The golden's ids and float64 logits. @param {string} file */
+function readGolden(file) {
+  const bytes = readFileSync(file)
+  const length = Number(bytes.readBigUInt64LE(0))
+  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length))
+  const data = (/** @type {string} */ name) => {
+    const [from, to] = header[name].data_offsets
+    return Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)).buffer
+  }
+  return {
+    ids: new Int32Array(data('ids')),
+    logits: new Float64Array(data('logits')),
+    vocabulary: header.logits.shape[1],
+  }
+}
+
+/** Normalised mean squared error of llama.cpp's logits. @param {string} folder */
+function compare(folder) {
+  const file =
+    readdirSync(folder)
+      .sort()
+      .find((name) => name.endsWith('.gguf')) ?? ''
+  const golden = readGolden(join(folder, 'logits.safetensors'))
+  const peer = openPeer(join(folder, file), { context: 64, batch: 64, cache: 'f32', flashAttention: false })
+  const [error, norm] = peer.logits(golden.ids).reduce(
+    ([error, norm], row, token) => {
+      const expected = golden.logits.subarray(token * golden.vocabulary, (token + 1) * golden.vocabulary)
+      return [
+        error + row.reduce((sum, value, id) => sum + (value - (expected[id] ?? Number.NaN)) ** 2, 0),
+        norm + expected.reduce((sum, value) => sum + value ** 2, 0),
+      ]
+    },
+    [0, 0],
+  )
+  peer.close()
+  return error / norm
+}
+
+/** Ids by falling logit, the lower id first among equals. @param {Float32Array} logits @param {number} count */
+function best(logits, count) {
+  return [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(0, count)
+}
+
+/** Greedy continuation of a fixed prompt by the demo model. */
+function recordDemo() {
+  // Of 400 prompts the one whose 64 choices are clearest while not repeating themselves: no rounding flips them.
+  const text = "MISTRESS OVERDONE:\nNay, but I know 'tis so: I saw him arrested, saw\n"
+  const peer = openPeer(join(root, 'models', 'demo.gguf'), {
+    context: 256,
+    batch: 256,
+    cache: 'f32',
+    flashAttention: false,
+  })
+  const prompt = peer.tokenize(text)
+  peer.prefill(prompt)
+  const first = peer.last()
+  const greedy = []
+  const margins = []
+  for (let logits = first; greedy.length < 64; logits = peer.last()) {
+    const [id = 0, next = 0] = best(logits, 2)
+    greedy.push(id)
+    margins.push(Number(((logits[id] ?? 0) - (logits[next] ?? 0)).toFixed(4)))
+    peer.decode(Int32Array.of(id))
+  }
+  peer.close()
+  const golden = {
+    recordedBy: `llama.cpp ${llamaCpp().version()} (@node-llama-cpp/linux-x64 3.22.1), CPU, f32 cache, no flash attention`,
+    model: 'models/demo.gguf',
+    text,
+    prompt: [...prompt],
+    greedy,
+    margins,
+    lastPromptTop10: best(first, 10).map((id) => ({ id, logit: first[id] })),
+  }
+  const lines = Object.entries(golden).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`)
+  writeFileSync(join(goldens, 'demo-llama.cpp.json'), `{\n${lines.join(',\n')}\n}\n`)
+  console.log(`demo-llama.cpp.json: smallest margin ${Math.min(...margins)}`)
+}
+
+const { values } = parseArgs({ options: { record: { type: 'boolean', default: false } } })
+for (const name of readdirSync(goldens).filter((entry) => entry.startsWith('gguf-'))) {
+  const nmse = compare(join(goldens, name))
+  const limit = /** @type {number} */ (limits.find(([pattern]) => /** @type {RegExp} */ (pattern).test(name))?.[1] ?? 0)
+  console.log(
+    `${name.padEnd(26)} nmse ${nmse.toExponential(1)}  ${nmse <= limit ? 'agrees' : `DISAGREES (limit ${limit})`}`,
+  )
+  if (!(nmse <= limit)) process.exitCode = 1
+}
+if (values.record) recordDemo()
