@@ -1,0 +1,127 @@
+/* Uses the engine as a program would, from several threads, for the sanitizers: they see what a test's numbers do not.
+ * usage: exercise weights.bump. Prints "fine", or the first thing that is wrong. */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ck.h"
+
+enum { VOCABULARY = 300, TOKENS = 40 };
+
+#define EXPECT(condition)                                                 \
+    do {                                                                  \
+        if (!(condition)) {                                               \
+            printf("line %d: %s: %s\n", __LINE__, #condition, error.text); \
+            exit(1);                                                      \
+        }                                                                 \
+    } while (0)
+
+static void make_ids(int32_t ids[TOKENS]) {
+    for (int i = 0; i < TOKENS; i++) ids[i] = (i * 37 + 11) % VOCABULARY;
+}
+
+static void all_logits(ck_context *context, ck_mode mode, float *logits) {
+    ck_error error = {""};
+    int32_t ids[TOKENS];
+    make_ids(ids);
+    EXPECT(!ck_context_rewind(context, 0, &error));
+    EXPECT(!ck_context_eval(context, mode, ids, TOKENS, logits, TOKENS, &error));
+}
+
+typedef struct job {
+    const ck_model *model;
+    const float *expected;
+    int threads;
+} job;
+
+static void *run_job(void *argument) {
+    const job *j = argument;
+    ck_error error = {""};
+    ck_context *context = NULL;
+    EXPECT(!ck_context_open(j->model, j->threads, &context, &error));
+    float *logits = malloc(sizeof(float) * TOKENS * VOCABULARY);
+    for (int i = 0; i < 6; i++) {
+        all_logits(context, i % 2 ? CK_DECODE : CK_PREFILL, logits);
+        EXPECT(memcmp(logits, j->expected, sizeof(float) * TOKENS * VOCABULARY) == 0);
+    }
+    const ck_generation_options options = {
+        .sampling = {.temperature = 1, .top_k = 40, .top_p = 0.9f, .repeat_penalty = 1.1f, .repeat_window = 8, .seed = 7},
+        .tokens = 10,
+        .ignore_eos = 1,
+    };
+    ck_generation *generation = NULL;
+    int32_t id = 5;
+    EXPECT(!ck_generation_open(context, &id, 1, &options, &generation, &error));
+    ck_piece piece = {.finish = CK_RUNNING};
+    while (piece.finish == CK_RUNNING) EXPECT(!ck_generation_next(generation, &piece, &error));
+    ck_generation_close(generation);
+    ck_context_close(context);
+    free(logits);
+    return NULL;
+}
+
+static void run_together(const ck_model *model, const float *expected) {
+    pthread_t threads[4];
+    job jobs[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = (job){model, expected, i + 1};
+        pthread_create(&threads[i], NULL, run_job, &jobs[i]);
+    }
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+}
+
+static void *stop_soon(void *context) {
+    for (int i = 0; i < 50; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        ck_context_stop(context);
+    }
+    return NULL;
+}
+
+static void stop_from_outside(const ck_model *model) {
+    ck_error error = {""};
+    ck_context *context = NULL;
+    EXPECT(!ck_context_open(model, 2, &context, &error));
+    int32_t ids[TOKENS];
+    make_ids(ids);
+    pthread_t thread;
+    pthread_create(&thread, NULL, stop_soon, context);
+    for (int i = 0; i < 200; i++) {
+        EXPECT(!ck_context_rewind(context, 0, &error));
+        ck_status status = ck_context_eval(context, CK_DECODE, ids, TOKENS, NULL, 0, &error);
+        EXPECT(status == CK_OK || status == CK_ERROR_STOPPED);
+        EXPECT((ck_context_position(context) == TOKENS) == (status == CK_OK));
+    }
+    pthread_join(thread, NULL);
+    ck_context_close(context);
+}
+
+int main(int argc, char **argv) {
+    ck_error error = {""};
+    ck_model *model = NULL;
+    EXPECT(argc == 2);
+    EXPECT(!ck_model_open(argv[1], &model, &error));
+    EXPECT(!ck_model_verify(model, &error));
+    float *expected = malloc(sizeof(float) * TOKENS * VOCABULARY);
+    float *logits = malloc(sizeof(float) * TOKENS * VOCABULARY);
+    const int threads[] = {1, 2, 3, 8, 17};
+    for (int i = 0; i < 5; i++) {
+        ck_context *context = NULL;
+        EXPECT(!ck_context_open(model, threads[i], &context, &error));
+        for (int mode = 0; mode < 2; mode++) {
+            all_logits(context, (ck_mode)mode, i || mode ? logits : expected);
+            EXPECT((!i && !mode) || memcmp(logits, expected, sizeof(float) * TOKENS * VOCABULARY) == 0);
+        }
+        ck_context_close(context);
+    }
+    run_together(model, expected);
+    stop_from_outside(model);
+    free(expected);
+    free(logits);
+    ck_model_close(model);
+    puts("fine");
+    return 0;
+}
