@@ -1,0 +1,15 @@
+import type { Graph, Node } from '../ir/graph.ts'
+import { rewriteGraph } from '../ir/rewrite.ts'
+import { ops } from '../ops/registry.ts'
+
+/** Drops the nodes that no output needs, and with them the weights that only they read. */
+export function dropDead(graph: Graph): Graph {
+  const needed = new Set(graph.outputs)
+  const alive = new Set<Node>()
+  for (const node of graph.nodes.toReversed()) {
+    if (!Object.values(node.outputs).some((value) => needed.has(value))) continue
+    alive.add(node)
+    for (const value of Object.values(node.inputs)) needed.add(value)
+  }
+  return rewriteGraph(graph, ops, (node) => !alive.has(node))
+}
