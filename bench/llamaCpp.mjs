@@ -91,6 +91,7 @@ export function llamaCpp() {
 export function openPeer(path, options = {}) {
   const { threads = 2, context = 1024, batch = 512, flashAttention = true, cache = 'f16' } = options
   const api = llamaCpp()
+  const step = Math.min(batch, context)
   /** @param {() => unknown} open @param {string} what */
   const must = (open, what) => {
     const from = api.log.length
@@ -105,8 +106,8 @@ export function openPeer(path, options = {}) {
         api.openContext(model, {
           ...api.contextDefaults(),
           n_ctx: context,
-          n_batch: batch,
-          n_ubatch: Math.min(batch, 512),
+          n_batch: step,
+          n_ubatch: Math.min(step, 512),
           n_threads: threads,
           n_threads_batch: threads,
           flash_attn_type: flashAttention ? 1 : 0,
@@ -117,9 +118,7 @@ export function openPeer(path, options = {}) {
       'open a context',
     )
   const main = openContext({})
-  // llama.cpp rounds the context up and never takes a batch beyond it.
-  const length = api.contextLength(main)
-  if (length < context || api.batchLength(main) !== Math.min(batch, length) || api.threads(main) !== threads) {
+  if (api.contextLength(main) < context || api.batchLength(main) !== step || api.threads(main) !== threads) {
     throw new Error('llama.cpp did not take the context parameters: the structure has changed')
   }
   const vocabulary = api.vocabulary(api.vocab(model))
@@ -154,7 +153,6 @@ export function openPeer(path, options = {}) {
     prefill(ids) {
       api.clear(api.memory(main), false)
       return timed(() => {
-        const step = Math.min(batch, length)
         for (let from = 0; from < ids.length; from += step) feed(main, ids.slice(from, from + step), null)
       })
     },
