@@ -1,0 +1,18 @@
+import { fail } from '../base/errors.ts'
+import { compilePattern, type SplitAutomaton } from './compilePattern.ts'
+import { PatternRefusal, parsePattern } from './parsePattern.ts'
+import type { UnicodeSets } from './unicodeSets.ts'
+
+/** A split pattern to its automaton. Raises tokenizer_invalid, with the pattern's name and what in it is impossible. */
+export function compileSplit(path: string, pattern: string, sets: UnicodeSets): SplitAutomaton {
+  try {
+    return compilePattern(parsePattern(pattern, sets))
+  } catch (error) {
+    if (!(error instanceof PatternRefusal)) throw error
+    return fail('tokenizer_invalid', {
+      path,
+      what: `split pattern ${JSON.stringify(pattern)}: ${error.message}`,
+      accepted: 'characters, classes, alternatives, repetitions, (?i:...), and lookahead at one character',
+    })
+  }
+}
