@@ -1,0 +1,255 @@
+import { bytesOf, type Dtype } from '../base/dtypes.ts'
+import { fail } from '../base/errors.ts'
+import { type Dim, elementsFrom, type Graph, nodeName, type TensorType, valueTypes } from '../ir/graph.ts'
+import type { Lowering, Operand, OpTable, Packed, StrideOf } from '../ir/op.ts'
+import type { BufferParameter, Kernel } from '../kernels/kernel.ts'
+import type { Buffer, Call, Mode, PackedWeight, Place, Program } from './program.ts'
+import { packedWeight } from './weights.ts'
+
+export interface LowerOptions {
+  readonly mode: Mode
+  /** The largest value of each symbol. */
+  readonly bounds: { readonly [symbol: string]: number }
+  /** Vector width of the target, which is also rows per panel. */
+  readonly lanes: number
+}
+
+/** Where a value lies: `columns` elements of each row of a buffer, from element `column` on. */
+interface Location {
+  readonly buffer: string
+  readonly column: number
+  readonly columns: number
+  readonly rowStride: number
+}
+
+/** Turns a graph into kernel calls on buffers. In trace mode no value takes another's bytes, so that all can be read. */
+export function lower(graph: Graph, ops: OpTable, options: LowerOptions): Program {
+  const lowering = new GraphLowering(graph, options)
+  graph.nodes.forEach((node, index) => {
+    lowering.enter(nodeName(node), index)
+    const operands = (slots: { readonly [slot: string]: string }) =>
+      Object.fromEntries(Object.entries(slots).map(([slot, value]) => [slot, lowering.operand(value)]))
+    ops[node.op]!.lower(operands(node.inputs), operands(node.outputs), node.attributes, lowering)
+    for (const value of Object.values(node.outputs)) lowering.requirePlace(value)
+  })
+  return lowering.finish()
+}
+
+type AnyArguments = { readonly [name: string]: Dim | StrideOf | Operand | Packed | null }
+
+class GraphLowering implements Lowering {
+  readonly #graph: Graph
+  readonly #options: LowerOptions
+  readonly #types: Map<string, TensorType>
+  readonly #weightNames: ReadonlySet<string>
+  readonly #lastUse = new Map<string, number>()
+  readonly #locations = new Map<string, Location>()
+  readonly #buffers: Buffer[] = []
+  readonly #weights = new Map<string, PackedWeight>()
+  readonly #calls: Call[] = []
+  #node = ''
+  #index = 0
+  #overwritten: Location[] = []
+
+  constructor(graph: Graph, options: LowerOptions) {
+    this.#graph = graph
+    this.#options = options
+    this.#types = valueTypes(graph)
+    this.#weightNames = new Set(graph.weights.map(({ name }) => name))
+    graph.nodes.forEach((node, index) => {
+      for (const value of Object.values(node.inputs)) this.#lastUse.set(value, index)
+    })
+    for (const value of graph.outputs) this.#lastUse.set(value, Number.POSITIVE_INFINITY)
+    for (const { name, type } of graph.inputs) this.#place(name, type, 'input')
+    for (const { name, type } of graph.states) this.#place(name, type, 'state')
+  }
+
+  enter(node: string, index: number): void {
+    this.#node = node
+    this.#index = index
+    this.#overwritten = []
+  }
+
+  operand(name: string): Operand {
+    return { name, type: this.#types.get(name) ?? this.#refuse(`'${name}' has no type`) }
+  }
+
+  requirePlace(value: string): void {
+    if (!this.#locations.has(value)) this.#refuse(`its lowering gives '${value}' no place`)
+  }
+
+  finish(): Program {
+    const { mode, bounds } = this.#options
+    return { mode, bounds, buffers: this.#buffers, weights: [...this.#weights.values()], steps: this.#calls }
+  }
+
+  stride(operand: Operand): StrideOf {
+    return { strideOf: operand }
+  }
+
+  view(output: Operand, input: Operand, offset = 0): void {
+    const { buffer, column, rowStride } = this.#locate(input)
+    this.#locations.set(output.name, {
+      buffer,
+      column: column + offset,
+      columns: elementsFrom(output.type.shape, 1),
+      rowStride,
+    })
+  }
+
+  advance(output: Operand, input: Operand): void {
+    this.#locations.set(output.name, this.#locate(input))
+  }
+
+  call(kernel: Kernel, args: AnyArguments): void {
+    this.#reuseDead(kernel, args)
+    for (const [name, parameter] of Object.entries(kernel.buffers)) {
+      const operand = args[name]
+      if (isOperand(operand) && parameter.access === 'write' && !this.#locations.has(operand.name)) {
+        const isOutput = this.#graph.outputs.includes(operand.name)
+        this.#place(operand.name, operand.type, isOutput ? 'output' : 'activation')
+      }
+    }
+    this.#calls.push({
+      kind: 'call',
+      kernel: kernel.name,
+      name: this.#node,
+      dims: Object.fromEntries(kernel.dims.map((dim) => [dim, this.#dim(kernel, dim, args[dim])])),
+      attributes: Object.fromEntries(
+        Object.keys(kernel.attributes).map((name) => {
+          const value = args[name]
+          return [name, typeof value === 'number' ? value : this.#refuse(`${kernel.name} needs a number for '${name}'`)]
+        }),
+      ),
+      buffers: Object.fromEntries(
+        Object.entries(kernel.buffers).map(([name, parameter]) => [
+          name,
+          this.#argument(kernel, name, parameter, args[name]),
+        ]),
+      ),
+    })
+  }
+
+  #dim(kernel: Kernel, name: string, value: AnyArguments[string] | undefined): Dim {
+    if (typeof value === 'number' || typeof value === 'string') {
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value
+      if (typeof value === 'string' && value in this.#options.bounds) return value
+      return this.#refuse(`${kernel.name} gets ${value} for '${name}'; accepted: a whole number or a bound symbol`)
+    }
+    if (value !== null && value !== undefined && 'strideOf' in value) return this.#locate(value.strideOf).rowStride
+    return this.#refuse(`${kernel.name} needs a size for '${name}'`)
+  }
+
+  #argument(
+    kernel: Kernel,
+    name: string,
+    parameter: BufferParameter<string>,
+    value: AnyArguments[string] | undefined,
+  ): Place | null {
+    if (value === null || value === undefined) {
+      return parameter.optional ? null : this.#refuse(`${kernel.name} needs a value for '${name}'`)
+    }
+    if (typeof value !== 'object' || 'strideOf' in value)
+      return this.#refuse(`${kernel.name} needs a value for '${name}'`)
+    const layout = parameter.layout ?? 'rows'
+    const parts = isOperand(value) ? [value] : value.packed
+    for (const { name: part, type } of parts) this.#checkDtype(kernel, name, part, type.dtype, parameter.dtype)
+    if (parts.every((part) => this.#weightNames.has(part.name))) {
+      if (parts.length !== (layout === 'panelPairs' ? 2 : 1))
+        this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
+      const sources = parts.map((part) => this.#graph.weights.find((weight) => weight.name === part.name)!)
+      const packed = packedWeight(sources, layout, this.#options.lanes)
+      const known = this.#weights.get(packed.name)
+      if (known && known.layout !== layout) {
+        this.#refuse(`weight '${packed.name}' is wanted as ${known.layout} and as ${layout}; one layout is accepted`)
+      }
+      this.#weights.set(packed.name, packed)
+      return { in: 'weights', weight: packed.name }
+    }
+    if (!isOperand(value)) return this.#refuse(`${kernel.name} packs '${name}', which is no weight`)
+    const location = this.#locate(value)
+    const isState = this.#buffers.find((buffer) => buffer.name === location.buffer)?.region === 'state'
+    if (layout !== 'rows' && !(layout === 'keyPanels' && isState))
+      this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
+    if (parameter.rowStride === undefined && !isState && location.rowStride !== elementsFrom(value.type.shape, 1)) {
+      this.#refuse(`${kernel.name} takes '${name}' dense, and '${value.name}' lies in rows of ${location.rowStride}`)
+    }
+    if (parameter.access === 'read' && this.#overwritten.some((other) => overlaps(location, other))) {
+      this.#refuse(`${kernel.name} reads '${value.name}' after an earlier call of the op has overwritten it`)
+    }
+    const elementBytes = bytesOf(value.type.dtype, location.column)
+    return {
+      in: 'memory',
+      buffer: location.buffer,
+      offset: elementBytes ?? this.#refuse(`'${value.name}' splits a block`),
+    }
+  }
+
+  /** Gives a written operand the bytes of one that is read for the last time, where the kernel allows it. */
+  #reuseDead(kernel: Kernel, args: AnyArguments): void {
+    if (this.#options.mode === 'trace') return
+    const taken = new Set<string>()
+    for (const [written, read] of kernel.inPlace) {
+      const [to, from] = [args[written], args[read]]
+      if (!isOperand(to) || !isOperand(from) || this.#locations.has(to.name) || taken.has(from.name)) continue
+      if (this.#graph.outputs.includes(to.name) || this.#weightNames.has(from.name)) continue
+      const location = this.#locate(from)
+      const buffer = this.#buffers.find(({ name }) => name === location.buffer)!
+      if (buffer.region !== 'activation' || to.type.dtype !== from.type.dtype) continue
+      if (to.type.shape.join() !== from.type.shape.join() || !this.#isDead(location)) continue
+      const others = Object.entries(args).filter(
+        ([name, value]) => name !== read && name !== written && isOperand(value),
+      )
+      if (others.some(([, value]) => isOperand(value) && this.#sharesBytes(value, location))) continue
+      taken.add(from.name)
+      this.#locations.set(to.name, location)
+      this.#overwritten.push(location)
+    }
+  }
+
+  /** Whether no value in these bytes is read after this node. */
+  #isDead(location: Location): boolean {
+    for (const [value, other] of this.#locations) {
+      if (overlaps(location, other) && (this.#lastUse.get(value) ?? -1) > this.#index) return false
+    }
+    return true
+  }
+
+  #sharesBytes(operand: Operand, location: Location): boolean {
+    const other = this.#locations.get(operand.name)
+    return other !== undefined && overlaps(other, location)
+  }
+
+  #place(name: string, type: TensorType, region: Buffer['region']): void {
+    const columns = elementsFrom(type.shape, 1)
+    this.#locations.set(name, { buffer: name, column: 0, columns, rowStride: columns })
+    const rows = this.#bound(type.shape[0] ?? 1)
+    const bytes = bytesOf(type.dtype, columns) ?? this.#refuse(`a row of '${name}' splits a block of ${type.dtype}`)
+    this.#buffers.push({ name, region, dtype: type.dtype, shape: type.shape, bytes: rows * bytes })
+  }
+
+  #bound(dim: Dim): number {
+    if (typeof dim === 'number') return dim
+    return this.#options.bounds[dim] ?? this.#refuse(`symbol '${dim}' has no bound`)
+  }
+
+  #locate(operand: Operand): Location {
+    return this.#locations.get(operand.name) ?? this.#refuse(`'${operand.name}' has no place yet`)
+  }
+
+  #checkDtype(kernel: Kernel, name: string, value: string, found: Dtype, accepted: Dtype): void {
+    if (found !== accepted) this.#refuse(`${kernel.name} takes '${name}' as ${accepted}, and '${value}' is ${found}`)
+  }
+
+  #refuse(what: string): never {
+    return fail('program_invalid', { where: this.#node, what })
+  }
+}
+
+function isOperand(value: AnyArguments[string] | undefined): value is Operand {
+  return typeof value === 'object' && value !== null && 'type' in value
+}
+
+function overlaps(a: Location, b: Location): boolean {
+  return a.buffer === b.buffer && a.column < b.column + b.columns && b.column < a.column + a.columns
+}

@@ -1,0 +1,172 @@
+import { fail } from '../base/errors.ts'
+import { kernels } from '../kernels/registry.ts'
+import type { Buffer, Call, PackedWeight, Place, Program, Repeat } from './program.ts'
+
+/** A buffer with its bytes: `offset` from the start of the context's memory, alive from step `first` to step `last`. */
+export interface PlacedBuffer extends Buffer {
+  readonly offset: number
+  readonly first: number
+  readonly last: number
+}
+
+export interface PlacedWeight extends PackedWeight {
+  /** From the start of the weights region. */
+  readonly offset: number
+}
+
+/** Where everything lies: shared by the programs of one model. */
+export interface MemoryPlan {
+  readonly weights: readonly PlacedWeight[]
+  readonly weightsBytes: number
+  readonly stateBytes: number
+  readonly memoryBytes: number
+  /** By program mode. */
+  readonly buffers: { readonly [mode: string]: readonly PlacedBuffer[] }
+}
+
+const lineBytes = 64
+const pageBytes = 4096
+
+/**
+ * Gives every weight and buffer its offset. States, inputs and outputs have bytes of their own and lie at one place in all
+ * programs; activations whose lives do not meet share bytes, and the programs of different modes share theirs.
+ */
+export function planMemory(programs: readonly Program[]): MemoryPlan {
+  const { weights, bytes: weightsBytes } = placeWeights(programs)
+  const fixed = new Map<string, number>()
+  const isTrace = programs.some(({ mode }) => mode === 'trace')
+  let end = 0
+  let stateBytes = 0
+  for (const region of ['state', 'input', 'output'] as const) {
+    for (const program of programs) {
+      for (const buffer of program.buffers) {
+        if (buffer.region !== region || fixed.has(buffer.name)) continue
+        fixed.set(buffer.name, end)
+        const largest = Math.max(...programs.map((p) => p.buffers.find(({ name }) => name === buffer.name)?.bytes ?? 0))
+        end = roundUp(end + largest, lineBytes)
+      }
+    }
+    if (region === 'state') {
+      end = roundUp(end, pageBytes)
+      stateBytes = end
+    }
+  }
+  const plans = programs.map((program) => placeActivations(program, end, isTrace, fixed))
+  return {
+    weights,
+    weightsBytes,
+    stateBytes,
+    memoryBytes: roundUp(Math.max(end, ...plans.map((plan) => plan.end)), pageBytes),
+    buffers: Object.fromEntries(programs.map((program, i) => [program.mode, plans[i]!.buffers])),
+  }
+}
+
+function placeWeights(programs: readonly Program[]): { weights: PlacedWeight[]; bytes: number } {
+  const [first, ...others] = programs
+  const names = first!.weights.map(({ name }) => name).join()
+  if (others.some((other) => other.weights.map(({ name }) => name).join() !== names)) {
+    fail('program_invalid', { where: others[0]!.mode, what: 'reads other weights than the programs beside it' })
+  }
+  let end = 0
+  const weights = first!.weights.map((weight) => {
+    const offset = roundUp(end, weight.bytes >= pageBytes ? pageBytes : lineBytes)
+    end = offset + weight.bytes
+    return { ...weight, offset }
+  })
+  return { weights, bytes: roundUp(end, pageBytes) }
+}
+
+/** First fit, largest first: each buffer takes the lowest offset that no buffer alive at the same time holds. */
+function placeActivations(
+  program: Program,
+  base: number,
+  apart: boolean,
+  fixed: ReadonlyMap<string, number>,
+): { buffers: PlacedBuffer[]; end: number } {
+  const lives = lifetimes(program)
+  const placed: PlacedBuffer[] = []
+  let end = base
+  const activations = program.buffers.filter(({ region }) => region === 'activation')
+  for (const buffer of activations.toSorted((a, b) => b.bytes - a.bytes || compare(a.name, b.name))) {
+    const { first, last } =
+      lives.get(buffer.name) ?? fail('program_invalid', { where: buffer.name, what: 'is never used' })
+    const rivals = placed.filter((other) => apart || (other.first <= last && first <= other.last))
+    let offset = base
+    for (const rival of rivals.toSorted((a, b) => a.offset - b.offset)) {
+      if (offset + buffer.bytes <= rival.offset) break
+      offset = Math.max(offset, roundUp(rival.offset + rival.bytes, lineBytes))
+    }
+    placed.push({ ...buffer, offset, first, last })
+    end = Math.max(end, offset + buffer.bytes)
+  }
+  const all = program.buffers.map((buffer): PlacedBuffer => {
+    const offset = fixed.get(buffer.name)
+    if (offset === undefined) return placed.find(({ name }) => name === buffer.name)!
+    const { first, last } = lives.get(buffer.name) ?? { first: 0, last: 0 }
+    return { ...buffer, offset, first, last }
+  })
+  return { buffers: all, end: roundUp(end, lineBytes) }
+}
+
+interface Life {
+  readonly first: number
+  readonly last: number
+}
+
+/**
+ * First and last step that touches each buffer; the calls of a repeat count once. What enters or leaves a repeat, or goes
+ * from round to round, is alive through all of it.
+ */
+export function lifetimes(program: Program): Map<string, Life> {
+  const lives = new Map<string, Life>()
+  const widen = (name: string, first: number, last: number) => {
+    const life = lives.get(name)
+    lives.set(name, { first: Math.min(first, life?.first ?? first), last: Math.max(last, life?.last ?? last) })
+  }
+  let time = 0
+  const spans: { first: number; last: number; carried: Set<string> }[] = []
+  for (const step of program.steps) {
+    if (step.kind === 'barrier') continue
+    const calls = stepCalls(step)
+    const first = time
+    const carried = new Set<string>()
+    const written = new Set<string>()
+    for (const call of calls) {
+      for (const { buffer, access } of accesses(call)) {
+        if (access !== 'write' && !written.has(buffer)) carried.add(buffer)
+        if (access === 'write') written.add(buffer)
+        widen(buffer, time, time)
+      }
+      time++
+    }
+    if (step.kind === 'repeat') spans.push({ first, last: time - 1, carried })
+  }
+  for (const { first, last, carried } of spans) {
+    for (const [name, life] of [...lives]) {
+      const meets = life.first <= last && first <= life.last
+      const crosses = life.first < first || life.last > last || carried.has(name)
+      if (meets && crosses) widen(name, first, last)
+    }
+  }
+  return lives
+}
+
+function stepCalls(step: Call | Repeat): Call[] {
+  return step.kind === 'call' ? [step] : step.body.filter((inner) => inner.kind === 'call')
+}
+
+/** The buffers of the context's memory that a call touches by name; table entries are states. */
+export function accesses(call: Call): { buffer: string; access: 'read' | 'write' | 'update'; place: Place }[] {
+  const kernel = kernels.get(call.kernel)!
+  return Object.entries(call.buffers).flatMap(([argument, place]) =>
+    place?.in === 'memory' ? [{ buffer: place.buffer, access: kernel.buffers[argument]!.access, place }] : [],
+  )
+}
+
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,90 @@
+import type { Dtype, WeightDtype } from '../base/dtypes.ts'
+import type { Dim } from '../ir/graph.ts'
+import type { Layout } from '../kernels/kernel.ts'
+
+/** What a buffer is for, which decides where it lies and how long it lives. */
+export type Region = 'state' | 'input' | 'activation' | 'output'
+
+/** A piece of the context's memory. */
+export interface Buffer {
+  /** The value that it was made for. */
+  readonly name: string
+  readonly region: Region
+  readonly dtype: Dtype
+  readonly shape: readonly Dim[]
+  /** At the largest step. */
+  readonly bytes: number
+}
+
+/** A weight in its execution layout. `parts` are our checkpoint names: one list, or two for panelPairs, stacked by rows. */
+export interface PackedWeight {
+  readonly name: string
+  readonly dtype: WeightDtype
+  readonly layout: Layout
+  /** Rows and columns of one part. A vector is one row. */
+  readonly rows: number
+  readonly cols: number
+  readonly parts: readonly (readonly string[])[]
+  readonly bytes: number
+}
+
+/** Bytes that a kernel argument points to: a buffer, a weight, or the entry of a repeat's table. */
+export type Place =
+  | { readonly in: 'memory'; readonly buffer: string; readonly offset: number }
+  | { readonly in: 'weights'; readonly weight: string }
+  | { readonly in: 'table'; readonly column: number }
+
+/** One kernel call. Dims and attributes are final; a symbol is bound by the step. */
+export interface Call {
+  readonly kind: 'call'
+  readonly kernel: string
+  /** The value in the model's own names that the call makes. */
+  readonly name: string
+  readonly dims: { readonly [dim: string]: Dim }
+  readonly attributes: { readonly [name: string]: number }
+  readonly buffers: { readonly [name: string]: Place | null }
+}
+
+/** Threads must meet here. */
+export interface Barrier {
+  readonly kind: 'barrier'
+}
+
+/** What differs between the rounds of a repeat: per round a weight, or a state buffer. */
+export interface Column {
+  readonly name: string
+  readonly in: 'weights' | 'memory'
+  readonly entries: readonly string[]
+}
+
+/** Equal layers, folded. */
+export interface Repeat {
+  readonly kind: 'repeat'
+  readonly count: number
+  readonly columns: readonly Column[]
+  readonly body: readonly (Call | Barrier)[]
+}
+
+export type Step = Call | Barrier | Repeat
+
+export type Mode = 'prefill' | 'decode' | 'trace'
+
+/** Level 2, before places are offsets: calls on buffers and weights. */
+export interface Program {
+  readonly mode: Mode
+  /** The largest value of each symbol. */
+  readonly bounds: { readonly [symbol: string]: number }
+  readonly buffers: readonly Buffer[]
+  readonly weights: readonly PackedWeight[]
+  readonly steps: readonly Step[]
+}
+
+/** The calls of a step list in order, those of a repeat once, with the repeat that holds each. */
+export function* callsOf(steps: readonly Step[]): Generator<{ call: Call; repeat: Repeat | undefined }> {
+  for (const step of steps) {
+    if (step.kind === 'call') yield { call: step, repeat: undefined }
+    if (step.kind === 'repeat') {
+      for (const inner of step.body) if (inner.kind === 'call') yield { call: inner, repeat: step }
+    }
+  }
+}
