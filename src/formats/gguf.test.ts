@@ -140,6 +140,11 @@ const refusals: readonly (readonly [string, CraftedGguf, RegExp])[] = [
   ['a key longer than the file', { keys: [encodeU64(60_000)], dataBytes: 40 }, /the name of key 0 needs 60000 bytes/],
   ['a key of 2^60 bytes', { keys: [encodeU64(2n ** 60n)], dataBytes: 40 }, /length of key 0 is 1152921504606846976/],
   ['an empty key', { keys: [craftKey('', 0, Buffer.from([1, 2, 3, 4]))] }, /the name of key 0 has 0 bytes/],
+  [
+    'a line feed in a key',
+    { keys: [craftKey('a\nb', 0, Buffer.alloc(1))] },
+    /key 0 has a name of 3 bytes, 'a\\u\{a\}b'/,
+  ],
   ['a key that is no UTF-8', { keys: [craftKey(Buffer.from([0xff, 0x61]), 0, Buffer.alloc(1))] }, /key 0 is not valid/],
   ['a value type 13', { keys: [craftKey('k', 13, Buffer.alloc(8))] }, /key 'k' has value type 13; accepted: 0 to 12/],
   ['a bool of 2', { keys: [craftKey('k', 7, Buffer.from([2]))] }, /key 'k' is a bool of value 2/],

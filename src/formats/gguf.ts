@@ -2,7 +2,7 @@ import { fail } from '../base/errors.ts'
 import { ByteReader } from './byteReader.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { MetadataValue, TensorRecord } from './checkpoint.ts'
-import { readMetadata } from './ggufMetadata.ts'
+import { describeValue, readMetadata } from './ggufMetadata.ts'
 import { readTensors } from './ggufTensors.ts'
 import { defaultAlignment, maxGgufHeaderBytes } from './ggufTypes.ts'
 
@@ -55,7 +55,7 @@ function alignmentOf(path: string, metadata: ReadonlyMap<string, MetadataValue>)
   fail('config_invalid', {
     path,
     key: 'general.alignment',
-    found: String(value),
+    found: describeValue(value),
     accepted: 'a power of two from 8 upwards',
   })
 }

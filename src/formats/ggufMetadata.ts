@@ -2,7 +2,9 @@ import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
 import type { MetadataValue } from './checkpoint.ts'
 import { type GgufValueType, ggufValueTypes, maxArrayDepth } from './ggufTypes.ts'
+import { checkName, printable } from './names.ts'
 
+// The specification allows so many bytes; which of them make a good name is checked once they are read.
 const maxKeyBytes = 65535
 
 /** Reads the `count` key/value pairs of a GGUF header. Refuses `file_malformed` with key and byte offset. */
@@ -26,7 +28,7 @@ export function readMetadata(reader: ByteReader, count: number): Map<string, Met
   return metadata
 }
 
-/** Reads a key or a tensor name: 1 to 65,535 bytes of UTF-8 after their 64-bit length. */
+/** Reads a key or a tensor name: UTF-8 after its 64-bit length. */
 export function readName(reader: ByteReader, what: string): string {
   const bytes = reader.size(`length of ${what}`)
   if (bytes < 1 || bytes > maxKeyBytes) {
@@ -37,7 +39,16 @@ export function readName(reader: ByteReader, what: string): string {
       accepted: `1 to ${maxKeyBytes} bytes`,
     })
   }
-  return reader.text(bytes, `the name of ${what}`)
+  const name = reader.text(bytes, `the name of ${what}`)
+  checkName(reader.source.path, what, name, reader.position - bytes)
+  return name
+}
+
+/** A value for a message, cut to a few words. */
+export function describeValue(value: MetadataValue | undefined): string {
+  if (value === undefined) return 'missing'
+  if (typeof value === 'string') return `"${printable(value)}"`
+  return typeof value === 'object' ? `an array of ${value.length} items` : String(value)
 }
 
 function readType(reader: ByteReader, what: string): GgufValueType {

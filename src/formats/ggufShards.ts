@@ -4,6 +4,7 @@ import type { MetadataValue, TensorRecord } from './checkpoint.ts'
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
 import { type GgufHeader, readGguf } from './gguf.ts'
+import { describeValue } from './ggufMetadata.ts'
 
 const maxShards = 99_999
 
@@ -69,7 +70,7 @@ function checkSplit(
     fail('config_invalid', {
       path,
       key: 'split.count',
-      found: describe(splitCount),
+      found: describeValue(splitCount),
       accepted:
         'nothing or 1 in a file whose name does not end like -00001-of-00002.gguf; keep the names of the shards',
     })
@@ -80,7 +81,7 @@ function checkSplit(
     fail('config_invalid', {
       path,
       key,
-      found: describe(metadata.get(key)),
+      found: describeValue(metadata.get(key)),
       accepted: `${value}, as the file's name says`,
     })
   }
@@ -97,7 +98,7 @@ function mergeShards(paths: readonly string[], headers: readonly GgufHeader[]): 
       fail('config_invalid', {
         path,
         key,
-        found: describe(value),
+        found: describeValue(value),
         accepted: 'keys and values that the first shard has',
       })
     }
@@ -115,16 +116,9 @@ function mergeShards(paths: readonly string[], headers: readonly GgufHeader[]): 
     fail('config_invalid', {
       path: paths[0]!,
       key: 'split.tensors.count',
-      found: describe(declared),
+      found: describeValue(declared),
       accepted: `${tensors.size}, which is what the shards hold`,
     })
   }
   return tensors
-}
-
-function describe(value: MetadataValue | undefined): string {
-  if (value === undefined) return 'missing'
-  const isPlain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
-  if (isPlain) return String(value)
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : `an array of ${value.length} items`
 }

@@ -1,5 +1,6 @@
 import { fail } from '../base/errors.ts'
 import { type GgufValueType, ggufValueTypes } from './ggufTypes.ts'
+import { checkName } from './names.ts'
 
 type SmallInteger = 'uint8' | 'int8' | 'uint16' | 'int16' | 'uint32' | 'int32'
 
@@ -22,7 +23,7 @@ export type GgufArray =
 /** A key, its type and its value as GGUF has them. Refuses `config_invalid` for a value that its type does not hold. */
 export function encodeKey(path: string, key: string, value: GgufValue): Buffer {
   const refuse = (found: string, accepted: string) => fail('config_invalid', { path, key, found, accepted })
-  if (key.length < 1 || Buffer.byteLength(key) > 65535) refuse('a key of this length', '1 to 65535 bytes')
+  checkName(path, 'a key', key)
   return Buffer.concat([encodeText(key), encodeU32(typeNumber(value.type)), encodeValue(value, refuse)])
 }
 

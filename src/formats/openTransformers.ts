@@ -5,6 +5,7 @@ import type { ByteSource } from './byteSource.ts'
 import type { Checkpoint, CheckpointDescription, Json, TensorRecord } from './checkpoint.ts'
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
+import { checkName } from './names.ts'
 import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson } from './parseJson.ts'
 import { readSafetensors } from './safetensors.ts'
 
@@ -111,6 +112,7 @@ function readIndex(source: ByteSource, json: Json): ReadonlyMap<string, string> 
   }
   const names = new Map<string, string>()
   for (const [tensor, file] of Object.entries(index.weight_map)) {
+    checkName(path, 'a tensor of weight_map', tensor)
     // A name with a path in it could lead out of the folder.
     if (typeof file !== 'string' || !/^[^/\\\0]+\.safetensors$/.test(file)) {
       const found = describeJson(file)

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { fail } from '../base/errors.ts'
 import { type ByteSource, readWhole } from './byteSource.ts'
 import type { Json } from './checkpoint.ts'
+import { printable } from './names.ts'
 
 export type JsonObject = { readonly [key: string]: Json }
 
@@ -11,7 +12,7 @@ export function parseJson(path: string, text: string, what: string): Json {
     return JSON.parse(text) as Json
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    fail('file_malformed', { path, what: `${what} is not JSON (${reason})`, accepted: 'JSON' })
+    fail('file_malformed', { path, what: `${what} is not JSON (${printable(reason, 200)})`, accepted: 'JSON' })
   }
 }
 
@@ -39,8 +40,7 @@ export function describeJson(value: Json | undefined): string {
   if (value === undefined) return 'missing'
   if (isJsonObject(value)) return 'an object'
   if (Array.isArray(value)) return `an array of ${value.length} items`
-  const text = JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+  return printable(JSON.stringify(value))
 }
 
 /** The first key that the outermost object of valid JSON text has twice: the parser keeps only the last of them. */

@@ -3,6 +3,7 @@ import { fail } from '../base/errors.ts'
 import { ByteReader } from './byteReader.ts'
 import type { ByteSource } from './byteSource.ts'
 import type { Json, TensorRecord } from './checkpoint.ts'
+import { checkName, printable } from './names.ts'
 import { asJsonObject, describeJson, findRepeatedKey, type JsonObject, parseJson } from './parseJson.ts'
 import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
 
@@ -34,7 +35,11 @@ export function readSafetensors(source: ByteSource): SafetensorsHeader {
   const header = asJsonObject(path, parseJson(path, text, 'the header'), 'the header')
   const repeated = findRepeatedKey(text)
   if (repeated !== undefined) {
-    fail('file_malformed', { path, what: `the header has '${repeated}' twice`, accepted: 'each tensor once' })
+    fail('file_malformed', {
+      path,
+      what: `the header has '${printable(repeated)}' twice`,
+      accepted: 'each tensor once',
+    })
   }
   const begin = reader.position
   const metadata = readMetadata(path, header.__metadata__)
@@ -53,7 +58,7 @@ function readMetadata(path: string, value: Json | undefined): Map<string, string
     if (typeof item !== 'string') {
       fail('file_malformed', {
         path,
-        what: `__metadata__ has '${key}' as ${describeJson(item)}`,
+        what: `__metadata__ has '${printable(key)}' as ${describeJson(item)}`,
         accepted: 'strings',
       })
     }
@@ -64,12 +69,13 @@ function readMetadata(path: string, value: Json | undefined): Map<string, string
 
 function readEntry(source: ByteSource, name: string, value: Json, begin: number): TensorRecord {
   const { path } = source
+  checkName(path, 'a tensor', name)
   const entry = asJsonObject(path, value, `tensor '${name}'`)
   const unknown = Object.keys(entry).find((key) => !['dtype', 'shape', 'data_offsets'].includes(key))
   if (unknown !== undefined) {
     fail('file_malformed', {
       path,
-      what: `tensor '${name}' has the field '${unknown}'`,
+      what: `tensor '${name}' has the field '${printable(unknown)}'`,
       accepted: 'dtype, shape, data_offsets',
     })
   }
@@ -93,7 +99,7 @@ function readEntry(source: ByteSource, name: string, value: Json, begin: number)
 function readDtype(path: string, tensor: string, value: Json | undefined): WeightDtype {
   const dtype = typeof value === 'string' ? dtypeFromSafetensors(value) : undefined
   if (dtype !== undefined && isWeightDtype(dtype)) return dtype
-  const found = typeof value === 'string' ? value.slice(0, 80) : describeJson(value)
+  const found = typeof value === 'string' ? printable(value) : describeJson(value)
   fail('tensor_type_unsupported', { path, tensor, found, accepted: acceptedDtypes })
 }
 

@@ -1,5 +1,6 @@
 import { bytesOf, type Dtype, dtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import { checkName } from './names.ts'
 import { countElements } from './tensorExtent.ts'
 import type { PartialFile } from './writeBeside.ts'
 
@@ -23,16 +24,14 @@ export function tensorBytes(path: string, { name, dtype, shape }: Omit<TensorDat
   })
 }
 
-/** Refuses `file_malformed` where two tensors have one name, or one has none. */
+/** Refuses `file_malformed` where two tensors have one name, or one has a name that no reader accepts. */
 export function checkNames(path: string, tensors: readonly TensorData[]): void {
   const seen = new Set<string>()
   for (const { name } of tensors) {
     if (seen.has(name)) {
       fail('file_malformed', { path, what: `tensor '${name}' is given twice`, accepted: 'each tensor once' })
     }
-    if (name === '' || /\p{Surrogate}/u.test(name)) {
-      fail('file_malformed', { path, what: `a tensor is called ${JSON.stringify(name)}`, accepted: 'Unicode text' })
-    }
+    checkName(path, 'a tensor', name)
     seen.add(name)
   }
 }
