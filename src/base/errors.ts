@@ -51,6 +51,9 @@ const messages = {
     `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
   engine_failed: (d: { what: string }) => d.what,
   aborted: (d: { what: string }) => `${d.what}: stopped on request; nothing was left behind`,
+  session_busy: (d: { what: string; running: string }) =>
+    `${d.what}: this session is still running ${d.running}; wait for it to end (or open another session of the model)`,
+  already_closed: (d: { what: string }) => `the ${d.what} is closed; accepted: calls before close()`,
 } as const
 
 export type ErrorCode = keyof typeof messages
