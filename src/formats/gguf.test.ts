@@ -173,7 +173,23 @@ const refusals: readonly (readonly [string, CraftedGguf, RegExp])[] = [
   [
     'arrays nested without end',
     { keys: [craftKey('k', 9, ...Array.from({ length: 99 }, () => [encodeU32(9), encodeU64(1)]).flat())] },
-    /key 'k' nests arrays more than 4 deep/,
+    /key 'k' nests arrays too deep; accepted: at most 4 levels/,
+  ],
+  [
+    'a million arrays in an array',
+    { keys: [craftKey('k', 9, encodeU32(9), encodeU64(1e6), Buffer.alloc(12e6))] },
+    /key 'k' has one array too many; accepted: at most 4 levels, and 65536 arrays/,
+  ],
+  [
+    'five million bools',
+    { keys: [craftKey('k', 9, encodeU32(7), encodeU64(5e6), Buffer.alloc(5e6))] },
+    /key 'k' has 5000000 items; accepted: at most 4194304 strings, bools/,
+  ],
+  ['a million keys', { keyCount: 1e6, dataBytes: 13e6 }, /the file has 1000000 keys; accepted: at most 65536/],
+  [
+    'a million tensors',
+    { tensorCount: 1e6, dataBytes: 33e6 },
+    /the file has 1000000 tensors; accepted: at most 262144/,
   ],
   [
     'a key that occurs twice',

@@ -1,17 +1,25 @@
 import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
 import type { MetadataValue } from './checkpoint.ts'
-import { type GgufValueType, ggufValueTypes, maxArrayDepth } from './ggufTypes.ts'
+import { type GgufValueType, ggufLimits, ggufValueTypes } from './ggufTypes.ts'
 import { checkName, printable } from './names.ts'
 
 // The specification allows so many bytes; which of them make a good name is checked once they are read.
 const maxKeyBytes = 65535
 
+/** How deep a value stands in arrays, and what the whole header had so far. */
+interface Nesting {
+  readonly depth: number
+  readonly counter: { arrays: number; items: number }
+}
+
 /** Reads the `count` key/value pairs of a GGUF header. Refuses `file_malformed` with key and byte offset. */
 export function readMetadata(reader: ByteReader, count: number): Map<string, MetadataValue> {
   // Key length, value type and one byte of value.
   reader.needItems(count, 13, 'the metadata table')
+  checkLimit(reader, count, 'keys', ggufLimits.keys)
   const metadata = new Map<string, MetadataValue>()
+  const nesting = { depth: 0, counter: { arrays: 0, items: 0 } }
   for (let i = 0; i < count; i++) {
     const at = reader.position
     const key = readName(reader, `key ${i}`)
@@ -23,9 +31,19 @@ export function readMetadata(reader: ByteReader, count: number): Map<string, Met
         accepted: 'each key once',
       })
     }
-    metadata.set(key, readValue(reader, readType(reader, `key '${key}'`), `key '${key}'`, 0))
+    metadata.set(key, readValue(reader, readType(reader, `key '${key}'`), `key '${key}'`, nesting))
   }
   return metadata
+}
+
+/** Refuses `file_malformed` where a file has more keys or tensors than `limit`. */
+export function checkLimit(reader: ByteReader, count: number, what: string, limit: number): void {
+  if (count <= limit) return
+  fail('file_malformed', {
+    path: reader.source.path,
+    what: `the file has ${count} ${what}`,
+    accepted: `at most ${limit}`,
+  })
 }
 
 /** Reads a key or a tensor name: UTF-8 after its 64-bit length. */
@@ -63,7 +81,7 @@ function readType(reader: ByteReader, what: string): GgufValueType {
   })
 }
 
-function readValue(reader: ByteReader, type: GgufValueType, what: string, depth: number): MetadataValue {
+function readValue(reader: ByteReader, type: GgufValueType, what: string, nesting: Nesting): MetadataValue {
   switch (type) {
     case 'uint8':
       return reader.u8(what)
@@ -90,7 +108,7 @@ function readValue(reader: ByteReader, type: GgufValueType, what: string, depth:
     case 'string':
       return reader.text(reader.size(what), what)
     case 'array':
-      return readArray(reader, what, depth + 1)
+      return readArray(reader, what, { depth: nesting.depth + 1, counter: nesting.counter })
     default:
       return type satisfies never
   }
@@ -107,13 +125,15 @@ function readBool(reader: ByteReader, what: string): boolean {
   })
 }
 
-function readArray(reader: ByteReader, what: string, depth: number): MetadataValue {
-  if (depth > maxArrayDepth) {
+function readArray(reader: ByteReader, what: string, nesting: Nesting): MetadataValue {
+  nesting.counter.arrays++
+  const isTooDeep = nesting.depth > ggufLimits.arrayDepth
+  if (isTooDeep || nesting.counter.arrays > ggufLimits.arrays) {
     fail('file_malformed', {
       path: reader.source.path,
       at: reader.position,
-      what: `${what} nests arrays more than ${maxArrayDepth} deep`,
-      accepted: `at most ${maxArrayDepth} levels`,
+      what: isTooDeep ? `${what} nests arrays too deep` : `${what} has one array too many`,
+      accepted: `at most ${ggufLimits.arrayDepth} levels, and ${ggufLimits.arrays} arrays in a file`,
     })
   }
   const type = readType(reader, `the items of ${what}`)
@@ -138,6 +158,7 @@ function readArray(reader: ByteReader, what: string, depth: number): MetadataVal
     case 'float64':
       return new Float64Array(reader.bytes(8 * count, what).buffer)
     case 'string': {
+      countItems(reader, nesting, count, what)
       const values: string[] = []
       const item = () => `item ${values.length} of ${what}`
       for (let i = 0; i < count; i++) values.push(reader.text(reader.size(item), item))
@@ -147,11 +168,23 @@ function readArray(reader: ByteReader, what: string, depth: number): MetadataVal
     case 'uint64':
     case 'int64':
     case 'array': {
+      countItems(reader, nesting, count, what)
       const values: MetadataValue[] = []
-      for (let i = 0; i < count; i++) values.push(readValue(reader, type, what, depth))
+      for (let i = 0; i < count; i++) values.push(readValue(reader, type, what, nesting))
       return values
     }
     default:
       return type satisfies never
   }
+}
+
+function countItems(reader: ByteReader, { counter }: Nesting, count: number, what: string): void {
+  counter.items += count
+  if (counter.items <= ggufLimits.items) return
+  fail('file_malformed', {
+    path: reader.source.path,
+    at: reader.position,
+    what: `${what} has ${count} items`,
+    accepted: `at most ${ggufLimits.items} strings, bools, 64-bit numbers and arrays in the arrays of a file`,
+  })
 }

@@ -2,8 +2,8 @@ import { bytesOf, dtypeFromGguf, dtypes, isWeightDtype, type WeightDtype } from 
 import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
 import type { TensorRecord } from './checkpoint.ts'
-import { readName } from './ggufMetadata.ts'
-import { acceptedGgmlTypes, ggmlTypeName } from './ggufTypes.ts'
+import { checkLimit, readName } from './ggufMetadata.ts'
+import { acceptedGgmlTypes, ggmlTypeName, ggufLimits } from './ggufTypes.ts'
 import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
 
 const maxDims = 4
@@ -24,6 +24,7 @@ interface TensorEntry {
 export function readTensors(reader: ByteReader, count: number, alignment: number): Map<string, TensorRecord> {
   // Name length and a name of one byte, number of dims, one dim, type, offset.
   reader.needItems(count, 33, 'the tensor table')
+  checkLimit(reader, count, 'tensors', ggufLimits.tensors)
   const entries = new Map<string, TensorEntry>()
   for (let i = 0; i < count; i++) {
     const at = reader.position

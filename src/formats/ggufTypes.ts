@@ -22,8 +22,11 @@ export const ggufValueTypes = [
 
 export type GgufValueType = (typeof ggufValueTypes)[number]['name']
 
-/** Arrays in arrays beyond this depth are refused: no known key nests more than two. */
-export const maxArrayDepth = 4
+/**
+ * More than any model has. A key, an array or a tensor of a few bytes in the file takes a hundred in memory, so that the
+ * limit on the header's bytes would not be enough. `items` counts those of arrays that are no typed arrays.
+ */
+export const ggufLimits = { arrayDepth: 4, arrays: 65_536, items: 2 ** 22, keys: 65_536, tensors: 262_144 } as const
 
 /** Bytes that the metadata and the tensor table of one file may take; the largest vocabularies need about 20 MB. */
 export const maxGgufHeaderBytes = 64 * 2 ** 20

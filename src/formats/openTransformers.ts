@@ -10,7 +10,7 @@ import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson } f
 import { readSafetensors } from './safetensors.ts'
 
 const maxConfigBytes = 16 * 2 ** 20
-const maxTokenizerBytes = 256 * 2 ** 20
+const maxTokenizerBytes = 64 * 2 ** 20
 const wholeFile = 'model.safetensors'
 const indexFile = 'model.safetensors.index.json'
 

@@ -7,8 +7,9 @@ import { checkName, printable } from './names.ts'
 import { asJsonObject, describeJson, findRepeatedKey, type JsonObject, parseJson } from './parseJson.ts'
 import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
 
-/** Longest JSON header that the format allows. */
-const maxHeaderBytes = 100_000_000
+// The format allows 100 MB, but JSON of that size can take more memory than Node has; a model of a hundred thousand
+// tensors needs 12 MB.
+const maxHeaderBytes = 16 * 2 ** 20
 /** The header follows its own length, a 64-bit number. */
 const prefixBytes = 8
 
