@@ -54,10 +54,14 @@ export function mergeProducts(graph: Graph): Graph {
   })
 }
 
-/** `blk.0.attn_q.weight`, `blk.0.attn_k.weight` → `blk.0.attn_q+attn_k.weight` */
+/** `blk.0.attn_q.weight`, `blk.0.attn_k.weight` → `blk.0.attn_q+k.weight` */
 function joinNames(names: readonly string[]): string {
   const parts = names.map((name) => name.split('.'))
   const first = parts[0]!
   const differs = first.findIndex((part, i) => parts.some((other) => other[i] !== part))
-  return first.map((part, i) => (i === differs ? parts.map((other) => other[i]).join('+') : part)).join('.')
+  const variants = parts.map((other) => other[differs] ?? '')
+  const stem = (variants[0]!.match(/^.*_/) ?? [''])[0]
+  const isShared = variants.every((variant) => variant.startsWith(stem))
+  const joined = variants.map((variant, i) => (isShared && i > 0 ? variant.slice(stem.length) : variant)).join('+')
+  return first.map((part, i) => (i === differs ? joined : part)).join('.')
 }

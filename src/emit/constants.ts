@@ -1,0 +1,37 @@
+import type { Call } from '../plan/program.ts'
+import { identifier } from './identifier.ts'
+
+/** The sizes of a model's calls as named constants, `<VALUE>_<DIM>`; equal sizes of one call share the first name. */
+export class Constants {
+  readonly #values = new Map<string, number>()
+
+  /** The C text of each dim of a call: a constant's name, or the step's field for a symbol. */
+  dims(call: Call): { readonly [dim: string]: string } {
+    const named = new Map<number, string>()
+    return Object.fromEntries(
+      Object.entries(call.dims).map(([dim, value]) => {
+        if (typeof value === 'string') return [dim, `s->${value}`]
+        if (value === 1) return [dim, '1']
+        const known = named.get(value)
+        const name = known ?? this.#claim(`${identifier(call.name)}_${dim}`.toUpperCase(), value)
+        named.set(value, name)
+        return [dim, name]
+      }),
+    )
+  }
+
+  /** The definitions, in the order of first use. */
+  print(): string {
+    return [...this.#values].map(([name, value]) => `#define ${name} ${value}`).join('\n')
+  }
+
+  #claim(wanted: string, value: number): string {
+    for (let n = 1; ; n++) {
+      const name = n === 1 ? wanted : `${wanted}_${n}`
+      const known = this.#values.get(name)
+      if (known !== undefined && known !== value) continue
+      this.#values.set(name, value)
+      return name
+    }
+  }
+}

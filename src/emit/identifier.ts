@@ -1,0 +1,34 @@
+/** A C identifier for a name of the model: `blk.*.attn_q+k` → `attn_q_k`, `blk.0.attn_norm` → `blk_0_attn_norm`. */
+export function identifier(name: string): string {
+  const words = name
+    .replace(/^blk\.\*\./, '')
+    .replace(/[^A-Za-z0-9_]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+  return /^[A-Za-z_]/.test(words) ? words : `_${words}`
+}
+
+/** A C string literal, ASCII whatever the text. */
+export function stringLiteral(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)]
+  const escaped = bytes.map((byte) => {
+    const isPlain = byte >= 32 && byte < 127 && byte !== 34 && byte !== 92 && byte !== 63
+    return isPlain ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, '0')}`
+  })
+  return `"${escaped.join('')}"`
+}
+
+/** `head(first, second, ...);` broken after commas at 120 columns, continued under the first argument. */
+export function wrapCall(indent: string, head: string, args: readonly string[]): string {
+  const hang = `${indent}${' '.repeat(head.length + 1)}`
+  const lines: string[] = []
+  let line = `${indent}${head}(`
+  args.forEach((arg, i) => {
+    const piece = arg + (i < args.length - 1 ? ',' : ');')
+    const isFirst = line.endsWith('(') || line === hang
+    if (!isFirst && line.length + 1 + piece.length > 120) {
+      lines.push(line)
+      line = hang + piece
+    } else line += isFirst ? piece : ` ${piece}`
+  })
+  return [...lines, line].join('\n')
+}

@@ -1,0 +1,17 @@
+import type { MemoryPlan } from '../plan/planMemory.ts'
+import type { Program } from '../plan/program.ts'
+
+/** What the printers of a model's C are given: finished programs, their places, and the facts of the engine's seam. */
+export interface ModelSource {
+  readonly name: string
+  readonly template: string
+  readonly target: { readonly name: string; readonly cpuFeatures: readonly string[] }
+  /** SHA-256 of the weights' layout, hex: a weights file with another id is refused. */
+  readonly weightsId: string
+  readonly vocabulary: number
+  readonly context: number
+  readonly outputRows: number
+  /** The first runs prefill steps, the last decode steps. */
+  readonly programs: readonly Program[]
+  readonly plan: MemoryPlan
+}
