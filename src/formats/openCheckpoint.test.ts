@@ -267,6 +267,11 @@ describe('openCheckpoint on a transformers folder', () => {
       { ...map, a: '../m1.safetensors' },
       /weight_map\.a' is "\.\.\/m1\.safetensors"; accepted: the name/,
     ],
+    [
+      'a line feed in a name',
+      { ...map, a: 'm\n.safetensors' },
+      /the file of tensor 'a' has a name of 14 bytes, 'm\\u\{a\}\./,
+    ],
     ['a number for a name', { ...map, a: 3 }, /weight_map\.a' is 3; accepted: the name/],
   ])('refuses an index with %s', (_, broken, message) => {
     expect(() => openCheckpoint(sharded(broken))).toThrow(message)

@@ -118,6 +118,7 @@ function readIndex(source: ByteSource, json: Json): ReadonlyMap<string, string> 
       const found = describeJson(file)
       fail('config_invalid', { path, key: `weight_map.${tensor}`, found, accepted: 'the name of a .safetensors file' })
     }
+    checkName(path, `the file of tensor '${tensor}'`, file)
     names.set(tensor, file)
   }
   return names
