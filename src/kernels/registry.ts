@@ -54,7 +54,7 @@ export type KernelName = (typeof families)[Family][number]['name']
 export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
-export const sharedHeaders: readonly string[] = ['dot.h', 'simd.h']
+export const sharedHeaders: readonly string[] = ['dot.h', 'simd.h', 'split.h', 'tiles.h']
 
 /** The kernels of one family as plain declarations. */
 export function kernelsOf(family: Family): readonly Kernel[] {

@@ -1,0 +1,161 @@
+/*
+ * dot.h: exact integer dot products of four 8-bit columns per lane: the arithmetic with a body per instruction set.
+ *
+ * ck_codes: four weight codes per lane, as the panels of layouts.ts hold them. ck_inputs: the same four activation
+ * codes (-127 .. 127) for every lane. CK_Q8_BIAS is what ck_codes_q8 leaves added to the value of a code: a caller takes
+ * bias times the sum of the activation codes off. No form saturates for any codes.
+ */
+#ifndef CK_DOT_H
+#define CK_DOT_H
+
+#include "simd.h"
+
+CK_INLINE ck_vi ck_load_codes(const uint8_t *p)
+{
+    ck_vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+CK_INLINE int32_t ck_load_i32(const uint8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+#if defined CK_AVX512 && defined __AVX512VNNI__
+
+#define CK_Q8_BIAS 128
+typedef ck_vi ck_codes;
+typedef ck_vi ck_inputs;
+
+CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+{
+    return stored;
+}
+
+CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+{
+    return nibbles;
+}
+
+CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
+{
+    return ck_set_i(ck_load_i32(codes));
+}
+
+CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
+{
+    return (ck_vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+}
+
+#elif defined CK_NEON && defined __ARM_FEATURE_DOTPROD
+
+#define CK_Q8_BIAS 0
+typedef int8x16_t ck_codes;
+typedef int8x16_t ck_inputs;
+
+CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+{
+    return veorq_s8((int8x16_t)stored, vdupq_n_s8(-128));
+}
+
+CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+{
+    return (int8x16_t)nibbles;
+}
+
+CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
+{
+    return (int8x16_t)ck_set_i(ck_load_i32(codes));
+}
+
+CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
+{
+    return (ck_vi)vdotq_s32((int32x4_t)sum, w, x);
+}
+
+#elif defined CK_NEON
+
+#define CK_Q8_BIAS 0
+typedef int8x16_t ck_codes;
+typedef int8x16_t ck_inputs;
+
+CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+{
+    return veorq_s8((int8x16_t)stored, vdupq_n_s8(-128));
+}
+
+CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+{
+    return (int8x16_t)nibbles;
+}
+
+CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
+{
+    return (int8x16_t)ck_set_i(ck_load_i32(codes));
+}
+
+/* A product is at most 128 * 127, so one fits 16 bits; pairs are summed in 32. */
+CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
+{
+    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)));
+    const int32x4_t high = vpaddlq_s16(vmull_high_s8(w, x));
+    return (ck_vi)vaddq_s32((int32x4_t)sum, vpaddq_s32(low, high));
+}
+
+#else
+
+/*
+ * Columns 0, 2 and 1, 3 of each four apart, as 16-bit values: the weights 0 .. 255, the activations signed. (The 8-bit
+ * multiply-add of AVX2 would saturate.)
+ */
+#define CK_Q8_BIAS 128
+typedef struct {
+    ck_vi even, odd;
+} ck_codes;
+typedef ck_codes ck_inputs;
+
+typedef int16_t ck_vs __attribute__((vector_size(4 * CK_LANES)));
+typedef uint16_t ck_vus __attribute__((vector_size(4 * CK_LANES)));
+
+CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+{
+    return (ck_codes){(ck_vi)((ck_vus)stored & 255), (ck_vi)((ck_vus)stored >> 8)};
+}
+
+CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+{
+    return ck_codes_q8(nibbles);
+}
+
+CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
+{
+    const ck_vus four = (ck_vus)ck_set_i(ck_load_i32(codes));
+    return (ck_inputs){(ck_vi)((ck_vs)(four << 8) >> 8), (ck_vi)((ck_vs)four >> 8)};
+}
+
+#if defined CK_AVX512
+#define CK_PAIRS(a, b) (ck_vi) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
+#elif defined CK_AVX2
+#define CK_PAIRS(a, b) (ck_vi) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
+#else
+#define CK_PAIRS(a, b) ck_pairs(a, b)
+
+/* Per lane the sum of two 16-bit products; one is at most 255 * 127 and fits 16 bits. */
+CK_INLINE ck_vi ck_pairs(ck_vi a, ck_vi b)
+{
+    const ck_vs product = (ck_vs)a * (ck_vs)b;
+    return ((ck_vi)((ck_vu)product << 16) >> 16) + ((ck_vi)product >> 16);
+}
+#endif
+
+CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
+{
+    return sum + CK_PAIRS(w.even, x.even) + CK_PAIRS(w.odd, x.odd);
+}
+
+#endif
+
+#endif

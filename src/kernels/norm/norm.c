@@ -1,0 +1,70 @@
+/* norm.c: root mean square normalisation, alone and after a residual sum. */
+#include "norm.h"
+
+#include "simd.h"
+#include "split.h"
+
+CK_INLINE float ck_inverse_root(ck_vf squares, int64_t cols, float eps)
+{
+    return 1.0f / sqrtf(ck_sum(squares) / (float)cols + eps);
+}
+
+/* y = x * inverse * gain. */
+static void ck_scale_row(int64_t cols, float inverse, const float *x, const float *gain, float *y)
+{
+    const ck_vf factor = ck_set(inverse);
+    int64_t col = 0;
+    for (; col + CK_LANES <= cols; col += CK_LANES) {
+        ck_store(y + col, ck_load(x + col) * factor * ck_load(gain + col));
+    }
+    if (col < cols) {
+        const int64_t left = cols - col;
+        ck_store_n(y + col, ck_load_n(x + col, left) * factor * ck_load_n(gain + col, left), left);
+    }
+}
+
+void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow, int64_t yRow,
+                        float eps, const float *x, const float *restrict gain, float *y)
+{
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const float *from = x + item / groups * xRow + item % groups * cols;
+        float *to = y + item / groups * yRow + item % groups * cols;
+        ck_vf squares = ck_set(0.0f);
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            const ck_vf v = ck_load(from + col);
+            squares = ck_fma(v, v, squares);
+        }
+        if (col < cols) {
+            const ck_vf v = ck_load_n(from + col, cols - col);
+            squares = ck_fma(v, v, squares);
+        }
+        ck_scale_row(cols, ck_inverse_root(squares, cols, eps), from, gain, to);
+    }
+}
+
+void ck_residualRmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t cols, float eps, const float *x,
+                                const float *delta, const float *restrict gain, float *sum, float *y)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const int64_t at = row * cols;
+        ck_vf squares = ck_set(0.0f);
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            const ck_vf v = ck_load(x + at + col) + ck_load(delta + at + col);
+            ck_store(sum + at + col, v);
+            squares = ck_fma(v, v, squares);
+        }
+        if (col < cols) {
+            const int64_t left = cols - col;
+            const ck_vf v = ck_load_n(x + at + col, left) + ck_load_n(delta + at + col, left);
+            ck_store_n(sum + at + col, v, left);
+            squares = ck_fma(v, v, squares);
+        }
+        ck_scale_row(cols, ck_inverse_root(squares, cols, eps), sum + at, gain, y + at);
+    }
+}

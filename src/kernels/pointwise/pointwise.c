@@ -1,0 +1,85 @@
+/* pointwise.c: kernels in which an output element depends on the elements at its own place only. */
+#include "pointwise.h"
+
+#include "simd.h"
+#include "split.h"
+
+enum { CK_GROUP = 16 }; /* columns per item of swiglu */
+
+CK_INLINE ck_vf ck_swiglu(ck_vf gate, ck_vf up)
+{
+    return ck_silu(gate) * up;
+}
+
+CK_INLINE ck_vf ck_add(ck_vf x, ck_vf z)
+{
+    return x + z;
+}
+
+CK_INLINE ck_vf ck_times(ck_vf x, ck_vf z)
+{
+    return x * z;
+}
+
+/* y[col] = ck_<f>(x[col], z[col]) for col in [col, end). */
+#define CK_MAP(f, x, z, y, col, end)                                                                                   \
+    for (; col + CK_LANES <= end; col += CK_LANES) {                                                                   \
+        ck_store(y + col, ck_##f(ck_load(x + col), ck_load(z + col)));                                                 \
+    }                                                                                                                  \
+    if (col < end) {                                                                                                   \
+        const int64_t left = end - col;                                                                                \
+        ck_store_n(y + col, ck_##f(ck_load_n(x + col, left), ck_load_n(z + col, left)), left);                         \
+    }
+
+void ck_swiglu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t yRow,
+                       const float *gate, const float *up, float *y)
+{
+    const int64_t groups = (cols + CK_GROUP - 1) / CK_GROUP;
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    while (item < end) {
+        const int64_t row = item / groups, group = item % groups;
+        const int64_t taken = end - item < groups - group ? end - item : groups - group;
+        const int64_t last = (group + taken) * CK_GROUP < cols ? (group + taken) * CK_GROUP : cols;
+        const float *x = gate + row * gateRow, *z = up + row * upRow;
+        float *to = y + row * yRow;
+        int64_t col = group * CK_GROUP;
+        CK_MAP(swiglu, x, z, to, col, last)
+        item += taken;
+    }
+}
+
+#define CK_DEFINE_BINARY(name, f)                                                                                      \
+    void ck_##name(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t zRow, int64_t yRow,          \
+                   const float *x, const float *z, float *y)                                                           \
+    {                                                                                                                  \
+        int64_t row, end;                                                                                              \
+        ck_share(rows, part, parts, &row, &end);                                                                       \
+        for (; row < end; row++) {                                                                                     \
+            const float *a = x + row * xRow, *b = z + row * zRow;                                                      \
+            float *to = y + row * yRow;                                                                                \
+            int64_t col = 0;                                                                                           \
+            CK_MAP(f, a, b, to, col, cols)                                                                             \
+        }                                                                                                              \
+    }
+
+CK_DEFINE_BINARY(add_fwd_f32, add)
+CK_DEFINE_BINARY(multiply_fwd_f32, times)
+
+void ck_silu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
+                     float *y)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const float *from = x + row * xRow;
+        float *to = y + row * yRow;
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            ck_store(to + col, ck_silu(ck_load(from + col)));
+        }
+        if (col < cols) {
+            ck_store_n(to + col, ck_silu(ck_load_n(from + col, cols - col)), cols - col);
+        }
+    }
+}

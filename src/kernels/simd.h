@@ -1,0 +1,394 @@
+/*
+ * simd.h: f32 vectors of the target's widest registers, one set of names for all instruction sets.
+ *
+ * The target is taken from the compiler's predefined macros; -DCK_ISA_SCALAR asks for plain C. CK_LANES is the number
+ * of f32 values per vector, which is also the number of rows per weight panel; -DCK_PANEL_LANES=n makes a mismatch with
+ * already packed weights a compile error.
+ *
+ * Compile with -ffp-contract=off: a fused multiply-add happens only where ck_fma is written, so that the bits do not
+ * depend on the optimiser. On a target without one, ck_fma rounds twice.
+ */
+#ifndef CK_SIMD_H
+#define CK_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined CK_ISA_SCALAR
+#define CK_LANES 4
+#elif defined __AVX512F__ && defined __AVX512BW__ && defined __AVX512VL__ && defined __AVX512DQ__
+#include <immintrin.h>
+#define CK_AVX512
+#define CK_LANES 16
+#elif defined __AVX2__ && defined __FMA__ && defined __F16C__
+#include <immintrin.h>
+#define CK_AVX2
+#define CK_LANES 8
+#elif defined __aarch64__ && defined __ARM_NEON
+#include <arm_neon.h>
+#define CK_NEON
+#define CK_LANES 4
+#else
+#define CK_ISA_SCALAR
+#define CK_LANES 4
+#endif
+
+#ifdef CK_PANEL_LANES
+_Static_assert(CK_LANES == CK_PANEL_LANES, "weights are packed for another vector width");
+#endif
+
+#define CK_INLINE static inline __attribute__((always_inline))
+
+/* Before a loop with a small constant count whose body indexes arrays that must live in registers. */
+#if defined __clang__
+#define CK_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CK_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+typedef float ck_vf __attribute__((vector_size(4 * CK_LANES)));
+typedef int32_t ck_vi __attribute__((vector_size(4 * CK_LANES)));
+typedef uint32_t ck_vu __attribute__((vector_size(4 * CK_LANES)));
+typedef uint16_t ck_vh __attribute__((vector_size(2 * CK_LANES)));
+typedef int8_t ck_vb __attribute__((vector_size(CK_LANES)));
+
+/* Bits. */
+
+CK_INLINE ck_vi ck_bits(ck_vf v)
+{
+    return (ck_vi)v;
+}
+
+CK_INLINE ck_vf ck_from_bits(ck_vi v)
+{
+    return (ck_vf)v;
+}
+
+/* Broadcasts; the fused multiply-add a * b + c; the larger value (of unequal, ordered values). */
+
+#if defined CK_AVX512
+
+CK_INLINE ck_vf ck_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+CK_INLINE ck_vi ck_set_i(int32_t x)
+{
+    return (ck_vi)_mm512_set1_epi32(x);
+}
+
+CK_INLINE ck_vf ck_fma(ck_vf a, ck_vf b, ck_vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+CK_INLINE ck_vf ck_max(ck_vf a, ck_vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+#elif defined CK_AVX2
+
+CK_INLINE ck_vf ck_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+CK_INLINE ck_vi ck_set_i(int32_t x)
+{
+    return (ck_vi)_mm256_set1_epi32(x);
+}
+
+CK_INLINE ck_vf ck_fma(ck_vf a, ck_vf b, ck_vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+CK_INLINE ck_vf ck_max(ck_vf a, ck_vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+#else
+
+CK_INLINE ck_vf ck_set(float x)
+{
+    return (ck_vf){x, x, x, x};
+}
+
+CK_INLINE ck_vi ck_set_i(int32_t x)
+{
+    return (ck_vi){x, x, x, x};
+}
+
+CK_INLINE ck_vf ck_fma(ck_vf a, ck_vf b, ck_vf c)
+{
+#if defined CK_NEON
+    return (ck_vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+CK_INLINE ck_vf ck_max(ck_vf a, ck_vf b)
+{
+    const ck_vi first = a > b;
+    return ck_from_bits((ck_bits(a) & first) | (ck_bits(b) & ~first));
+}
+
+#endif
+
+/* mask is all ones or all zeros per lane: a where ones, else b. */
+CK_INLINE ck_vf ck_select(ck_vi mask, ck_vf a, ck_vf b)
+{
+    return ck_from_bits((ck_bits(a) & mask) | (ck_bits(b) & ~mask));
+}
+
+CK_INLINE ck_vi ck_select_i(ck_vi mask, ck_vi a, ck_vi b)
+{
+    return (a & mask) | (b & ~mask);
+}
+
+/* Lane numbers 0 .. CK_LANES - 1. */
+CK_INLINE ck_vi ck_lane(void)
+{
+#if CK_LANES == 16
+    return (ck_vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif CK_LANES == 8
+    return (ck_vi){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (ck_vi){0, 1, 2, 3};
+#endif
+}
+
+/* Loads and stores. Pointers need the alignment of their elements only. `_n`: the first n <= CK_LANES elements; a load
+ * gives zeros in the other lanes, and neither touches memory beyond. */
+
+CK_INLINE ck_vf ck_load(const float *p)
+{
+    ck_vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+CK_INLINE void ck_store(float *p, ck_vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+#if defined CK_AVX512
+
+CK_INLINE ck_vf ck_load_n(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+CK_INLINE void ck_store_n(float *p, ck_vf v, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+}
+
+#elif defined CK_AVX2
+
+CK_INLINE ck_vf ck_load_n(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, (__m256i)(ck_lane() < (int32_t)n));
+}
+
+CK_INLINE void ck_store_n(float *p, ck_vf v, int64_t n)
+{
+    _mm256_maskstore_ps(p, (__m256i)(ck_lane() < (int32_t)n), v);
+}
+
+#else
+
+CK_INLINE ck_vf ck_load_n(const float *p, int64_t n)
+{
+    float part[CK_LANES] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        part[i] = p[i];
+    }
+    return ck_load(part);
+}
+
+CK_INLINE void ck_store_n(float *p, ck_vf v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = v[i];
+    }
+}
+
+#endif
+
+CK_INLINE ck_vh ck_load_h(const uint16_t *p)
+{
+    ck_vh v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+CK_INLINE ck_vh ck_load_h_n(const uint16_t *p, int64_t n)
+{
+    uint16_t part[CK_LANES] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        part[i] = p[i];
+    }
+    return ck_load_h(part);
+}
+
+/* bfloat16 bits to f32. Exact. */
+CK_INLINE ck_vf ck_from_bf16(ck_vh h)
+{
+    return (ck_vf)(__builtin_convertvector(h, ck_vu) << 16);
+}
+
+/* binary16 bits to f32, exact; and f32 to the nearest binary16, ties to even. */
+
+#if defined CK_AVX512
+
+CK_INLINE ck_vf ck_from_f16(ck_vh h)
+{
+    return _mm512_cvtph_ps((__m256i)h);
+}
+
+CK_INLINE ck_vh ck_to_f16(ck_vf v)
+{
+    return (ck_vh)_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+#elif defined CK_AVX2
+
+CK_INLINE ck_vf ck_from_f16(ck_vh h)
+{
+    return _mm256_cvtph_ps((__m128i)h);
+}
+
+CK_INLINE ck_vh ck_to_f16(ck_vf v)
+{
+    return (ck_vh)_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+#elif defined CK_NEON
+
+CK_INLINE ck_vf ck_from_f16(ck_vh h)
+{
+    return (ck_vf)vcvt_f32_f16((float16x4_t)h);
+}
+
+CK_INLINE ck_vh ck_to_f16(ck_vf v)
+{
+    return (ck_vh)vcvt_f16_f32((float32x4_t)v);
+}
+
+#else
+
+CK_INLINE ck_vf ck_from_f16(ck_vh h)
+{
+    const ck_vi wide = (ck_vi)__builtin_convertvector(h, ck_vu);
+    const ck_vi magnitude = wide & 0x7fff;
+    /* The exponent's bias is 112 less than that of f32; infinity and NaN need the rest to 255. */
+    const ck_vi normal = (magnitude << 13) + (112 << 23) + ((magnitude >= 0x7c00) & (112 << 23));
+    const ck_vf subnormal = __builtin_convertvector(magnitude, ck_vf) * 0x1p-24f;
+    const ck_vi bits = ck_select_i(magnitude < 0x400, ck_bits(subnormal), normal);
+    return (ck_vf)((ck_vu)bits | (((ck_vu)wide & 0x8000) << 16));
+}
+
+CK_INLINE ck_vh ck_to_f16(ck_vf v)
+{
+    const ck_vi sign = (ck_vi)(((ck_vu)v >> 16) & 0x8000);
+    const ck_vi magnitude = ck_bits(v) & 0x7fffffff;
+    const ck_vi normal = (magnitude + 0xfff + ((magnitude >> 13) & 1) - (112 << 23)) >> 13;
+    /* The last bit of 0.5 + x is worth 2^-24, as that of a subnormal binary16: the addition rounds. */
+    const ck_vi subnormal = ck_bits(ck_from_bits(magnitude) + 0.5f) - 0x3f000000;
+    const ck_vi large = 0x7c00 | ((magnitude > 0x7f800000) & 0x200);
+    const ck_vi half = ck_select_i(magnitude < 0x38800000, subnormal, normal);
+    return __builtin_convertvector(ck_select_i(magnitude >= 0x47800000, large, half) | sign, ck_vh);
+}
+
+#endif
+
+CK_INLINE void ck_store_f16(uint16_t *p, ck_vf v)
+{
+    const ck_vh half = ck_to_f16(v);
+    memcpy(p, &half, sizeof half);
+}
+
+CK_INLINE void ck_store_f16_n(uint16_t *p, ck_vf v, int64_t n)
+{
+    const ck_vh half = ck_to_f16(v);
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = half[i];
+    }
+}
+
+/* One binary16 value. */
+CK_INLINE float ck_half(uint16_t bits)
+{
+    return ck_from_f16((ck_vh){bits})[0];
+}
+
+/* Reductions, always in the same order: halves are combined until one lane is left. */
+
+CK_INLINE float ck_sum(ck_vf v)
+{
+    float lane[CK_LANES];
+    memcpy(lane, &v, sizeof v);
+    CK_UNROLL
+    for (int half = CK_LANES / 2; half > 0; half /= 2) {
+        CK_UNROLL
+        for (int i = 0; i < half; i++) {
+            lane[i] += lane[i + half];
+        }
+    }
+    return lane[0];
+}
+
+CK_INLINE float ck_largest(ck_vf v)
+{
+    float largest = v[0];
+    CK_UNROLL
+    for (int i = 1; i < CK_LANES; i++) {
+        largest = v[i] > largest ? v[i] : largest;
+    }
+    return largest;
+}
+
+/*
+ * e^x within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity.
+ * x = n ln2 + r with |r| <= ln2 / 2; ln2 in two parts, the first with so few bits that n times it is exact; the
+ * polynomial is the Taylor series of e^r; 2^n in two factors, so that neither leaves the range of f32.
+ */
+CK_INLINE ck_vf ck_exp(ck_vf x)
+{
+    const ck_vf shift = ck_set(0x1.8p23f);
+    x = ck_select(x < ck_set(-104.0f), ck_set(-104.0f), x);
+    x = ck_select(x > ck_set(89.0f), ck_set(89.0f), x);
+    /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. */
+    const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
+    const ck_vf n = shifted - shift;
+    ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
+    r = ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r);
+    ck_vf p = ck_set(1.0f / 5040);
+    p = ck_fma(p, r, ck_set(1.0f / 720));
+    p = ck_fma(p, r, ck_set(1.0f / 120));
+    p = ck_fma(p, r, ck_set(1.0f / 24));
+    p = ck_fma(p, r, ck_set(1.0f / 6));
+    p = ck_fma(p, r, ck_set(0.5f));
+    p = ck_fma(p, r, ck_set(1.0f));
+    p = ck_fma(p, r, ck_set(1.0f));
+    const ck_vi whole = ck_bits(shifted) - ck_bits(shift);
+    const ck_vi first = whole >> 1;
+    const ck_vi second = whole - first;
+    return p * (ck_vf)((ck_vu)(first + 127) << 23) * (ck_vf)((ck_vu)(second + 127) << 23);
+}
+
+/* v / (1 + e^-v). */
+CK_INLINE ck_vf ck_silu(ck_vf v)
+{
+    return v / (1.0f + ck_exp(-v));
+}
+
+#endif
