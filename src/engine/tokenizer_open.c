@@ -165,7 +165,8 @@ static ck_finding check_two_stages(const uint16_t *block_of, uint32_t blocks) {
 static ck_finding check_split(const ck_tokenizer *t, const ck_split *split) {
     uint64_t size = section_bytes(t, CK_SECTION_SPLIT_TABLES);
     if (split->classes == 0 || split->classes > 255 || split->states <= CK_SPLIT_START ||
-        split->states > CK_SPLIT_ACCEPT || split->blocks > CK_UNICODE_BLOCKS || split->invalid_class >= split->classes) {
+        split->states > CK_SPLIT_ACCEPT || split->blocks > CK_UNICODE_BLOCKS ||
+        split->invalid_class >= split->classes) {
         return "has an impossible split automaton";
     }
     uint64_t cells = (uint64_t)split->states * (split->classes + 1);
@@ -226,8 +227,9 @@ static ck_finding check_nfc(ck_tokenizer *t) {
 }
 
 static ck_status damaged(ck_error *error, ck_finding finding) {
-    return ck_refuse(error, CK_ERROR_TOKENIZER, "the tokenizer's tables are damaged: the blob %s; accepted: tables that "
-                     "this version's compiler wrote", finding);
+    return ck_refuse(error, CK_ERROR_TOKENIZER,
+                     "the tokenizer's tables are damaged: the blob %s; accepted: tables that this version's compiler wrote",
+                     finding);
 }
 
 ck_status ck_tokenizer_open(const uint8_t *blob, uint64_t bytes, ck_tokenizer **tokenizer, ck_error *error) {

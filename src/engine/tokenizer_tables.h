@@ -193,8 +193,8 @@ size_t ck_split_next(const ck_tokenizer *tokenizer, uint32_t level, const uint8_
 /* Appends NFC(text) to `out`; bytes that are no UTF-8 stay, as starters. 0: no memory. */
 int ck_normalize_nfc(const ck_tokenizer *tokenizer, const uint8_t *text, size_t bytes, ck_text *out);
 
-/* Decodes the character at text[0], bytes >= 1 available. Returns its bytes; *code is -1 and the result 1 where there is
- * no well-formed UTF-8 (Unicode Standard, table 3-7: no overlong forms, surrogates, or values above U+10FFFF). */
+/* Decodes the character at text[0], bytes >= 1 available. Returns its bytes; *code is -1 and the result 1 where the text
+ * is not well-formed UTF-8 (Unicode Standard, table 3-7: no overlong forms, surrogates, or values above U+10FFFF). */
 static inline size_t ck_utf8_decode(const uint8_t *text, size_t bytes, int32_t *code) {
     uint32_t first = text[0];
     if (first < 0x80) {

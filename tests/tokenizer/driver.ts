@@ -1,0 +1,107 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = new URL('../../', import.meta.url).pathname
+const engine = join(root, 'src/engine')
+
+export interface Reply {
+  readonly status: number
+  readonly bytes: Buffer
+}
+
+/** The C tokenizer of one blob in a process of its own, built with ASan and UBSan. Every call runs a batch. */
+export interface TokenizerDriver {
+  encode(texts: readonly (string | Uint8Array)[], flags?: number): number[][]
+  decode(ids: readonly (readonly number[])[], special?: boolean): Buffer[]
+  pieces(ids: readonly (readonly number[])[], special?: boolean): Buffer[]
+  /** Opens changed copies of the blob; `cut` is the size that is left. */
+  mutate(cases: readonly { readonly cut: number; readonly changes: readonly (readonly [number, number])[] }[]): Reply[]
+  /** As they come, with refusals. */
+  request(requests: readonly Request[]): Reply[]
+}
+
+export interface Request {
+  readonly operation: 'E' | 'D' | 'P' | 'M'
+  readonly argument: number
+  readonly payload: Uint8Array
+}
+
+/** Encode flags, as in ck.h. */
+export const addSpecial = 1
+export const parseSpecial = 2
+
+/** Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. */
+export function buildDriver(compiler = 'cc'): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
+  const dir = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
+  const program = join(dir, 'driver')
+  const sources = readdirSync(engine).filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
+  execFileSync(compiler, [
+    ...['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${engine}`],
+    ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    ...sources.map((name) => join(engine, name)),
+    join(root, 'tests/tokenizer/driver.c'),
+    ...['-o', program],
+  ])
+  let blobs = 0
+  return {
+    open(blob) {
+      const path = join(dir, `blob${blobs++}`)
+      writeFileSync(path, blob)
+      return driverOf(program, path)
+    },
+    close: () => rmSync(dir, { recursive: true, force: true }),
+  }
+}
+
+function driverOf(program: string, blob: string): TokenizerDriver {
+  const request = (requests: readonly Request[]): Reply[] => {
+    const parts = requests.flatMap(({ operation, argument, payload }) => {
+      const head = Buffer.alloc(9)
+      head.write(operation, 'latin1')
+      head.writeUInt32LE(argument, 1)
+      head.writeUInt32LE(payload.length, 5)
+      return [head, payload]
+    })
+    const run = spawnSync(program, [blob], { input: Buffer.concat(parts), maxBuffer: 2 ** 30 })
+    if (run.status !== 0) throw new Error(`driver ended with ${run.status ?? run.signal}: ${run.stderr.toString()}`)
+    const replies: Reply[] = []
+    for (let at = 0; at < run.stdout.length; ) {
+      const bytes = run.stdout.readUInt32LE(at + 4)
+      replies.push({ status: run.stdout.readUInt32LE(at), bytes: run.stdout.subarray(at + 8, at + 8 + bytes) })
+      at += 8 + bytes
+    }
+    if (replies.length !== requests.length) throw new Error(`${replies.length} replies to ${requests.length} requests`)
+    return replies
+  }
+  const accepted = (requests: readonly Request[]): Buffer[] =>
+    request(requests).map(({ status, bytes }) => {
+      if (status !== 0) throw new Error(bytes.toString())
+      return bytes
+    })
+  const ofIds = (operation: 'D' | 'P', ids: readonly (readonly number[])[], special: boolean) =>
+    accepted(ids.map((row) => ({ operation, argument: Number(special), payload: idBytes(row) })))
+  return {
+    request,
+    encode: (texts, flags = 0) =>
+      accepted(
+        texts.map((text) => ({ operation: 'E', argument: flags, payload: Buffer.from(text as Uint8Array) })),
+      ).map((bytes) => Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i))),
+    decode: (ids, special = true) => ofIds('D', ids, special),
+    pieces: (ids, special = true) => ofIds('P', ids, special),
+    mutate: (cases) =>
+      request(
+        cases.map(({ cut, changes }) => ({
+          operation: 'M',
+          argument: cut,
+          payload: new Uint8Array(Uint32Array.from(changes.flat()).buffer),
+        })),
+      ),
+  }
+}
+
+/** Ids as the driver reads them. */
+export function idBytes(ids: readonly number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(ids).buffer)
+}
