@@ -1,0 +1,105 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { fail } from '../base/errors.ts'
+import { printLayout, printThreads } from '../emit/artifacts.ts'
+import type { ModelSource } from '../emit/modelSource.ts'
+import { printModel, usedFamilies } from '../emit/printModel.ts'
+import { printModelHeader } from '../emit/printModelHeader.ts'
+import { printHeader } from '../kernels/printHeader.ts'
+import { sharedHeaders } from '../kernels/registry.ts'
+
+/** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
+const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
+
+/**
+ * Writes a run folder beside its place and renames it there when `complete` (weights, compiler) has succeeded. Replaces an
+ * earlier run folder or an empty folder, nothing else. Refuses `write_failed` and `run_folder_invalid`.
+ */
+export async function writeRunFolder(
+  out: string,
+  source: ModelSource,
+  artifacts: { readonly [name: string]: string },
+  complete: (dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = resolve(out)
+  requireReplaceable(dir)
+  const partial = `${dir}.partial-${process.pid}`
+  try {
+    orRefuse(out, () => {
+      rmSync(partial, { recursive: true, force: true })
+      mkdirSync(join(partial, 'kernels'), { recursive: true })
+      mkdirSync(join(partial, 'engine'))
+      for (const [name, text] of Object.entries({
+        ...artifacts,
+        ...modelFiles(source),
+        ...kernelFiles(source),
+        ...engineFiles(),
+      })) {
+        writeFileSync(join(partial, name), text)
+      }
+    })
+    await complete(partial)
+    orRefuse(out, () => {
+      rmSync(dir, { recursive: true, force: true })
+      renameSync(partial, dir)
+    })
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+}
+
+function modelFiles(source: ModelSource): Record<string, string> {
+  return {
+    'model.c': printModel(source),
+    'model.h': printModelHeader(source),
+    'layout.json': printLayout(source),
+    'threads.json': printThreads(source),
+  }
+}
+
+function kernelFiles(source: ModelSource): Record<string, string> {
+  const files: Record<string, string> = {}
+  for (const header of sharedHeaders)
+    files[`kernels/${header}`] = readFileSync(join(sourceRoot, 'kernels', header), 'utf8')
+  for (const family of usedFamilies(source.programs)) {
+    files[`kernels/${family}.h`] = printHeader(family)
+    files[`kernels/${family}.c`] = readFileSync(join(sourceRoot, 'kernels', family, `${family}.c`), 'utf8')
+  }
+  return files
+}
+
+function engineFiles(): Record<string, string> {
+  const dir = join(sourceRoot, 'engine')
+  const names = readdirSync(dir).filter((name) => /\.[ch]$/.test(name))
+  return Object.fromEntries(names.toSorted().map((name) => [`engine/${name}`, readFileSync(join(dir, name), 'utf8')]))
+}
+
+function requireReplaceable(dir: string): void {
+  const entries = listing(dir)
+  if (entries === undefined || entries.length === 0 || entries.includes('manifest.json')) return
+  fail('run_folder_invalid', { dir, what: 'exists and is no run folder, so it is not replaced' })
+}
+
+function listing(dir: string): string[] | undefined {
+  try {
+    if (!statSync(dir).isDirectory()) return ['']
+    return readdirSync(dir)
+  } catch {
+    statParent(dir)
+    return undefined
+  }
+}
+
+function statParent(dir: string): void {
+  orRefuse(dir, () => mkdirSync(dirname(dir), { recursive: true }))
+}
+
+function orRefuse<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
+    throw error
+  }
+}
