@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto'
+import { dtypes } from './base/dtypes.ts'
+import { fail } from './base/errors.ts'
+import { compileFolder } from './build/compileFolder.ts'
+import { findCompiler } from './build/compiler.ts'
+import { resolveTarget, type Target } from './build/targets.ts'
+import { writeRunFolder } from './build/writeRunFolder.ts'
+import { printJson } from './emit/artifacts.ts'
+import type { ModelSource } from './emit/modelSource.ts'
+import { writeBump } from './formats/bump.ts'
+import type { Checkpoint } from './formats/checkpoint.ts'
+import { openCheckpoint } from './formats/openCheckpoint.ts'
+import type { Graph } from './ir/graph.ts'
+import { isas } from './kernels/kernel.ts'
+import { ops } from './ops/registry.ts'
+import { optimize } from './passes/optimize.ts'
+import { foldRepeats } from './plan/foldRepeats.ts'
+import { lower } from './plan/lower.ts'
+import { packWeights } from './plan/packWeights.ts'
+import { planMemory } from './plan/planMemory.ts'
+import { planThreads } from './plan/planThreads.ts'
+import type { Mode } from './plan/program.ts'
+import { verifyProgram } from './plan/verifyProgram.ts'
+import { type Model, readModel } from './templates/readModel.ts'
+import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
+import { compileTokenizer } from './tokenizer/compileTokenizer.ts'
+import { readTokenizer } from './tokenizer/readTokenizer.ts'
+
+export interface CompileOptions {
+  /** The run folder to write; replaced as a whole where it is an earlier run folder. */
+  readonly out: string
+  /** A target's name; default `native`. */
+  readonly target?: string
+  /** Tokens that one context holds; default: the checkpoint's, at most 4096. */
+  readonly context?: number
+  /** Compute in f32 whatever the weights. */
+  readonly strict?: boolean
+  /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
+  readonly cache?: 'f32' | 'f16'
+  /** Tokens of a prefill step; default 512. */
+  readonly prefillTokens?: number
+  /** Keep every value in bytes of its own, to be read after a step: for parity and inspection. */
+  readonly trace?: boolean
+  /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
+  readonly cc?: string
+  readonly signal?: AbortSignal
+  /** Called with the name of each stage and how much of it is done, 0 to 1. */
+  readonly onProgress?: (stage: CompileStage, done: number) => void
+}
+
+export type CompileStage = 'plan' | 'weights' | 'compile'
+
+const defaultContext = 4096
+const defaultPrefillTokens = 512
+/** Logits rows per step: enough to score a text in few steps, few enough to stay small at 150,000 columns. */
+const outputRows = 16
+/** Caches hold whole panels of keys on every target. */
+const contextUnit = 64
+
+/**
+ * Compiles a checkpoint (GGUF file, shard set or transformers folder) to a run folder: C for exactly this model and
+ * target, its weights, and the library and executable built from them. Refuses with CkError; a refusal or an abort leaves
+ * nothing behind.
+ */
+export async function compile(
+  checkpointPath: string,
+  options: CompileOptions,
+): Promise<{ dir: string; target: Target }> {
+  const target = resolveTarget(options.target)
+  const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
+  const checkpoint = openCheckpoint(checkpointPath)
+  try {
+    const model = readModel(checkpoint)
+    const plan = planModel(checkpoint, model, target, options)
+    const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
+    const signal = options.signal ? { signal: options.signal } : {}
+    await writeRunFolder(
+      options.out,
+      plan.source,
+      artifacts(model, plan, tokenizer !== undefined, options),
+      async (dir) => {
+        await writeBump(`${dir}/weights.bump`, {
+          weightsId: Buffer.from(plan.source.weightsId, 'hex'),
+          weightsBytes: plan.source.plan.weightsBytes,
+          weights: modelWeights(checkpoint, model, plan, target, options),
+          ...(tokenizer ? { tokenizer: compileTokenizer(tokenizer) } : {}),
+        })
+        const onProgress = (done: number) => options.onProgress?.('compile', done)
+        await compileFolder(dir, { target, compiler, onProgress, ...signal })
+      },
+    )
+    return { dir: options.out, target }
+  } finally {
+    checkpoint.close()
+  }
+}
+
+/** Level 1 after all passes, and level 2 with its places: everything before text. */
+export interface PlannedModel {
+  readonly graph: Graph
+  readonly source: ModelSource
+}
+
+/** graph → passes → programs → folded layers → memory → threads, for each mode. */
+export function planModel(
+  checkpoint: Checkpoint,
+  model: Model,
+  target: Target,
+  options: Omit<CompileOptions, 'out'>,
+): PlannedModel {
+  options.onProgress?.('plan', 0)
+  const context = options.context ?? Math.min(model.sizes.context, defaultContext)
+  checkContext(context, model.sizes.context)
+  const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
+  const cache = {
+    context: Math.ceil(context / contextUnit) * contextUnit,
+    sequences: 1,
+    dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
+  } as const
+  const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
+  const lanes = isas[target.isa].lanes
+  const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
+  const outputs = Math.min(outputRows, context)
+  const modes: [Mode, number][] = options.trace
+    ? [['trace', prefill]]
+    : [
+        ['prefill', prefill],
+        ['decode', 1],
+      ]
+  const lowered = modes.map(([mode, tokens]) => {
+    const bounds = { tokens, outputs: mode === 'decode' ? 1 : Math.min(outputs, tokens) }
+    const program = lower(graph, ops, { mode, bounds, lanes })
+    return mode === 'trace' ? program : foldRepeats(program)
+  })
+  const plan = planMemory(lowered)
+  const programs = lowered.map((program) => verifyProgram(planThreads(program, plan), plan))
+  options.onProgress?.('plan', 1)
+  const layout = JSON.stringify([target.isa, lanes, plan.weights])
+  const source: ModelSource = {
+    name: checkpoint.name,
+    template: model.template,
+    target,
+    weightsId: createHash('sha256').update(layout).digest('hex'),
+    vocabulary: model.sizes.vocabulary,
+    context,
+    outputRows: Math.min(outputs, prefill),
+    programs,
+    plan,
+  }
+  return { graph, source }
+}
+
+function checkContext(context: number, trained: number): void {
+  if (Number.isInteger(context) && context >= 1 && context <= trained) return
+  fail('option_invalid', {
+    option: '--context',
+    found: String(context),
+    accepted: `1 to ${trained}, the checkpoint's own`,
+  })
+}
+
+/** The files of the run folder that say what was compiled, besides the C. */
+function artifacts(
+  model: Model,
+  { graph, source }: PlannedModel,
+  hasTokenizer: boolean,
+  options: CompileOptions,
+): Record<string, string> {
+  const manifest = {
+    format: 1,
+    name: source.name,
+    template: source.template,
+    target: source.target.name,
+    strict: options.strict ?? false,
+    context: source.context,
+    vocabulary: source.vocabulary,
+    hasTokenizer,
+    weightsId: source.weightsId,
+    weightsBytes: source.plan.weightsBytes,
+    memoryBytes: source.plan.memoryBytes,
+    weights: source.plan.weights,
+  }
+  return {
+    'ir1.json': printJson(model.graph),
+    'ir1_optimized.json': printJson(graph),
+    ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
+    'manifest.json': printJson(manifest),
+  }
+}
+
+/** The weights region piece by piece, with progress. */
+function* modelWeights(
+  checkpoint: Checkpoint,
+  model: Model,
+  { source }: PlannedModel,
+  target: Target,
+  options: CompileOptions,
+): Generator<Uint8Array> {
+  const sourceOf = (name: string) => model.sources.get(name)!
+  let done = 0
+  const pieces = packWeights(
+    source.plan,
+    isas[target.isa].lanes,
+    (name) => rowsAndColsOf(sourceOf(name)).rows,
+    (name, dtype, from, count) => readRows(checkpoint, name, sourceOf(name), dtype, from, count),
+  )
+  for (const piece of pieces) {
+    if (options.signal?.aborted) fail('aborted', { what: options.out })
+    yield piece
+    done += piece.length
+    options.onProgress?.('weights', done / source.plan.weightsBytes)
+  }
+}

@@ -1,0 +1,46 @@
+import { fail } from '../base/errors.ts'
+import type { Graph } from '../ir/graph.ts'
+import { verifyGraph } from '../ir/verify.ts'
+import { ops } from '../ops/registry.ts'
+import { chooseDtypes } from './chooseDtypes.ts'
+import { dropDead } from './dropDead.ts'
+import { fuseResidualNorm } from './fuseResidualNorm.ts'
+import { fuseSwiglu } from './fuseSwiglu.ts'
+import { type CacheOptions, insertCache } from './insertCache.ts'
+import { mergeProducts } from './mergeProducts.ts'
+import { quantizeActivations } from './quantizeActivations.ts'
+
+export interface OptimizeOptions {
+  readonly cache: CacheOptions
+  /** Compute in f32 whatever the weights. */
+  readonly strict: boolean
+}
+
+/** The passes in order. Dtypes come before the fusions, which join only weights of one dtype. */
+export const passes: readonly { name: string; run: (graph: Graph, options: OptimizeOptions) => Graph }[] = [
+  { name: 'insertCache', run: (graph, { cache }) => insertCache(graph, cache) },
+  { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, ops, { strict }) },
+  { name: 'fuseSwiglu', run: fuseSwiglu },
+  { name: 'mergeProducts', run: mergeProducts },
+  { name: 'fuseResidualNorm', run: fuseResidualNorm },
+  { name: 'quantizeActivations', run: quantizeActivations },
+  { name: 'dropDead', run: dropDead },
+]
+
+/** Runs all passes; the graph is verified after each, and a refusal says which pass broke it. */
+export function optimize(graph: Graph, options: OptimizeOptions): Graph {
+  return passes.reduce(
+    (before, { name, run }) => {
+      const after = run(before, options)
+      try {
+        return verifyGraph(after, ops)
+      } catch (error) {
+        return fail('graph_invalid', {
+          where: `after pass ${name}`,
+          what: error instanceof Error ? error.message : String(error),
+        })
+      }
+    },
+    verifyGraph(graph, ops),
+  )
+}
