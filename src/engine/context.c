@@ -64,7 +64,8 @@ static ck_status check_ids(const ck_context *context, const int32_t *ids, int64_
     }
     if (count > program->context - context->position) {
         return ck_refuse(error, CK_ERROR_CONTEXT,
-                         "%" PRId64 " tokens after the %" PRId64 " held do not fit the context; accepted: at most %" PRId64
+                         "%" PRId64 " tokens after the %" PRId64
+                         " held do not fit the context; accepted: at most %" PRId64
                          " in all (build with a larger --context)",
                          count, context->position, program->context);
     }
@@ -118,8 +119,8 @@ ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids,
     ck_status status = check_ids(context, ids, count, error);
     if (status) return status;
     if (rows < 0 || rows > count || (rows > 0 && !logits)) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " logits rows; accepted: 0 to the %" PRId64 " tokens given",
-                         rows, count);
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%" PRId64 " logits rows; accepted: 0 to the %" PRId64 " tokens given", rows, count);
     }
     const int64_t first_row = count - rows;
     for (int64_t at = 0; at < count;) {
@@ -146,8 +147,9 @@ int64_t ck_context_position(const ck_context *context) {
 
 ck_status ck_context_rewind(ck_context *context, int64_t position, ck_error *error) {
     if (position < 0 || position > context->position) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "position is %" PRId64 "; accepted: 0 to the %" PRId64 " tokens held",
-                         position, context->position);
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "position is %" PRId64 "; accepted: 0 to the %" PRId64 " tokens held", position,
+                         context->position);
     }
     context->position = position;
     return CK_OK;

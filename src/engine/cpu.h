@@ -8,8 +8,8 @@
  * system saves its registers. An unknown name counts as missing. */
 int ck_cpu_has(const char *feature);
 
-/* Writes the missing ones of a NULL-terminated list to `text`, separated by ", ", cut where they do not fit. Returns their
- * number. */
+/* Writes the missing ones of a NULL-terminated list to `text`, separated by ", ", cut where they do not fit. Returns
+ * their number. */
 int ck_cpu_missing(const char *const *features, char *text, size_t capacity);
 
 /* Cores that this process may run on, at least 1. */

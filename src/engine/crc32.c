@@ -1,6 +1,7 @@
 #include "crc32.h"
 
-/* Eight bytes per round ("slicing by 8", Kounavis and Berry 2005): table[k][b] is the CRC of byte b followed by k zeros. */
+/* Eight bytes per round ("slicing by 8", Kounavis and Berry 2005): table[k][b] is the CRC of byte b followed by k zero
+ * bytes. */
 static void fill_tables(uint32_t table[8][256]) {
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t crc = byte;

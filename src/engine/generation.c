@@ -24,7 +24,7 @@ struct ck_generation {
     int is_over;           /* the finish was told */
 };
 
-/* 1 where these ids show nothing, so that a token after them begins the text (and loses SentencePiece's first space). */
+/* 1 where these ids show nothing, so that a token after them begins the text and loses SentencePiece's first space. */
 static int shows_nothing(const ck_model *model, const int32_t *ids, int64_t count) {
     int64_t vocabulary = ck_tokenizer_vocabulary(model->tokenizer);
     for (int64_t i = 0; i < count; i++) {

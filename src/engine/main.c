@@ -116,7 +116,8 @@ static int set_option(const option *o, const char *text, arguments *a) {
     } else if (o->kind == SEED) {
         uint64_t value = strtoull(text, &end, 10);
         if (end == text || *end || errno || *text == '-') {
-            return say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from 0 to 18446744073709551615", o->name, text);
+            return say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from 0 to %" PRIu64, o->name, text,
+                       UINT64_MAX);
         }
         *(uint64_t *)o->value = value;
     } else {
@@ -161,7 +162,7 @@ static int parse(int argc, char **argv, arguments *a) {
     for (int i = 1; i < argc; i++) {
         const char *text = argv[i];
         if (options_end || text[0] != '-' || !text[1]) {
-            if (positional) return say(EXIT_USAGE, "'%s' is a second prompt; accepted: one (put quotes around it)", text);
+            if (positional) return say(EXIT_USAGE, "'%s' is a second prompt; accepted: one, in quotes", text);
             positional = text;
             continue;
         }
@@ -354,7 +355,8 @@ static int generate(const ck_model *model, const arguments *a, const buffer *ids
 static void print_info(const ck_info *info) {
     printf("name            %s\ntarget          %s\nvocabulary      %" PRId64 "\ncontext         %" PRId64
            "\nprefill tokens  %" PRId64 "\noutput rows     %" PRId64 "\nweights bytes   %" PRIu64
-           "\ncontext bytes   %" PRIu64 "\ntokenizer       %s\nbos             %" PRId32 "\neos             %" PRId32 "\n",
+           "\ncontext bytes   %" PRIu64 "\ntokenizer       %s\nbos             %" PRId32
+           "\neos             %" PRId32 "\n",
            info->name, info->target, info->vocabulary, info->context, info->prefill_tokens, info->output_rows,
            info->weights_bytes, info->context_bytes, info->has_tokenizer ? "yes" : "no", info->bos, info->eos);
 }

@@ -27,8 +27,8 @@ static int regions_overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_
 static ck_status check_header(const ck_model *model, const char *path, ck_error *error) {
     const ck_bump_header *header = &model->header;
     if (memcmp(header->magic, BUMP_MAGIC, sizeof header->magic) != 0) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "%s: does not begin with " BUMP_MAGIC "; a weights.bump file is accepted",
-                         path);
+        return ck_refuse(error, CK_ERROR_FORMAT,
+                         "%s: does not begin with " BUMP_MAGIC "; a weights.bump file is accepted", path);
     }
     if (header->version != BUMP_VERSION) {
         return ck_refuse(error, CK_ERROR_FORMAT, "%s at byte 8: version is %" PRIu32 "; accepted: %d", path,
@@ -42,23 +42,25 @@ static ck_status check_header(const ck_model *model, const char *path, ck_error 
                          path, header->header_crc32, crc);
     }
     if (header->file_bytes != model->file_bytes) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "%s at byte 48: says %" PRIu64 " bytes and the file has %" PRIu64, path,
-                         header->file_bytes, model->file_bytes);
+        return ck_refuse(error, CK_ERROR_FORMAT, "%s at byte 48: says %" PRIu64 " bytes and the file has %" PRIu64,
+                         path, header->file_bytes, model->file_bytes);
     }
     if (!region_fits(header->weights_offset, header->weights_bytes, header->file_bytes)) {
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s at byte 56: weights at %" PRIu64 " of %" PRIu64 " bytes; accepted: a multiple of %d inside "
-                         "the file's %" PRIu64 " bytes",
+                         "%s at byte 56: weights at %" PRIu64 " of %" PRIu64
+                         " bytes; accepted: a multiple of %d inside the file's %" PRIu64 " bytes",
                          path, header->weights_offset, header->weights_bytes, BUMP_ALIGNMENT, header->file_bytes);
     }
     uint64_t tables = header->tokenizer_bytes;
-    int has_tables = tables > 0 || header->tokenizer_offset > 0;
-    if (has_tables && (tables == 0 || !region_fits(header->tokenizer_offset, tables, header->file_bytes) ||
-                       regions_overlap(header->tokenizer_offset, tables, header->weights_offset, header->weights_bytes))) {
+    uint64_t tables_at = header->tokenizer_offset;
+    if ((tables > 0 || tables_at > 0) &&
+        (tables == 0 || !region_fits(tables_at, tables, header->file_bytes) ||
+         regions_overlap(tables_at, tables, header->weights_offset, header->weights_bytes))) {
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s at byte 80: tokenizer at %" PRIu64 " of %" PRIu64 " bytes; accepted: 0 of 0, or a multiple "
-                         "of %d inside the file's %" PRIu64 " bytes and outside the weights",
-                         path, header->tokenizer_offset, tables, BUMP_ALIGNMENT, header->file_bytes);
+                         "%s at byte 80: tokenizer at %" PRIu64 " of %" PRIu64
+                         " bytes; accepted: 0 of 0, or a multiple of %d inside the file's %" PRIu64
+                         " bytes and outside the weights",
+                         path, tables_at, tables, BUMP_ALIGNMENT, header->file_bytes);
     }
     for (size_t i = 0; i < sizeof header->zero; i++) {
         if (header->zero[i] != 0) {
@@ -90,7 +92,8 @@ static ck_status check_match(const ck_model *model, const char *path, ck_error *
 static int program_is_sound(const ck_program *p) {
     uint64_t tokens = (uint64_t)(p->prefill_tokens > p->decode_tokens ? p->prefill_tokens : p->decode_tokens);
     const uint64_t limit = UINT64_C(1) << 31;
-    if (p->vocabulary < 1 || p->context < 1 || p->prefill_tokens < 1 || p->decode_tokens < 1 || p->output_rows < 1) return 0;
+    if (p->vocabulary < 1 || p->context < 1) return 0;
+    if (p->prefill_tokens < 1 || p->decode_tokens < 1 || p->output_rows < 1) return 0;
     if ((uint64_t)p->vocabulary >= limit || (uint64_t)p->context >= limit || tokens >= limit ||
         (uint64_t)p->output_rows >= limit) {
         return 0;
@@ -125,8 +128,8 @@ static ck_status check_program(const ck_program *program, ck_error *error) {
                          program->name, program->target, missing);
     }
     if (!program_is_sound(program)) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "the program of %s has sizes that contradict each other; build it again",
-                         program->name);
+        return ck_refuse(error, CK_ERROR_FORMAT,
+                         "the program of %s has sizes that contradict each other; build it again", program->name);
     }
     return CK_OK;
 }
@@ -138,8 +141,8 @@ static ck_status open_tokenizer(ck_model *model, const char *path, ck_error *err
     uint32_t crc = ck_crc32(tables, header->tokenizer_bytes);
     if (crc != header->tokenizer_crc32) {
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s at byte %" PRIu64 ": the tokenizer's checksum is %08" PRIx32 " and its contents give %08" PRIx32
-                         "; the file is damaged",
+                         "%s at byte %" PRIu64 ": the tokenizer's checksum is %08" PRIx32
+                         " and its contents give %08" PRIx32 "; the file is damaged",
                          path, header->tokenizer_offset, header->tokenizer_crc32, crc);
     }
     return ck_tokenizer_open(tables, header->tokenizer_bytes, &model->tokenizer, error);
@@ -149,8 +152,8 @@ static ck_status open_file(ck_model *model, const char *path, ck_error *error) {
     ck_status status = ck_map_file(path, &model->file, &model->file_bytes, error);
     if (status) return status;
     if (model->file_bytes < sizeof model->header) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; a weights.bump file has at least %zu", path,
-                         model->file_bytes, sizeof model->header);
+        return ck_refuse(error, CK_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; a weights.bump file has at least %zu",
+                         path, model->file_bytes, sizeof model->header);
     }
     memcpy(&model->header, model->file, sizeof model->header);
     if ((status = check_header(model, path, error))) return status;

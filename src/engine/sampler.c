@@ -130,8 +130,8 @@ static double weight_of(candidate c, double largest, double temperature) {
     return exp_of(((double)c.logit - largest) / temperature);
 }
 
-/* Sorts the candidates that top_k, top_p and min_p leave to the end of the heap, the first one last, with their weights in
- * s->weights. Returns how many there are; *total is the sum of their weights. */
+/* Sorts the candidates that top_k, top_p and min_p leave to the end of the heap, the first one last, with their weights
+ * in s->weights. Returns how many there are; *total is the sum of their weights. */
 static int64_t truncate_tail(ck_sampler *s, int64_t all, double largest, double *total) {
     const ck_sampling *o = &s->sampling;
     candidate *heap = s->candidates;

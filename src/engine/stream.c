@@ -7,8 +7,8 @@
 #include "refuse.h"
 #include "utf8.h"
 
-/* text: valid UTF-8 [0, text_bytes), of which [0, ready) may be shown. raw: bytes of tokens not yet looked at, at most three
- * of them between calls. */
+/* text: valid UTF-8 [0, text_bytes), of which [0, ready) may be shown. raw: bytes of tokens not yet looked at, at most
+ * three of them between calls. */
 struct ck_stream {
     char *text;
     int64_t text_bytes, text_capacity, ready;
@@ -29,8 +29,8 @@ static ck_status copy_stops(ck_stream *s, const char *const *stops, int32_t stop
         while (stops[i] && bytes <= CK_MAX_STOP_BYTES && stops[i][bytes]) bytes++;
         if (bytes < 1 || bytes > CK_MAX_STOP_BYTES || !ck_utf8_is_valid((const uint8_t *)stops[i], (int64_t)bytes)) {
             return ck_refuse(error, CK_ERROR_ARGUMENT,
-                             "stop string %" PRId32 " is empty, too long or no UTF-8; accepted: 1 to %d bytes of UTF-8", i,
-                             CK_MAX_STOP_BYTES);
+                             "stop string %" PRId32 " is empty, too long or no UTF-8; accepted: 1 to %d bytes of UTF-8",
+                             i, CK_MAX_STOP_BYTES);
         }
         memcpy(s->stops[i], stops[i], bytes);
         s->stop_bytes[i] = (int64_t)bytes;
@@ -45,7 +45,9 @@ ck_status ck_stream_open(const char *const *stops, int32_t stop_count, ck_stream
     if (!s) return ck_refuse(error, CK_ERROR_MEMORY, "no memory for a text stream");
     ck_status status = copy_stops(s, stops, stop_count, error);
     /* Enough for every token of common vocabularies, so that the buffers stay as they are. */
-    if (!status && !ck_stream_reserve(s, 512)) status = ck_refuse(error, CK_ERROR_MEMORY, "no memory for a text stream");
+    if (!status && !ck_stream_reserve(s, 512)) {
+        status = ck_refuse(error, CK_ERROR_MEMORY, "no memory for a text stream");
+    }
     if (status) {
         ck_stream_close(s);
         return status;
@@ -73,7 +75,8 @@ static int grow(char **buffer, int64_t *capacity, int64_t wanted) {
 char *ck_stream_reserve(ck_stream *s, int64_t bytes) {
     int64_t raw = s->raw_bytes + bytes;
     /* Each byte may become a U+FFFD of three. */
-    if (!grow(&s->raw, &s->raw_capacity, raw) || !grow(&s->text, &s->text_capacity, s->text_bytes + 3 * raw)) return NULL;
+    if (!grow(&s->raw, &s->raw_capacity, raw)) return NULL;
+    if (!grow(&s->text, &s->text_capacity, s->text_bytes + 3 * raw)) return NULL;
     return s->raw + s->raw_bytes;
 }
 
@@ -100,23 +103,24 @@ static void assemble(ck_stream *s) {
     memmove(s->raw, s->raw + at, (size_t)s->raw_bytes);
 }
 
-/* The first place at or after s->ready where the text agrees with some stop up to the stop's or the text's end. *complete:
- * it is a whole stop; a whole one wins over a place before it where one has only begun. */
+/* Where the stop begins that is complete first (of several that end together, the longest), or else the first place
+ * from which on the text may still become a stop. Only places at or after s->ready count. */
 static int64_t find_stop(const ck_stream *s, int *complete) {
-    int64_t begun = s->text_bytes;
-    *complete = 0;
+    int64_t found = s->text_bytes;
+    int64_t end = INT64_MAX;
     for (int64_t at = s->ready; at < s->text_bytes; at++) {
         for (int32_t i = 0; i < s->stop_count; i++) {
-            int64_t bytes = s->text_bytes - at < s->stop_bytes[i] ? s->text_bytes - at : s->stop_bytes[i];
-            if (memcmp(s->text + at, s->stops[i], (size_t)bytes) != 0) continue;
-            if (bytes == s->stop_bytes[i]) {
-                *complete = 1;
-                return at;
+            int64_t bytes = s->stop_bytes[i];
+            int64_t left = s->text_bytes - at;
+            if (memcmp(s->text + at, s->stops[i], (size_t)(left < bytes ? left : bytes)) != 0) continue;
+            if (bytes <= left ? at + bytes < end : end == INT64_MAX && at < found) {
+                found = at;
+                if (bytes <= left) end = at + bytes;
             }
-            if (at < begun) begun = at;
         }
     }
-    return begun;
+    *complete = end != INT64_MAX;
+    return found;
 }
 
 int ck_stream_add(ck_stream *s, int64_t bytes) {

@@ -1,4 +1,4 @@
-/* stream.h: the bytes of tokens become text that may be shown: whole characters that no stop string can still begin in. */
+/* stream.h: the bytes of tokens become text that may be shown: whole characters in which no stop string can begin. */
 #ifndef CK_STREAM_H
 #define CK_STREAM_H
 

@@ -15,7 +15,8 @@ ck_status ck_tokenize(const ck_model *model, const char *text, int64_t bytes, in
     ck_status status = need_tokenizer(model, error);
     if (status) return status;
     if (bytes < 0 || (bytes > 0 && !text)) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize: text of %" PRId64 " bytes; accepted: 0 or more", bytes);
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize: text of %" PRId64 " bytes; accepted: 0 or more",
+                         bytes);
     }
     if (capacity < 0 || (capacity > 0 && !ids) || !count) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize: room for %" PRId64 " ids; accepted: 0 or more",
@@ -42,8 +43,8 @@ ck_status ck_detokenize(const ck_model *model, const int32_t *ids, int64_t count
     for (int64_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= vocabulary) {
             return ck_refuse(error, CK_ERROR_ARGUMENT,
-                             "token id %" PRId32 " at position %" PRId64 " has no text; accepted: 0 to %" PRId64, ids[i],
-                             i, vocabulary - 1);
+                             "token id %" PRId32 " at position %" PRId64 " has no text; accepted: 0 to %" PRId64,
+                             ids[i], i, vocabulary - 1);
         }
     }
     return ck_tokenizer_decode(model->tokenizer, ids, count, special, text, capacity, bytes, error);

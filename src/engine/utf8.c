@@ -3,7 +3,8 @@
 int ck_utf8_next(const uint8_t *bytes, int64_t count) {
     uint8_t lead = bytes[0];
     if (lead < 0x80) return 1;
-    /* The second byte has a narrower range after E0, ED, F0 and F4: no overlong forms, surrogates or values past 10FFFF. */
+    /* The second byte has a narrower range after E0, ED, F0 and F4: no overlong forms, no surrogates, nothing past
+     * 10FFFF. */
     uint8_t low = 0x80;
     uint8_t high = 0xBF;
     int length;

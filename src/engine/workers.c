@@ -14,7 +14,7 @@
 #include "refuse.h"
 
 #define MAX_PARTS 64
-/* About 0.1 ms on today's cores: longer than a balanced step makes a part wait, shorter than what is worth sleeping for. */
+/* About 0.1 ms on today's cores: longer than a balanced step makes a part wait, and about what a sleep costs. */
 #define SPINS 2000
 
 typedef struct worker {
