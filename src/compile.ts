@@ -120,7 +120,8 @@ export function planModel(
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
   const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
-  const outputs = Math.min(outputRows, context)
+  const outputs = Math.min(outputRows, prefill)
+  const outputsOf = { prefill: outputs, decode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
     : [
@@ -128,7 +129,7 @@ export function planModel(
         ['decode', 1],
       ]
   const lowered = modes.map(([mode, tokens]) => {
-    const bounds = { tokens, outputs: mode === 'decode' ? 1 : Math.min(outputs, tokens) }
+    const bounds = { tokens, outputs: outputsOf[mode] }
     const program = lower(graph, ops, { mode, bounds, lanes })
     return mode === 'trace' ? program : foldRepeats(program)
   })
@@ -143,7 +144,7 @@ export function planModel(
     weightsId: createHash('sha256').update(layout).digest('hex'),
     vocabulary: model.sizes.vocabulary,
     context,
-    outputRows: Math.min(outputs, prefill),
+    outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
   }

@@ -26,6 +26,7 @@ export function foldRepeats(program: Program): Program {
   return {
     ...program,
     buffers: renamedBuffers(program.buffers, folded.names),
+    values: program.values.map((place) => ({ ...place, buffer: folded.names.get(place.buffer) ?? place.buffer })),
     steps: [...before, folded.repeat, ...after],
   }
 }

@@ -3,7 +3,7 @@ import { fail } from '../base/errors.ts'
 import { type Dim, elementsFrom, type Graph, nodeName, type TensorType, valueTypes } from '../ir/graph.ts'
 import type { Lowering, Operand, OpTable, Packed, StrideOf } from '../ir/op.ts'
 import type { BufferParameter, Kernel } from '../kernels/kernel.ts'
-import type { Buffer, Call, Mode, PackedWeight, Place, Program } from './program.ts'
+import type { Buffer, Call, Mode, PackedWeight, Place, Program, ValuePlace } from './program.ts'
 import { packedWeight } from './weights.ts'
 
 export interface LowerOptions {
@@ -14,13 +14,7 @@ export interface LowerOptions {
   readonly lanes: number
 }
 
-/** Where a value lies: `columns` elements of each row of a buffer, from element `column` on. */
-interface Location {
-  readonly buffer: string
-  readonly column: number
-  readonly columns: number
-  readonly rowStride: number
-}
+type Location = Omit<ValuePlace, 'value'>
 
 /** Turns a graph into kernel calls on buffers. In trace mode no value takes another's bytes, so that all can be read. */
 export function lower(graph: Graph, ops: OpTable, options: LowerOptions): Program {
@@ -80,7 +74,8 @@ class GraphLowering implements Lowering {
 
   finish(): Program {
     const { mode, bounds } = this.#options
-    return { mode, bounds, buffers: this.#buffers, weights: [...this.#weights.values()], steps: this.#calls }
+    const values = [...this.#locations].map(([value, location]) => ({ value, ...location }))
+    return { mode, bounds, buffers: this.#buffers, weights: [...this.#weights.values()], values, steps: this.#calls }
   }
 
   stride(operand: Operand): StrideOf {

@@ -69,6 +69,16 @@ export type Step = Call | Barrier | Repeat
 
 export type Mode = 'prefill' | 'decode' | 'trace'
 
+/** Where a value of the graph lies: `columns` elements of each row of a buffer, from element `column` on. */
+export interface ValuePlace {
+  readonly value: string
+  readonly buffer: string
+  readonly column: number
+  readonly columns: number
+  /** Elements from row to row. */
+  readonly rowStride: number
+}
+
 /** Level 2, before places are offsets: calls on buffers and weights. */
 export interface Program {
   readonly mode: Mode
@@ -76,6 +86,8 @@ export interface Program {
   readonly bounds: { readonly [symbol: string]: number }
   readonly buffers: readonly Buffer[]
   readonly weights: readonly PackedWeight[]
+  /** Every value of the graph that is not a weight. */
+  readonly values: readonly ValuePlace[]
   readonly steps: readonly Step[]
 }
 
