@@ -1,0 +1,86 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import type { TokenizerContract } from '../../src/tokenizer/contract.ts'
+import { compileTokenizer } from '../../src/tokenizer/tokenizer.ts'
+import { buildDriver, idBytes } from './driver.ts'
+import { type Random, randomText, seeded } from './randomText.ts'
+import { byteContract, characterContract } from './smallContracts.ts'
+
+const cases = Number(process.env.CK_FUZZ_CASES ?? 2400)
+const built = buildDriver()
+afterAll(() => built.close())
+
+/** A few bytes of header, section table or anywhere set to values that sit at edges; sometimes the end is cut off. */
+function mutation(random: Random, bytes: number) {
+  const edges = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xfe, 0xff]
+  const changes: [number, number][] = []
+  for (let count = 1 + random(4); count > 0; count--) {
+    const within = random(3) === 0 ? 64 : random(2) === 0 ? 256 : bytes
+    const at = random(within)
+    const wide = random(4) === 0 ? 4 : 1
+    for (let i = 0; i < wide; i++) changes.push([at + i, random(2) === 0 ? edges[random(edges.length)]! : random(256)])
+  }
+  return { cut: random(8) === 0 ? random(bytes) : bytes, changes }
+}
+
+const kinds: { readonly [name: string]: TokenizerContract } = {
+  bytes: { ...byteContract(seeded(1)), nfc: true },
+  characters: characterContract(seeded(2)),
+  'characters without byte tokens': { ...characterContract(seeded(3), false), cutAtSpaces: true },
+}
+
+describe('a damaged blob', () => {
+  for (const [name, contract] of Object.entries(kinds)) {
+    it(`of a tokenizer of ${name} is refused or works, and nothing outside it is read`, () => {
+      const random = seeded(cases)
+      const blob = compileTokenizer(contract)
+      const driver = built.open(blob)
+      const count = Math.ceil(cases / Object.keys(kinds).length)
+      let refused = 0
+      for (let done = 0; done < count; done += 500) {
+        const batch = Array.from({ length: Math.min(500, count - done) }, () => mutation(random, blob.length))
+        for (const { status, bytes } of driver.mutate(batch)) {
+          if (status === 0) continue
+          refused++
+          expect(bytes.toString()).toMatch(/^the tokenizer's tables are damaged: the blob .+; accepted: /)
+        }
+      }
+      expect(refused).toBeGreaterThan(count / 4)
+      expect(refused).toBeLessThan(count)
+    })
+  }
+
+  it('is refused at every length but its own', () => {
+    const blob = compileTokenizer(characterContract(seeded(2)))
+    const cuts = Array.from({ length: 300 }, (_, i) => ({
+      cut: i < 270 ? i : blob.length - 1 - (i - 270),
+      changes: [],
+    }))
+    expect(
+      built
+        .open(blob)
+        .mutate(cuts)
+        .every(({ status }) => status !== 0),
+    ).toBe(true)
+  })
+})
+
+describe('arguments of the C tokenizer', () => {
+  const driver = built.open(compileTokenizer(byteContract(seeded(1))))
+  it.each([
+    ['E' as const, 4, new Uint8Array(0), 'flags 0 to 3'],
+    ['D' as const, 0, idBytes([-1]), 'token id -1 at position 0'],
+    ['D' as const, 0, idBytes([0, 1 << 30]), 'at position 1'],
+  ])('%s with %d is refused with a sentence', (operation, argument, payload, message) => {
+    const [reply] = driver.request([{ operation, argument, payload }])
+    expect(reply!.status).not.toBe(0)
+    expect(reply!.bytes.toString()).toContain(message)
+  })
+
+  it('are never looked at beyond a text of any length', () => {
+    const random = seeded(4)
+    const texts = Array.from({ length: 300 }, () => Buffer.from(randomText(random, 40)))
+    // Cut in the middle of characters.
+    const cut = texts.map((text) => text.subarray(random(4), Math.max(0, text.length - random(4))))
+    expect(driver.decode(driver.encode(cut)).length).toBe(cut.length)
+  })
+})

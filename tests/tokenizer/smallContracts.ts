@@ -1,0 +1,82 @@
+import type { Piece, TokenizerContract } from '../../src/tokenizer/contract.ts'
+import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
+import type { Random } from './randomText.ts'
+
+const base = {
+  path: 'test',
+  wholeWords: false,
+  prefixUnlessSpace: false,
+  cutAtSpaces: false,
+  fuseUnknown: false,
+  nfc: false,
+  eot: -1,
+  addBos: true,
+  addEos: false,
+} as const
+
+const control = (text: string): Piece => ({ bytes: Buffer.from(text), type: 'control' })
+
+/** A byte-level tokenizer: 256 bytes, and random merges of few letters, so that most of them compete. */
+export function byteContract(random: Random, splits = splitRules.get('qwen2')!.splits): TokenizerContract {
+  const pieces: Piece[] = Array.from({ length: 256 }, (_, byte) => ({ bytes: Uint8Array.of(byte), type: 'normal' }))
+  const idOf = new Map(pieces.map(({ bytes }, id) => [Buffer.from(bytes).toString('latin1'), id]))
+  const parts = [...Buffer.from('aabbcde  e\u00e9')].map((byte) => byte)
+  const merges: number[] = []
+  const pairs = new Set<string>()
+  while (merges.length < 3 * 120) {
+    const left = parts[random(parts.length)]!
+    const right = parts[random(parts.length)]!
+    const bytes = Buffer.concat([pieces[left]!.bytes, pieces[right]!.bytes])
+    if (pairs.has(`${left} ${right}`) || bytes.length > 12) continue
+    pairs.add(`${left} ${right}`)
+    const key = bytes.toString('latin1')
+    const id = idOf.get(key) ?? pieces.push({ bytes, type: 'normal' }) - 1
+    idOf.set(key, id)
+    parts.push(id)
+    merges.push(left, right, id)
+  }
+  pieces.push(control('<s>'), control('<|endoftext|>'), { bytes: Buffer.from('<user>'), type: 'user' })
+  return {
+    ...base,
+    kind: 'bpe',
+    pieces,
+    scores: null,
+    merges: Uint32Array.from(merges),
+    splits,
+    prefix: 'none',
+    stripPrefix: false,
+    byteFallback: false,
+    bos: pieces.length - 3,
+    eos: pieces.length - 2,
+    unknown: -1,
+    ends: [pieces.length - 2],
+  }
+}
+
+/** A SentencePiece vocabulary of random strings over few letters, with equal scores among them. */
+export function characterContract(random: Random, byteFallback = true): TokenizerContract {
+  const pieces: Piece[] = [{ bytes: Buffer.from('<unk>'), type: 'unknown' }, control('<s>'), control('</s>')]
+  for (let byte = 0; byteFallback && byte < 256; byte++) pieces.push({ bytes: Uint8Array.of(byte), type: 'byte' })
+  const letters = ['a', 'b', 'c', 'é', '漢', '\u2581', '\u2581', '🦙']
+  const texts = new Set(letters.slice(0, 7))
+  while (texts.size < 150) {
+    texts.add(Array.from({ length: 1 + random(5) }, () => letters[random(letters.length)]).join(''))
+  }
+  for (const text of texts) pieces.push({ bytes: Buffer.from(text), type: 'normal' })
+  return {
+    ...base,
+    kind: 'spm',
+    pieces,
+    scores: Float32Array.from(pieces, () => -random(40)),
+    merges: new Uint32Array(0),
+    splits: [],
+    prefix: 'always',
+    stripPrefix: true,
+    byteFallback,
+    fuseUnknown: true,
+    bos: 1,
+    eos: 2,
+    unknown: 0,
+    ends: [2],
+  }
+}
