@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { build, scratchFolder, source, writeWeights } from './fixture.ts'
+import { noFutex, scratchFolder, source, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 const weights = join(folder.path, 'weights.bump')
@@ -14,7 +14,7 @@ afterAll(folder.remove)
 
 const sanitizers = {
   'the thread sanitizer': { flags: ['-fsanitize=thread'] },
-  'the thread sanitizer, sleeping on condition variables': { flags: ['-fsanitize=thread'], defines: ['CK_NO_FUTEX'] },
+  'the thread sanitizer, sleeping on condition variables': { flags: ['-fsanitize=thread'], defines: [noFutex] },
   'the address and undefined behaviour sanitizers': {
     flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
   },
@@ -23,13 +23,13 @@ const sanitizers = {
 describe('the engine under sanitizers', () => {
   for (const [name, options] of Object.entries(sanitizers)) {
     it(`gives equal bits for every mode, number of threads and neighbour under ${name}`, () => {
-      const program = build(join(folder.path, 'exercise'), { ...options, program: source('exercise.c') })
+      const program = folder.build(join(folder.path, 'exercise'), { ...options, program: source('exercise.c') })
       expect(execFileSync(program, [weights], { encoding: 'utf8' })).toBe('fine\n')
     })
   }
 
   it(`refuses or survives ${cases} damaged weights files`, { timeout: 600_000 }, () => {
-    const program = build(join(folder.path, 'mutate'), {
+    const program = folder.build(join(folder.path, 'mutate'), {
       flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
       program: source('mutateWeights.c'),
     })

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
+import { writeBump } from '../../src/formats/bump.ts'
+import { compileTokenizer, type Piece } from '../../src/tokenizer/tokenizer.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
@@ -16,12 +18,6 @@ export const eos = 257
 /** The id of the first of `pieces`. */
 export const firstPiece = 258
 
-/** A new empty folder for one test file, and how to remove it. */
-export function scratchFolder(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'ck-engine-'))
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
-}
-
 export interface BuildOptions {
   /** `-D` definitions, e.g. `FIXTURE_DELAY_MS=5`. */
   readonly defines?: readonly string[]
@@ -31,32 +27,44 @@ export interface BuildOptions {
   readonly program?: string
 }
 
-/** Compiles engine + fixture + byte tokenizer to `path`. */
-export function build(path: string, options: BuildOptions = {}): string {
-  const sources = readdirSync(engine).filter(
-    (name) => name.endsWith('.c') && !name.startsWith('tokenizer') && name !== 'main.c',
-  )
-  execFileSync('cc', [
-    '-std=c11',
-    '-O1',
-    '-g',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    ...(options.program ? [] : ['-shared', '-fPIC']),
-    ...(options.flags ?? []),
-    ...(options.defines ?? []).map((define) => `-D${define}`),
-    `-I${engine}`,
-    ...sources.map((name) => join(engine, name)),
-    join(here, 'fixture.c'),
-    join(here, 'byteTokenizer.c'),
-    ...(options.program ? [options.program] : []),
-    '-o',
-    path,
-    '-lm',
-    '-lpthread',
-  ])
-  return path
+/** A new empty folder for one test file. */
+export interface Scratch {
+  readonly path: string
+  /** Compiles engine and fixture to `path` and returns it. The engine is compiled once for the same flags. */
+  build(path: string, options?: BuildOptions): string
+  remove(): void
+}
+
+export function scratchFolder(): Scratch {
+  const folder = mkdtempSync(join(tmpdir(), 'ck-engine-'))
+  return {
+    path: folder,
+    build(path, { program, flags = [], defines = [] } = {}) {
+      const common = ['-std=c11', '-O1', '-g', '-fPIC', '-Wall', '-Wextra', '-Werror', `-I${engine}`, ...flags]
+      const objects = engineObjects(folder, [...common, ...defines.filter((define) => define === noFutex).map(asFlag)])
+      const sources = [join(here, 'fixture.c'), ...(program ? [program] : [])]
+      const kind = program ? [] : ['-shared']
+      const output = ['-o', path, '-lm', '-lpthread']
+      execFileSync('cc', [...common, ...defines.map(asFlag), ...kind, ...sources, ...objects, ...output])
+      return path
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** The one definition that the engine itself knows: threads sleep on condition variables. */
+export const noFutex = 'CK_NO_FUTEX'
+
+const asFlag = (define: string) => `-D${define}`
+
+function engineObjects(folder: string, flags: readonly string[]): string[] {
+  const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && name !== 'main.c')
+  const objects = join(folder, `objects-${crc32(flags.join(' '))}`)
+  if (!existsSync(objects)) {
+    mkdirSync(objects)
+    execFileSync('cc', [...flags, '-c', ...sources.map((name) => join(engine, name))], { cwd: objects })
+  }
+  return sources.map((name) => join(objects, name.replace(/c$/, 'o')))
 }
 
 /** A C file of this folder, or the executable's main.c. */
@@ -71,32 +79,26 @@ export interface WeightsOptions {
   readonly scriptFrom?: number
   /** Text of the ids from `firstPiece` on; null: a file without tokenizer. */
   readonly pieces?: readonly (string | Uint8Array)[] | null
+  /** `tablesOf(pieces)`, where many files have the same. */
+  readonly tables?: Uint8Array
 }
 
-/** The bytes of a weights file that fits fixture.c. */
-export function weightsFile(options: WeightsOptions = {}): Buffer {
-  const weights = Buffer.alloc(vocabulary * lanes * 4 + context * 4)
-  for (let i = 0; i < vocabulary * lanes; i++) weights.writeFloatLE(((i * 7919) % 1009) / 500 - 1, 4 * i)
+/** Writes a weights file that fits fixture.c and returns its path. */
+export function writeWeights(path: string, options: WeightsOptions = {}): string {
+  const weights = new Uint8Array(vocabulary * lanes * 4 + context * 4)
+  const view = new DataView(weights.buffer)
+  for (let i = 0; i < vocabulary * lanes; i++) view.setFloat32(4 * i, ((i * 7919) % 1009) / 500 - 1, true)
   for (let p = 0; p < context; p++) {
-    weights.writeInt32LE(options.script?.[p - (options.scriptFrom ?? 0)] ?? -1, vocabulary * lanes * 4 + 4 * p)
+    const id = options.script?.[p - (options.scriptFrom ?? 0)] ?? -1
+    view.setInt32(vocabulary * lanes * 4 + 4 * p, id, true)
   }
-  const tables = options.pieces === null ? Buffer.alloc(0) : tablesOf(options.pieces ?? [])
-  const weightsOffset = 4096
-  const tablesOffset = tables.length > 0 ? Math.ceil((weightsOffset + weights.length) / 4096) * 4096 : 0
-  const file = Buffer.alloc(tables.length > 0 ? tablesOffset + tables.length : weightsOffset + weights.length)
-  weights.copy(file, weightsOffset)
-  tables.copy(file, tablesOffset)
-  file.write('CKWEIGHT', 0)
-  file.writeUInt32LE(1, 8)
-  file.write('fixture fixture fixture fixture', 16)
-  file.writeBigUInt64LE(BigInt(file.length), 48)
-  file.writeBigUInt64LE(BigInt(weightsOffset), 56)
-  file.writeBigUInt64LE(BigInt(weights.length), 64)
-  file.writeUInt32LE(crc32(weights), 72)
-  file.writeUInt32LE(crc32(tables), 76)
-  file.writeBigUInt64LE(BigInt(tablesOffset), 80)
-  file.writeBigUInt64LE(BigInt(tables.length), 88)
-  return sealed(file)
+  writeBump(path, {
+    weightsId: Buffer.from('fixture fixture fixture fixture\0'),
+    weightsBytes: weights.length,
+    weights: [weights],
+    ...(options.pieces === null ? {} : { tokenizer: options.tables ?? tablesOf(options.pieces ?? []) }),
+  })
+  return path
 }
 
 /** Writes the header's checksum again, after a change. */
@@ -105,23 +107,35 @@ export function sealed(file: Buffer): Buffer {
   return file
 }
 
-/** Writes a weights file and returns its path. */
-export function writeWeights(path: string, options: WeightsOptions = {}): string {
-  writeFileSync(path, weightsFile(options))
-  return path
-}
-
-function tablesOf(pieces: readonly (string | Uint8Array)[]): Buffer {
-  const parts = [u32(pieces.length)]
-  for (const piece of pieces) {
-    const bytes = Buffer.from(piece)
-    parts.push(u32(bytes.length), bytes)
-  }
-  return Buffer.concat(parts)
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
+/** A tokenizer of bytes: ids 0 .. 255 are bytes, then BOS, EOS and the pieces, which no text is cut into. */
+export function tablesOf(pieces: readonly (string | Uint8Array)[]): Uint8Array {
+  const text = (bytes: string | Uint8Array, type: Piece['type']): Piece => ({ bytes: Buffer.from(bytes), type })
+  return compileTokenizer({
+    kind: 'bpe',
+    path: 'fixture',
+    pieces: [
+      ...Array.from({ length: 256 }, (_, byte) => text(Uint8Array.of(byte), 'normal')),
+      text('<bos>', 'control'),
+      text('<eos>', 'control'),
+      ...pieces.map((piece) => text(piece, 'unused')),
+    ],
+    scores: null,
+    merges: new Uint32Array(0),
+    splits: [],
+    wholeWords: false,
+    prefix: 'none',
+    prefixUnlessSpace: false,
+    stripPrefix: true,
+    cutAtSpaces: false,
+    byteFallback: false,
+    fuseUnknown: false,
+    nfc: false,
+    bos,
+    eos,
+    eot: -1,
+    unknown: -1,
+    addBos: true,
+    addEos: false,
+    ends: [eos],
+  })
 }

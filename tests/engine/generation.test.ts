@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Answer, type GenerationSettings, type Library, loadLibrary, type Piece } from '../../src/run/library.ts'
-import { bos, build, context, eos, firstPiece, scratchFolder, type WeightsOptions, writeWeights } from './fixture.ts'
+import { bos, context, eos, firstPiece, scratchFolder, tablesOf, type WeightsOptions, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 let library: Library
 let files = 0
 
 beforeAll(() => {
-  library = loadLibrary(build(join(folder.path, 'libmodel.so')), folder.path)
+  library = loadLibrary(folder.build(join(folder.path, 'libmodel.so')), folder.path)
 })
 afterAll(folder.remove)
 
@@ -33,6 +33,7 @@ function resultOf<T>(answer: Answer<T>): T {
 interface Run {
   readonly script: readonly number[]
   readonly pieces?: WeightsOptions['pieces']
+  readonly tables?: Uint8Array
   readonly prompt?: readonly number[]
   readonly settings?: Partial<GenerationSettings>
 }
@@ -41,7 +42,9 @@ interface Run {
 async function generate(run: Run): Promise<Piece[]> {
   const prompt = run.prompt ?? [bos]
   const path = join(folder.path, `${files++}.bump`)
-  writeWeights(path, { script: run.script, scriptFrom: prompt.length - 1, pieces: run.pieces ?? [] })
+  const { pieces: tokens = [], tables } = run
+  const scriptFrom = prompt.length - 1
+  writeWeights(path, { script: run.script, scriptFrom, pieces: tokens, ...(tables ? { tables } : {}) })
   const model = resultOf(await library.modelOpen(path))
   const session = resultOf(library.contextOpen(model, 2))
   const opened = library.generationOpen(session, Int32Array.from(prompt), { ...greedy, ...run.settings })
@@ -141,18 +144,18 @@ describe('a generation ends', () => {
     }
     const parts = ['a', 'b', 'ab', 'é', '€', '😀']
     const word = (most: number) => Array.from({ length: 1 + next(most) }, () => parts[next(parts.length)]).join('')
-    for (let i = 0; i < 150; i++) {
+    // Tokens of 1 to 4 bytes, which begin and end anywhere in a character.
+    const tokens = Array.from({ length: 40 }, () => {
+      const text = Buffer.from(word(4))
+      const from = next(Math.min(4, text.length))
+      return text.subarray(from, from + 1 + next(4))
+    })
+    const tables = tablesOf(tokens)
+    for (let i = 0; i < 300; i++) {
       const stops = Array.from({ length: next(4) }, () => word(3))
-      const all = Buffer.from(word(12))
-      if (next(3) === 0) all[next(all.length)] = next(256)
-      // Tokens of 1 to 4 bytes, whatever the characters are.
-      const pieces: Uint8Array[] = []
-      for (let at = 0; at < all.length; ) {
-        const bytes = 1 + next(4)
-        pieces.push(all.subarray(at, at + bytes))
-        at += bytes
-      }
-      const script = [...pieces.map((_, k) => firstPiece + k), eos]
+      const said = Array.from({ length: 1 + next(20) }, () => next(tokens.length))
+      const all = Buffer.concat(said.map((token) => tokens[token]!))
+      const script = [...said.map((token) => firstPiece + token), eos]
       let expected = ''
       for (const character of new TextDecoder('utf-8', { ignoreBOM: true }).decode(all)) {
         expected += character
@@ -162,8 +165,8 @@ describe('a generation ends', () => {
           break
         }
       }
-      const said = await generate({ script, pieces, settings: { stops } })
-      expect(textOf(said), JSON.stringify({ all: [...all], stops })).toBe(expected)
+      const pieces = await generate({ script, tables, settings: { stops } })
+      expect(textOf(pieces), JSON.stringify({ all: [...all], stops })).toBe(expected)
     }
   })
 })

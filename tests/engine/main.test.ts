@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { build, eos, firstPiece, scratchFolder, source, writeWeights } from './fixture.ts'
+import { eos, firstPiece, scratchFolder, source, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 const model = join(folder.path, 'model')
@@ -10,8 +10,8 @@ const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  build(model, { program: source('main.c'), flags })
-  build(slow, { program: source('main.c'), defines: ['FIXTURE_DELAY_MS=30'] })
+  folder.build(model, { program: source('main.c'), flags })
+  folder.build(slow, { program: source('main.c'), defines: ['FIXTURE_DELAY_MS=30'] })
   const script = [firstPiece, firstPiece + 1, ...Buffer.from('é!'), eos]
   writeWeights(join(folder.path, 'weights.bump'), { script, pieces: [' Hello', ' world'] })
 })

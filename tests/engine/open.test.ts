@@ -1,22 +1,22 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Library, loadLibrary } from '../../src/run/library.ts'
-import { build, scratchFolder, sealed, weightsFile } from './fixture.ts'
+import { scratchFolder, sealed, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 let library: Library
 let fileNumber = 0
 
 beforeAll(() => {
-  library = loadLibrary(build(join(folder.path, 'libmodel.so')), folder.path)
+  library = loadLibrary(folder.build(join(folder.path, 'libmodel.so')), folder.path)
 })
 afterAll(folder.remove)
 
 /** Writes a good file, changed by `change`, and opens it. The header's checksum is right again unless `seal` is false. */
 async function openChanged(change: (file: Buffer) => Buffer | undefined, seal = true) {
   const path = join(folder.path, `${fileNumber++}.bump`)
-  const good = weightsFile({ pieces: ['Hello'] })
+  const good = readFileSync(writeWeights(path, { pieces: ['Hello'] }))
   const changed = change(good) ?? good
   writeFileSync(path, seal && changed.length >= 128 ? sealed(changed) : changed)
   const answer = await library.modelOpen(path)
@@ -73,7 +73,7 @@ describe('opening a weights file', () => {
     [
       'a truncated file',
       (file) => file.subarray(0, file.length - 1),
-      'FILE at byte 48: says 24589 bytes and the file has 24588',
+      'FILE at byte 48: says 30128 bytes and the file has 30127',
     ],
     ['an unaligned offset', write(offsets.offset, 4100n), 'FILE at byte 56: weights at 4100'],
     ['an offset past the end', write(offsets.offset, 1n << 60n), 'FILE at byte 56: weights at 1152921504606846976'],
@@ -120,13 +120,13 @@ describe('opening a weights file', () => {
 
 describe('opening a program', () => {
   it('refuses sizes that contradict each other', async () => {
-    const path = build(join(folder.path, 'contradiction.so'), { defines: ['FIXTURE_ROWS=1000000'] })
+    const path = folder.build(join(folder.path, 'contradiction.so'), { defines: ['FIXTURE_ROWS=1000000'] })
     const answer = await loadLibrary(path, folder.path).modelOpen('anything')
     expect(answer).toMatchObject({ status: 'format', message: expect.stringContaining('contradict each other') })
   })
 
   it('refuses a CPU that lacks what it was compiled for before it looks at the file', async () => {
-    const path = build(join(folder.path, 'cpu.so'), { defines: ['FIXTURE_FEATURE="avx9000","avx9001"'] })
+    const path = folder.build(join(folder.path, 'cpu.so'), { defines: ['FIXTURE_FEATURE="avx9000","avx9001"'] })
     const answer = await loadLibrary(path, folder.path).modelOpen('anything')
     expect(answer).toMatchObject({
       status: 'cpu',
@@ -138,7 +138,7 @@ describe('opening a program', () => {
 describe('a context', () => {
   it('refuses arguments out of their ranges with what would be accepted', async () => {
     const path = join(folder.path, 'good.bump')
-    writeFileSync(path, weightsFile())
+    writeWeights(path)
     const model = resultOf(await library.modelOpen(path))
     expect(library.contextOpen(model, 0)).toMatchObject({
       status: 'argument',
@@ -171,7 +171,7 @@ describe('a context', () => {
 
   it('flushes denormals in every part and leaves the caller as it was', async () => {
     const path = join(folder.path, 'flush.bump')
-    writeFileSync(path, weightsFile())
+    writeWeights(path)
     const model = resultOf(await library.modelOpen(path))
     const context = resultOf(library.contextOpen(model, 8))
     await library.contextEval(context, 'decode', Int32Array.of(1), null, 0)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import koffi from 'koffi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { build, scratchFolder } from './fixture.ts'
+import { scratchFolder } from './fixture.ts'
 
 /** src/engine/sampler.h, called directly. */
 interface Sampling {
@@ -20,7 +20,7 @@ let refusal: (options: Sampling) => string
 
 beforeAll(() => {
   const library = koffi.load(
-    build(join(folder.path, 'libmodel.so'), { flags: ['-fsanitize=undefined', '-static-libubsan'] }),
+    folder.build(join(folder.path, 'libmodel.so'), { flags: ['-fsanitize=undefined', '-static-libubsan'] }),
   )
   const sampling = koffi.struct({
     temperature: 'float',

@@ -5,7 +5,6 @@ import type { CkError } from '../../src/base/errors.ts'
 import { load, type Model, type Piece } from '../../src/run/session.ts'
 import {
   bos,
-  build,
   context,
   eos,
   firstPiece,
@@ -23,7 +22,7 @@ let slow: Model
 function runFolder(name: string, library: string, weights: WeightsOptions): string {
   const dir = join(folder.path, name)
   mkdirSync(dir)
-  build(join(dir, 'libmodel.so'), library ? { defines: [library] } : {})
+  folder.build(join(dir, 'libmodel.so'), library ? { defines: [library] } : {})
   writeWeights(join(dir, 'weights.bump'), weights)
   writeFileSync(join(dir, 'manifest.json'), '{}')
   return dir
@@ -106,7 +105,7 @@ describe('load', () => {
     mkdirSync(dir)
     for (const name of ['manifest.json', 'libmodel.so', 'weights.bump']) writeFileSync(join(dir, name), 'text')
     expect((await refusalOf(() => load(dir))).code).toBe('run_folder_invalid')
-    build(join(dir, 'libmodel.so'))
+    folder.build(join(dir, 'libmodel.so'))
     const refusal = await refusalOf(() => load(dir))
     expect(refusal.code).toBe('run_folder_invalid')
     expect(refusal.message).toContain('a weights.bump file has at least 128')
