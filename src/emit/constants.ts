@@ -1,20 +1,20 @@
 import type { Call } from '../plan/program.ts'
 import { identifier } from './identifier.ts'
 
-/** The sizes of a model's calls as named constants, `<VALUE>_<DIM>`; equal sizes of one call share the first name. */
+/** The sizes of a model's calls as named constants, `<VALUE>_<DIM>`. A stride that is a row's width takes the width's name. */
 export class Constants {
   readonly #values = new Map<string, number>()
 
   /** The C text of each dim of a call: a constant's name, or the step's field for a symbol. */
   dims(call: Call): { readonly [dim: string]: string } {
-    const named = new Map<number, string>()
+    const widths = new Map<number, string>()
     return Object.fromEntries(
       Object.entries(call.dims).map(([dim, value]) => {
         if (typeof value === 'string') return [dim, `s->${value}`]
         if (value === 1) return [dim, '1']
-        const known = named.get(value)
-        const name = known ?? this.#claim(`${identifier(call.name)}_${dim}`.toUpperCase(), value)
-        named.set(value, name)
+        const shared = isStride(dim) ? widths.get(value) : undefined
+        const name = shared ?? this.#claim(`${identifier(call.name)}_${snakeCase(dim)}`.toUpperCase(), value)
+        if (!isStride(dim)) widths.set(value, name)
         return [dim, name]
       }),
     )
@@ -34,4 +34,13 @@ export class Constants {
       return name
     }
   }
+}
+
+function isStride(dim: string): boolean {
+  return dim.endsWith('Row')
+}
+
+/** `kvHeads` → `kv_heads` */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

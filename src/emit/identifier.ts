@@ -19,12 +19,17 @@ export function stringLiteral(text: string): string {
 
 /** `head(first, second, ...);` broken after commas at 120 columns, continued under the first argument. */
 export function wrapCall(indent: string, head: string, args: readonly string[]): string {
-  const hang = `${indent}${' '.repeat(head.length + 1)}`
+  return wrapList(`${indent}${head}(`, args, ');')
+}
+
+/** `open` first, second, ... `close`, broken after commas at 120 columns and continued under the first item. */
+export function wrapList(open: string, items: readonly string[], close: string): string {
+  const hang = ' '.repeat(open.length)
   const lines: string[] = []
-  let line = `${indent}${head}(`
-  args.forEach((arg, i) => {
-    const piece = arg + (i < args.length - 1 ? ',' : ');')
-    const isFirst = line.endsWith('(') || line === hang
+  let line = open
+  items.forEach((item, i) => {
+    const piece = item + (i < items.length - 1 ? ',' : close)
+    const isFirst = line === open || line === hang
     if (!isFirst && line.length + 1 + piece.length > 120) {
       lines.push(line)
       line = hang + piece

@@ -1,8 +1,17 @@
 import { type Family, families, kernels } from '../kernels/registry.ts'
 import type { PlacedBuffer } from '../plan/planMemory.ts'
-import { type Call, callsOf, type Place, type Program, type Repeat, type Step } from '../plan/program.ts'
+import {
+  type Call,
+  type Column,
+  callsOf,
+  type PackedWeight,
+  type Place,
+  type Program,
+  type Repeat,
+  type Step,
+} from '../plan/program.ts'
 import { Constants } from './constants.ts'
-import { identifier, stringLiteral, wrapCall } from './identifier.ts'
+import { identifier, stringLiteral, wrapCall, wrapList } from './identifier.ts'
 import type { ModelSource } from './modelSource.ts'
 
 /** The families whose kernels the programs call, sorted. */
@@ -23,6 +32,7 @@ export function printModel(source: ModelSource): string {
     ['#include "model.h"', '', ...usedFamilies(source.programs).map((family) => `#include "${family}.h"`)].join('\n'),
     `/* Sizes, in elements. */\n${constants.print()}`,
     ...source.programs.map((program) => printOffsets(source, program)),
+    printWeights(source),
     `static inline void *memory(const ck_step *s, uint64_t offset)\n{\n    return s->memory + offset;\n}`,
     `static inline const void *weight(const ck_step *s, uint64_t offset)\n{\n    return s->weights + offset;\n}`,
     ...tables.print(),
@@ -47,6 +57,29 @@ function isOwn({ region }: PlacedBuffer): boolean {
   return region === 'activation' || region === 'state'
 }
 
+/** Offsets of the weights that calls name directly; those that differ between layers are in the tables. */
+function printWeights(source: ModelSource): string {
+  const direct = new Set<string>()
+  for (const program of source.programs) {
+    for (const { call } of callsOf(program.steps)) {
+      for (const place of Object.values(call.buffers)) if (place?.in === 'weights') direct.add(place.weight)
+    }
+  }
+  const lines = source.plan.weights
+    .filter(({ name }) => direct.has(name))
+    .map((weight) => `#define ${weightName(weight.name)} ${weight.offset}u /* ${describeWeight(weight)} */`)
+  return `/* Where the weights lie that are not of a layer: bytes from the start of the weights. */\n${lines.join('\n')}`
+}
+
+function describeWeight({ name, dtype, rows, cols, layout, parts }: PackedWeight): string {
+  const shape = parts.length > 1 ? `${parts.length}, ${rows}, ${cols}` : `${rows}, ${cols}`
+  return `${name} ${dtype} [${shape}] as ${layout}`
+}
+
+function weightName(name: string): string {
+  return `WEIGHT_${identifier(name.replaceAll('.weight', ''))}`.toUpperCase()
+}
+
 function describe({ name, dtype, shape, first, last }: PlacedBuffer): string {
   return `${name} ${dtype} [${shape.join(', ')}], calls ${first} to ${last}`
 }
@@ -66,13 +99,15 @@ class Tables {
 
   /** The name of a repeat's table; its row type is `struct <name>`. */
   nameOf(program: Program, repeat: Repeat): string {
-    const fields = repeat.columns.map((column) => `    uint64_t ${column.name}; /* ${column.in} */`)
+    const fields = repeat.columns.map(
+      (column) => `    uint64_t ${column.name}; /* ${this.#describe(program, column)} */`,
+    )
     const rows = Array.from({ length: repeat.count }, (_, round) => {
       const cells = repeat.columns.map((column) => `${this.#offset(program, column.in, column.entries[round]!)}u`)
       return `    {${cells.join(', ')}},`
     })
     const text = (name: string) =>
-      `/* What differs between layers: bytes from the start of the weights or of the memory. */\nstruct ${name} {\n` +
+      `/* What differs between layers: bytes from the start of the weights or of the memory. Named for the first layer. */\nstruct ${name} {\n` +
       `${fields.join('\n')}\n};\n\nstatic const struct ${name} ${name}s[${repeat.count}] = {\n${rows.join('\n')}\n};`
     const key = text('')
     const known = [...this.#printed].find(([, other]) => other === key)
@@ -86,6 +121,13 @@ class Tables {
     return [...this.#printed].map(([name, text]) => {
       return text.replace('struct  {', `struct ${name} {`).replace('struct  s[', `struct ${name} ${name}s[`)
     })
+  }
+
+  #describe(program: Program, { in: region, entries }: Column): string {
+    const name = entries[0]!
+    if (region === 'weights') return describeWeight(this.#source.plan.weights.find((weight) => weight.name === name)!)
+    const { dtype, shape } = this.#source.plan.buffers[program.mode]!.find((buffer) => buffer.name === name)!
+    return `${name} ${dtype} [${shape.join(', ')}]`
   }
 
   #offset(program: Program, kind: 'weights' | 'memory', name: string): number {
@@ -165,10 +207,8 @@ function shortestFloat(value: number): string {
 function printPlace(source: ModelSource, program: Program, place: Place | null, repeat: Repeat | undefined): string {
   if (place === null) return 'NULL'
   switch (place.in) {
-    case 'weights': {
-      const weight = source.plan.weights.find(({ name }) => name === place.weight)!
-      return `weight(s, ${weight.offset}u)`
-    }
+    case 'weights':
+      return `weight(s, ${weightName(place.weight)})`
     case 'memory': {
       const buffer = source.plan.buffers[program.mode]!.find(({ name }) => name === place.buffer)!
       const base = isOwn(buffer) ? offsetName(program, buffer.name) : `MODEL_${identifier(buffer.name).toUpperCase()}`
@@ -210,7 +250,7 @@ function printDescription(source: ModelSource): string {
     ['decode', decode.mode],
   ]
   return [
-    `static const char *const cpu_features[] = {${[...target.cpuFeatures.map(stringLiteral), 'NULL'].join(', ')}};`,
+    wrapList('static const char *const cpu_features[] = {', [...target.cpuFeatures.map(stringLiteral), 'NULL'], '};'),
     '',
     'const ck_program ck_model_program = {',
     '    .abi = CK_ABI_VERSION,',

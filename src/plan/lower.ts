@@ -97,7 +97,7 @@ class GraphLowering implements Lowering {
   }
 
   call(kernel: Kernel, args: AnyArguments): void {
-    this.#reuseDead(kernel, args)
+    const reused = this.#reuseDead(kernel, args)
     for (const [name, parameter] of Object.entries(kernel.buffers)) {
       const operand = args[name]
       if (isOperand(operand) && parameter.access === 'write' && !this.#locations.has(operand.name)) {
@@ -123,6 +123,7 @@ class GraphLowering implements Lowering {
         ]),
       ),
     })
+    this.#overwritten.push(...reused)
   }
 
   #dim(kernel: Kernel, name: string, value: AnyArguments[string] | undefined): Dim {
@@ -181,8 +182,9 @@ class GraphLowering implements Lowering {
   }
 
   /** Gives a written operand the bytes of one that is read for the last time, where the kernel allows it. */
-  #reuseDead(kernel: Kernel, args: AnyArguments): void {
-    if (this.#options.mode === 'trace') return
+  #reuseDead(kernel: Kernel, args: AnyArguments): Location[] {
+    const reused: Location[] = []
+    if (this.#options.mode === 'trace') return reused
     const taken = new Set<string>()
     for (const [written, read] of kernel.inPlace) {
       const [to, from] = [args[written], args[read]]
@@ -198,8 +200,9 @@ class GraphLowering implements Lowering {
       if (others.some(([, value]) => isOperand(value) && this.#sharesBytes(value, location))) continue
       taken.add(from.name)
       this.#locations.set(to.name, location)
-      this.#overwritten.push(location)
+      reused.push(location)
     }
+    return reused
   }
 
   /** Whether no value in these bytes is read after this node. */
