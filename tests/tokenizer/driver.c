@@ -4,6 +4,7 @@
  *   'E' encode the bytes (argument: flags), reply: i32 ids
  *   'D' decode i32 ids (argument: special), reply: text
  *   'P' the pieces of i32 ids one after the other (argument: special), reply: text
+ *   'I' reply: i32 BOS, EOS, vocabulary, then 1 for each id that ends a generation, else 0
  *   'M' change the blob by {u32 at, u32 byte} records, cut it to `argument` bytes, open it and, where it opens, encode and
  *       decode a sample; reply: nothing
  * A reply is u32 status, u32 bytes, then the bytes (the error's text where status is not 0). */
@@ -78,6 +79,17 @@ static void pieces(const ck_tokenizer *tokenizer, int32_t special, const uint8_t
     free(text);
 }
 
+static void describe(const ck_tokenizer *tokenizer) {
+    int32_t vocabulary = (int32_t)ck_tokenizer_vocabulary(tokenizer);
+    int32_t *facts = need((size_t)(3 + vocabulary) * sizeof *facts);
+    facts[0] = ck_tokenizer_bos(tokenizer);
+    facts[1] = ck_tokenizer_eos(tokenizer);
+    facts[2] = vocabulary;
+    for (int32_t id = 0; id < vocabulary; id++) facts[3 + id] = ck_tokenizer_is_end(tokenizer, id);
+    reply(CK_OK, facts, (size_t)(3 + vocabulary) * sizeof *facts);
+    free(facts);
+}
+
 static void mutate(const uint8_t *blob, size_t blob_bytes, uint32_t cut, const uint8_t *changes, size_t bytes) {
     static const char sample[] = "<s><|endoftext|>Hello  world's 1234 \xe2\x96\x81\xff\xc3\xa9" "e\xcc\x81 \xf0\x9f\xa6\x99\n\n end";
     size_t kept = cut < blob_bytes ? cut : blob_bytes;
@@ -140,6 +152,7 @@ int main(int argc, char **argv) {
         if (operation == 'E') encode(tokenizer, (int32_t)head[0], payload, head[1], 1);
         if (operation == 'D') decode(tokenizer, (int32_t)head[0], payload, head[1], 1);
         if (operation == 'P') pieces(tokenizer, (int32_t)head[0], payload, head[1]);
+        if (operation == 'I') describe(tokenizer);
         if (operation == 'M') mutate(blob, blob_bytes, head[0], payload, head[1]);
         free(payload);
     }

@@ -16,6 +16,7 @@ export interface TokenizerDriver {
   encode(texts: readonly (string | Uint8Array)[], flags?: number): number[][]
   decode(ids: readonly (readonly number[])[], special?: boolean): Buffer[]
   pieces(ids: readonly (readonly number[])[], special?: boolean): Buffer[]
+  facts(): { bos: number; eos: number; vocabulary: number; ends: number[] }
   /** Opens changed copies of the blob; `cut` is the size that is left. */
   mutate(cases: readonly { readonly cut: number; readonly changes: readonly (readonly [number, number])[] }[]): Reply[]
   /** As they come, with refusals. */
@@ -23,7 +24,7 @@ export interface TokenizerDriver {
 }
 
 export interface Request {
-  readonly operation: 'E' | 'D' | 'P' | 'M'
+  readonly operation: 'E' | 'D' | 'P' | 'I' | 'M'
   readonly argument: number
   readonly payload: Uint8Array
 }
@@ -87,9 +88,14 @@ function driverOf(program: string, blob: string): TokenizerDriver {
     encode: (texts, flags = 0) =>
       accepted(
         texts.map((text) => ({ operation: 'E', argument: flags, payload: Buffer.from(text as Uint8Array) })),
-      ).map((bytes) => Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i))),
+      ).map(idsOf),
     decode: (ids, special = true) => ofIds('D', ids, special),
     pieces: (ids, special = true) => ofIds('P', ids, special),
+    facts: () => {
+      const [reply] = accepted([{ operation: 'I', argument: 0, payload: new Uint8Array(0) }])
+      const [bos, eos, vocabulary, ...ends] = idsOf(reply!)
+      return { bos: bos!, eos: eos!, vocabulary: vocabulary!, ends: ends.flatMap((end, id) => (end ? [id] : [])) }
+    },
     mutate: (cases) =>
       request(
         cases.map(({ cut, changes }) => ({
@@ -100,6 +106,8 @@ function driverOf(program: string, blob: string): TokenizerDriver {
       ),
   }
 }
+
+const idsOf = (bytes: Buffer) => Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i))
 
 /** Ids as the driver reads them. */
 export function idBytes(ids: readonly number[]): Uint8Array {
