@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { dtypes } from './base/dtypes.ts'
 import { fail } from './base/errors.ts'
 import { compileFolder } from './build/compileFolder.ts'
@@ -7,7 +8,7 @@ import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
-import { writeBump } from './formats/bump.ts'
+import { beginBump } from './formats/bump.ts'
 import type { Checkpoint } from './formats/checkpoint.ts'
 import { openCheckpoint } from './formats/openCheckpoint.ts'
 import type { Graph } from './ir/graph.ts'
@@ -24,6 +25,7 @@ import { verifyProgram } from './plan/verifyProgram.ts'
 import { type Model, readModel } from './templates/readModel.ts'
 import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
 import { compileTokenizer } from './tokenizer/compileTokenizer.ts'
+import type { TokenizerContract } from './tokenizer/contract.ts'
 import { readTokenizer } from './tokenizer/readTokenizer.ts'
 
 export interface CompileOptions {
@@ -77,14 +79,10 @@ export async function compile(
     await writeRunFolder(
       options.out,
       plan.source,
+      target,
       artifacts(model, plan, tokenizer !== undefined, options),
       async (dir) => {
-        await writeBump(`${dir}/weights.bump`, {
-          weightsId: Buffer.from(plan.source.weightsId, 'hex'),
-          weightsBytes: plan.source.plan.weightsBytes,
-          weights: modelWeights(checkpoint, model, plan, target, options),
-          ...(tokenizer ? { tokenizer: compileTokenizer(tokenizer) } : {}),
-        })
+        await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
         const onProgress = (done: number) => options.onProgress?.('compile', done)
         await compileFolder(dir, { target, compiler, onProgress, ...signal })
       },
@@ -189,26 +187,37 @@ function artifacts(
   }
 }
 
-/** The weights region piece by piece, with progress. */
-function* modelWeights(
+/** Packs the weights into weights.bump; between pieces the event loop runs, so that an abort is heard. */
+async function writeWeights(
+  path: string,
   checkpoint: Checkpoint,
   model: Model,
   { source }: PlannedModel,
   target: Target,
-  options: CompileOptions,
-): Generator<Uint8Array> {
+  tokenizer: TokenizerContract | undefined,
+  { signal, onProgress, out }: CompileOptions,
+): Promise<void> {
+  const { plan } = source
   const sourceOf = (name: string) => model.sources.get(name)!
-  let done = 0
   const pieces = packWeights(
-    source.plan,
+    plan,
     isas[target.isa].lanes,
     (name) => rowsAndColsOf(sourceOf(name)).rows,
     (name, dtype, from, count) => readRows(checkpoint, name, sourceOf(name), dtype, from, count),
   )
-  for (const piece of pieces) {
-    if (options.signal?.aborted) fail('aborted', { what: options.out })
-    yield piece
-    done += piece.length
-    options.onProgress?.('weights', done / source.plan.weightsBytes)
+  const bump = beginBump(path, { weightsId: Buffer.from(source.weightsId, 'hex'), weightsBytes: plan.weightsBytes })
+  try {
+    let done = 0
+    for (const piece of pieces) {
+      bump.append(piece)
+      done += piece.length
+      onProgress?.('weights', done / plan.weightsBytes)
+      await setImmediate()
+      if (signal?.aborted) fail('aborted', { what: out })
+    }
+    bump.finish(tokenizer && compileTokenizer(tokenizer))
+  } catch (error) {
+    bump.abandon()
+    throw error
   }
 }

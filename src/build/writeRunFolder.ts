@@ -3,11 +3,15 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fail } from '../base/errors.ts'
 import { printLayout, printThreads } from '../emit/artifacts.ts'
+import { buildPlan } from '../emit/buildPlan.ts'
+import { printMakefile } from '../emit/makefile.ts'
 import type { ModelSource } from '../emit/modelSource.ts'
 import { printModel, usedFamilies } from '../emit/printModel.ts'
 import { printModelHeader } from '../emit/printModelHeader.ts'
 import { printHeader } from '../kernels/printHeader.ts'
 import { sharedHeaders } from '../kernels/registry.ts'
+import { sourceFiles } from './compileFolder.ts'
+import type { Target } from './targets.ts'
 
 /** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
 const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
@@ -19,6 +23,7 @@ const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
 export async function writeRunFolder(
   out: string,
   source: ModelSource,
+  target: Target,
   artifacts: { readonly [name: string]: string },
   complete: (dir: string) => Promise<void>,
 ): Promise<void> {
@@ -38,6 +43,7 @@ export async function writeRunFolder(
       })) {
         writeFileSync(join(partial, name), text)
       }
+      writeFileSync(join(partial, 'Makefile'), printMakefile(buildPlan(sourceFiles(partial), target)))
     })
     await complete(partial)
     orRefuse(out, () => {

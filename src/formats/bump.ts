@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { fail } from '../base/errors.ts'
 import { type ByteSource, openFile } from './byteSource.ts'
-import { writeBeside } from './writeBeside.ts'
+import { beginBeside } from './writeBeside.ts'
 
 /** `weights.bump`, as `ck_bump_header` in src/engine/program.h lays it out. Sections begin at pages. */
 const magic = 'CKWEIGHT'
@@ -37,43 +37,73 @@ export interface BumpHeader {
   readonly tokenizerCrc32: number
 }
 
+/** A `weights.bump` that is being written; `finish` or `abandon` ends it. */
+export interface PendingBump {
+  /** The next piece of the weights. */
+  append(piece: Uint8Array): void
+  /** Completes the file and gives it its name. */
+  finish(tokenizer?: Uint8Array): void
+  /** Removes what was written. */
+  abandon(): void
+}
+
 /**
- * Writes `weights.bump` at `path`, piece by piece. The same content gives the same bytes. Refuses `write_failed`, and
- * `engine_failed` where `weights` gives other than `weightsBytes` bytes.
+ * Begins `weights.bump` at `path`, for a writer that works piece by piece and may stop in between. Refuses `write_failed`;
+ * `finish` refuses with `engine_failed` where other than `weightsBytes` bytes were given.
  */
-export function writeBump(path: string, { weightsId, weightsBytes, weights, tokenizer }: BumpContent): void {
+export function beginBump(
+  path: string,
+  { weightsId, weightsBytes }: Pick<BumpContent, 'weightsId' | 'weightsBytes'>,
+): PendingBump {
   if (weightsId.length !== idBytes) {
     fail('engine_failed', { what: `${path}: a weights id of ${weightsId.length} bytes; accepted: ${idBytes}` })
   }
-  writeBeside(path, (file) => {
-    file.append(new Uint8Array(pageBytes))
-    let weightsCrc32 = 0
-    for (const piece of weights) {
+  const { file, commit, abandon } = beginBeside(path)
+  let weightsCrc32 = 0
+  file.append(new Uint8Array(pageBytes))
+  return {
+    append(piece) {
       weightsCrc32 = crc32(piece, weightsCrc32)
       file.append(piece)
-    }
-    if (file.size - pageBytes !== weightsBytes) {
-      const what = `${path}: ${file.size - pageBytes} bytes of weights were given; accepted: ${weightsBytes}, as planned`
-      fail('engine_failed', { what })
-    }
-    let tokenizerOffset = 0
-    if (tokenizer?.length) {
-      file.pad(pageBytes)
-      tokenizerOffset = file.size
-      file.append(tokenizer)
-    }
-    const header = encodeHeader({
-      weightsId,
-      fileBytes: file.size,
-      weightsOffset: pageBytes,
-      weightsBytes,
-      weightsCrc32,
-      tokenizerOffset,
-      tokenizerBytes: tokenizer?.length ?? 0,
-      tokenizerCrc32: tokenizer ? crc32(tokenizer) : 0,
-    })
-    file.overwrite(0, header)
-  })
+    },
+    finish(tokenizer) {
+      if (file.size - pageBytes !== weightsBytes) {
+        const what = `${path}: ${file.size - pageBytes} bytes of weights were given; accepted: ${weightsBytes}, as planned`
+        fail('engine_failed', { what })
+      }
+      let tokenizerOffset = 0
+      if (tokenizer?.length) {
+        file.pad(pageBytes)
+        tokenizerOffset = file.size
+        file.append(tokenizer)
+      }
+      const header = encodeHeader({
+        weightsId,
+        fileBytes: file.size,
+        weightsOffset: pageBytes,
+        weightsBytes,
+        weightsCrc32,
+        tokenizerOffset,
+        tokenizerBytes: tokenizer?.length ?? 0,
+        tokenizerCrc32: tokenizer ? crc32(tokenizer) : 0,
+      })
+      file.overwrite(0, header)
+      commit()
+    },
+    abandon,
+  }
+}
+
+/** Writes a whole `weights.bump`. The same content gives the same bytes. Refuses as `beginBump`, and leaves nothing then. */
+export function writeBump(path: string, content: BumpContent): void {
+  const pending = beginBump(path, content)
+  try {
+    for (const piece of content.weights) pending.append(piece)
+    pending.finish(content.tokenizer)
+  } catch (error) {
+    pending.abandon()
+    throw error
+  }
 }
 
 /** Reads and checks the header of the `weights.bump` at `path`; the sections' checksums are not computed. */

@@ -12,23 +12,42 @@ export interface PartialFile {
   overwrite(offset: number, bytes: Uint8Array): void
 }
 
-/**
- * Writes `path`: `write` fills a file beside it (`<path>.partial-<process id>`), which then takes its place. Where
- * anything is refused, the partial file is removed and an older file at `path` stays as it was. Refuses `write_failed`;
- * what `write` itself raises goes through.
- */
-export function writeBeside(path: string, write: (file: PartialFile) => void): void {
+/** A file that is being written beside its place; exactly one of the two ends it. */
+export interface PendingFile {
+  readonly file: PartialFile
+  /** Gives the file its name; an older one is replaced. */
+  commit(): void
+  /** Removes what was written; an older file at the place stays as it was. */
+  abandon(): void
+}
+
+/** Begins `path` as `<path>.partial-<process id>`. Refuses `write_failed`. */
+export function beginBeside(path: string): PendingFile {
   const partial = `${path}.partial-${process.pid}`
   const fd = orRefuse(path, () => openSync(partial, 'w'))
   let isOpen = true
+  return {
+    file: partialFile(path, fd),
+    commit() {
+      isOpen = false
+      orRefuse(path, () => closeSync(fd))
+      orRefuse(path, () => renameSync(partial, path))
+    },
+    abandon() {
+      if (isOpen) closeSync(fd)
+      rmSync(partial, { force: true })
+    },
+  }
+}
+
+/** Writes `path` whole or not at all. Refuses `write_failed`; what `write` itself raises goes through. */
+export function writeBeside(path: string, write: (file: PartialFile) => void): void {
+  const pending = beginBeside(path)
   try {
-    write(partialFile(path, fd))
-    isOpen = false
-    orRefuse(path, () => closeSync(fd))
-    orRefuse(path, () => renameSync(partial, path))
+    write(pending.file)
+    pending.commit()
   } catch (error) {
-    if (isOpen) closeSync(fd)
-    rmSync(partial, { force: true })
+    pending.abandon()
     throw error
   }
 }
