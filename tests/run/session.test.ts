@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CkError } from '../../src/base/errors.ts'
@@ -135,6 +135,18 @@ describe('a model', () => {
 
   it('verifies its weights', async () => {
     await expect(plain.verify()).resolves.toBeUndefined()
+  })
+
+  it('refuses damaged weights when asked to verify', async () => {
+    const dir = runFolder('damaged', '', {})
+    const path = join(dir, 'weights.bump')
+    const bytes = readFileSync(path)
+    bytes[5000]! ^= 1
+    writeFileSync(path, bytes)
+    const model = await opened(dir)
+    const refusal = await refusalOf(() => model.verify())
+    expect(refusal.code).toBe('run_folder_invalid')
+    expect(refusal.message).toContain('the checksum of the weights')
   })
 
   it('closes once, sessions first, and refuses calls afterwards', async () => {
@@ -281,6 +293,30 @@ describe('generate', () => {
     expect(await pending).toEqual({ value: undefined, done: true })
     session.reset()
     expect((await session.logits([1])).length).toBe(vocabulary)
+  })
+
+  it('refuses other calls between its pieces, and ends where the session is closed', async () => {
+    const session = plain.session()
+    const pieces = session.generate('ab', { ignoreEos: true })
+    await pieces.next()
+    expect((await refusalOf(() => session.logits([1]))).message).toContain('still running generate')
+    expect((await refusalOf(() => session.generate('a').next())).code).toBe('session_busy')
+    expect(session.position).toBe(3)
+    await session.close()
+    expect((await refusalOf(() => pieces.next())).code).toBe('already_closed')
+    expect(await pieces.next()).toEqual({ value: undefined, done: true })
+  })
+
+  it('leaves a generation alone where one before it is ended once more', async () => {
+    const session = slow.session()
+    const first = session.generate([1], { ignoreEos: true })
+    await first.next()
+    await first.return?.()
+    const second = session.generate([1], { ignoreEos: true })
+    const pending = second.next()
+    await first.return?.()
+    expect((await pending).done).toBe(false)
+    await second.return?.()
   })
 
   it('is aborted by its signal', async () => {
