@@ -1,0 +1,268 @@
+/*
+ * probe.c: what this CPU can do at best: bytes read, f32 multiply-adds and 8-bit dot products per second.
+ *
+ * probe THREADS BYTES prints one JSON object to stdout: {"read": {"one": ..., "all": ...}, "fma": ..., "dot": ...}, each a
+ * rate per second (bytes; operations, a multiply-add counts two) of one thread and of THREADS threads. BYTES is the size of
+ * the memory that is read: it must be far larger than the caches. Every rate is the best of several rounds.
+ */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1
+#endif
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "dot.h"
+
+#define MOST_THREADS 1024
+#define ROUNDS 12
+/* A sum or product must wait for the one before it: enough of them to keep all units of a core busy. */
+#if defined CK_AVX512 || defined CK_NEON
+#define CHAINS 16
+#else
+#define CHAINS 12
+#endif
+/* The dot products are a tile of a matrix product: every loaded value is used several times, as in a real kernel. */
+#define TILE_ROWS 2
+#define TILE_COLS 6
+/* Places in a thread's share that are read in turn: more than one stream keeps more of the prefetcher's slots busy. */
+#define STREAMS 4
+#define LINE 64
+#define PREFETCH_BYTES 1024
+
+typedef struct crew crew;
+/* Works `amount` times on the share of `part`; returns something that depends on all results. */
+typedef float work(const crew *crew, int part, int64_t amount);
+
+struct crew {
+    work *work;
+    int parts;
+    int64_t amount;
+    uint8_t *memory;
+    int64_t bytes;
+    atomic_int arrived;
+};
+
+typedef struct member {
+    crew *crew;
+    int part;
+    double begin, end;
+    float result; /* never read: it is there so that the work is done */
+    pthread_t thread;
+} member;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* The share of a part in bytes: whole lines for every stream. */
+static int64_t share_bytes(const crew *crew)
+{
+    return crew->bytes / crew->parts / (STREAMS * LINE) * (STREAMS * LINE);
+}
+
+/* The first touch makes the system find the pages, near the core that will read them. */
+static float touch(const crew *crew, int part, int64_t amount)
+{
+    memset(crew->memory + part * share_bytes(crew), (int)amount, (size_t)share_bytes(crew));
+    return 0;
+}
+
+static float read_memory(const crew *crew, int part, int64_t amount)
+{
+    const int64_t stream = share_bytes(crew) / STREAMS;
+    const uint8_t *share = crew->memory + part * share_bytes(crew);
+    ck_vi sums[STREAMS] = {{0}};
+    for (int64_t round = 0; round < amount; round++) {
+        for (int64_t at = 0; at < stream; at += LINE) {
+            CK_UNROLL
+            for (int s = 0; s < STREAMS; s++) {
+                const uint8_t *line = share + s * stream + at;
+                __builtin_prefetch(line + PREFETCH_BYTES);
+                CK_UNROLL
+                for (int i = 0; i < LINE; i += 4 * CK_LANES) {
+                    sums[s] ^= ck_load_codes(line + i);
+                }
+            }
+        }
+    }
+    float result = 0;
+    CK_UNROLL
+    for (int s = 0; s < STREAMS; s++) {
+        result += (float)sums[s][0];
+    }
+    return result;
+}
+
+static float multiply_add(const crew *crew, int part, int64_t amount)
+{
+    (void)crew;
+    ck_vf sums[CHAINS];
+    CK_UNROLL
+    for (int i = 0; i < CHAINS; i++) {
+        sums[i] = ck_set((float)(part + i));
+    }
+    /* Converges to 1: neither overflow nor denormals. */
+    const ck_vf factor = ck_set(0.5f);
+    for (int64_t round = 0; round < amount; round++) {
+        CK_UNROLL
+        for (int i = 0; i < CHAINS; i++) {
+            sums[i] = ck_fma(sums[i], factor, factor);
+        }
+    }
+    float result = 0;
+    CK_UNROLL
+    for (int i = 0; i < CHAINS; i++) {
+        result += ck_sum(sums[i]);
+    }
+    return result;
+}
+
+static float dot(const crew *crew, int part, int64_t amount)
+{
+    (void)crew;
+    uint8_t weights[TILE_ROWS][4 * CK_LANES];
+    uint8_t inputs[TILE_COLS][4];
+    memset(weights, 3 + part, sizeof weights);
+    memset(inputs, 5, sizeof inputs);
+    ck_vi sums[TILE_ROWS][TILE_COLS] = {{{0}}};
+    for (int64_t round = 0; round < amount; round++) {
+        /* The operands may have changed, for all the compiler knows: it must load them and multiply again. */
+        __asm__ volatile("" : : "r"(weights), "r"(inputs) : "memory");
+        ck_codes rows[TILE_ROWS];
+        CK_UNROLL
+        for (int r = 0; r < TILE_ROWS; r++) {
+            rows[r] = ck_codes_q8(ck_load_codes(weights[r]));
+        }
+        CK_UNROLL
+        for (int c = 0; c < TILE_COLS; c++) {
+            const ck_inputs input = ck_set_inputs(inputs[c]);
+            CK_UNROLL
+            for (int r = 0; r < TILE_ROWS; r++) {
+                sums[r][c] = ck_dot4(sums[r][c], rows[r], input);
+            }
+        }
+    }
+    float result = 0;
+    CK_UNROLL
+    for (int r = 0; r < TILE_ROWS; r++) {
+        CK_UNROLL
+        for (int c = 0; c < TILE_COLS; c++) {
+            result += (float)sums[r][c][0];
+        }
+    }
+    return result;
+}
+
+static void *run_member(void *argument)
+{
+    member *self = argument;
+    crew *crew = self->crew;
+    atomic_fetch_add(&crew->arrived, 1);
+    while (atomic_load(&crew->arrived) < crew->parts) {
+        sched_yield();
+    }
+    self->begin = now();
+    self->result = crew->work(crew, self->part, crew->amount);
+    self->end = now();
+    return NULL;
+}
+
+/* Seconds from the first begin to the last end; negative where the system refuses threads. */
+static double run_crew(work *work, int parts, int64_t amount, uint8_t *memory, int64_t bytes)
+{
+    static member members[MOST_THREADS];
+    crew crew = {.work = work, .parts = parts, .amount = amount, .memory = memory, .bytes = bytes};
+    atomic_init(&crew.arrived, 0);
+    for (int part = 0; part < parts; part++) {
+        members[part] = (member){.crew = &crew, .part = part};
+        /* Those that run already would wait for ever: the process ends. */
+        if (pthread_create(&members[part].thread, NULL, run_member, &members[part]) != 0) return -1;
+    }
+    double begin = 0, end = 0;
+    for (int part = 0; part < parts; part++) {
+        pthread_join(members[part].thread, NULL);
+        if (part == 0 || members[part].begin < begin) begin = members[part].begin;
+        if (part == 0 || members[part].end > end) end = members[part].end;
+    }
+    return end - begin;
+}
+
+/*
+ * The best rate of several rounds, `worth` units per amount and part; negative where the system refuses threads. A round
+ * takes about 15 ms: short enough that on a busy machine some round is undisturbed.
+ */
+static double best_rate(work *work, int parts, double worth)
+{
+    int64_t amount = 1000;
+    double seconds = 0;
+    while (seconds >= 0 && seconds < 0.01) {
+        amount *= 2;
+        seconds = run_crew(work, parts, amount, NULL, 0);
+    }
+    double best = -1;
+    for (int round = 0; round < ROUNDS && seconds > 0; round++) {
+        seconds = run_crew(work, parts, amount, NULL, 0);
+        const double rate = worth * (double)amount * parts / seconds;
+        if (rate > best) best = rate;
+    }
+    return best;
+}
+
+/* Bytes per second of whole passes over the memory; at most about a second. */
+static double best_bandwidth(int parts, uint8_t *memory, int64_t bytes)
+{
+    const crew shape = {.parts = parts, .bytes = bytes};
+    double best = -1, spent = 0;
+    for (int round = 0; round < ROUNDS && spent < 1; round++) {
+        const double seconds = run_crew(read_memory, parts, 1, memory, bytes);
+        if (seconds <= 0) return -1;
+        const double rate = (double)share_bytes(&shape) * parts / seconds;
+        if (rate > best) best = rate;
+        spent += seconds;
+    }
+    return best;
+}
+
+static int say(const char *what)
+{
+    fprintf(stderr, "probe: %s\n", what);
+    return 1;
+}
+
+int main(int count, char **words)
+{
+    const long threads = count == 3 ? strtol(words[1], NULL, 10) : 0;
+    const long long bytes = count == 3 ? strtoll(words[2], NULL, 10) : 0;
+    if (threads < 1 || threads > MOST_THREADS || bytes < (1 << 20)) return say("usage: probe THREADS BYTES");
+    const int parts = (int)threads;
+    /* The last stream prefetches beyond its end, which is allowed: a prefetch never faults. */
+    uint8_t *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    if (memory == MAP_FAILED) return say("the system refused the memory");
+#if defined MADV_HUGEPAGE
+    madvise(memory, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+    if (run_crew(touch, parts, 1, memory, bytes) < 0) return say("the system refused a thread");
+
+    const double fma_worth = 2.0 * CHAINS * CK_LANES;
+    const double dot_worth = 2.0 * 4 * TILE_ROWS * TILE_COLS * CK_LANES;
+    const double rates[] = {
+        best_bandwidth(1, memory, bytes),        best_bandwidth(parts, memory, bytes),
+        best_rate(multiply_add, 1, fma_worth),   best_rate(multiply_add, parts, fma_worth),
+        best_rate(dot, 1, dot_worth),            best_rate(dot, parts, dot_worth),
+    };
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        if (rates[i] <= 0) return say("the system refused a thread");
+    }
+    printf("{\"read\": {\"one\": %.0f, \"all\": %.0f}, ", rates[0], rates[1]);
+    printf("\"fma\": {\"one\": %.0f, \"all\": %.0f}, ", rates[2], rates[3]);
+    printf("\"dot\": {\"one\": %.0f, \"all\": %.0f}}\n", rates[4], rates[5]);
+    return 0;
+}
