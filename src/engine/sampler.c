@@ -50,14 +50,20 @@ static void random_seed(uint64_t s[4], uint64_t seed) {
     }
 }
 
+/* 1/i!, i = 13 .. 0. */
+static const double inverse_factorials[] = {
+    1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0, 1 / 5040.0,
+    1 / 720.0,        1 / 120.0,       1 / 24.0,       1 / 6.0,       1 / 2.0,      1,           1,
+};
+
 /* exp(x) for x <= 0. Not libm's: its last bit differs between systems, and a draw may hang on it.
- * x = n·ln2 + r with |r| <= ln2/2, exp(x) = 2^n · Σ r^i/i!, 13 terms: below 1e-15 relative. */
+ * x = n·ln2 + r with |r| <= ln2/2, exp(x) = 2^n · Σ r^i/i!, 14 terms: below 1e-15 relative. */
 static double exp_of(double x) {
     if (!(x > -700)) return 0;
     double n = (double)(int)(x * 1.4426950408889634 - 0.5);
     double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
-    double sum = 1;
-    for (int i = 13; i > 0; i--) sum = 1 + sum * r / i;
+    double sum = 0;
+    for (int i = 0; i < 14; i++) sum = sum * r + inverse_factorials[i];
     return ldexp(sum, (int)n);
 }
 
@@ -65,28 +71,37 @@ static int precedes(candidate a, candidate b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-/* Moves heap[at] down to where no child precedes it. */
-static void sift(candidate *heap, int64_t count, int64_t at) {
+/* Whether `a` is nearer to the root of a heap than `b`: the best first, or the worst first. */
+static inline int is_above(candidate a, candidate b, int worst_first) {
+    return worst_first ? precedes(b, a) : precedes(a, b);
+}
+
+/* Moves heap[at] down to where it is above its children. */
+static void sift(candidate *heap, int64_t count, int64_t at, int worst_first) {
     candidate moving = heap[at];
     for (;;) {
         int64_t child = 2 * at + 1;
         if (child >= count) break;
-        if (child + 1 < count && precedes(heap[child + 1], heap[child])) child++;
-        if (!precedes(heap[child], moving)) break;
+        if (child + 1 < count && is_above(heap[child + 1], heap[child], worst_first)) child++;
+        if (!is_above(heap[child], moving, worst_first)) break;
         heap[at] = heap[child];
         at = child;
     }
     heap[at] = moving;
 }
 
-/* Swaps the first of the heap to its end, so that taken candidates lie at the end, the last one taken first. */
-static candidate take(candidate *heap, int64_t *count) {
-    candidate first = heap[0];
-    (*count)--;
-    heap[0] = heap[*count];
-    heap[*count] = first;
-    if (*count > 0) sift(heap, *count, 0);
-    return first;
+static void make_heap(candidate *heap, int64_t count, int worst_first) {
+    for (int64_t i = count / 2 - 1; i >= 0; i--) sift(heap, count, i, worst_first);
+}
+
+/* Brings the best `kept` of `count` candidates to the front, in no order. */
+static void keep_best(candidate *candidates, int64_t count, int64_t kept) {
+    make_heap(candidates, kept, 1);
+    for (int64_t i = kept; i < count; i++) {
+        if (!precedes(candidates[i], candidates[0])) continue;
+        candidates[0] = candidates[i];
+        sift(candidates, kept, 0, 1);
+    }
 }
 
 /* Fills the candidates in id order with every logit that is a number above minus infinity. Returns their number. */
@@ -130,58 +145,55 @@ static double weight_of(candidate c, double largest, double temperature) {
     return exp_of(((double)c.logit - largest) / temperature);
 }
 
-/* Sorts the candidates that top_k, top_p and min_p leave to the end of the heap, the first one last, with their weights
- * in s->weights. Returns how many there are; *total is the sum of their weights. */
-static int64_t truncate_tail(ck_sampler *s, int64_t all, double largest, double *total) {
+/* Sorts those of `count` candidates that top_p and min_p leave to the end, the first one last, with their weights in
+ * s->weights. Returns how many there are; *total is the sum of their weights. */
+static int64_t truncate_tail(ck_sampler *s, int64_t count, double largest, double *total) {
     const ck_sampling *o = &s->sampling;
     candidate *heap = s->candidates;
-    const int64_t most = o->top_k > 0 && o->top_k < all ? o->top_k : all;
-    /* What top_p is a share of: the top_k candidates, or all of them, which then need no sorting. */
     double mass = 0;
-    if (most == all && o->top_p < 1) {
-        for (int64_t i = 0; i < all; i++) mass += weight_of(heap[i], largest, o->temperature);
-    }
-    for (int64_t i = all / 2 - 1; i >= 0; i--) sift(heap, all, i);
-    int64_t left = all;
-    int64_t taken = 0;
-    while (most < all && taken < most) {
-        s->weights[taken] = weight_of(take(heap, &left), largest, o->temperature);
-        mass += s->weights[taken++];
-    }
+    for (int64_t i = 0; o->top_p < 1 && i < count; i++) mass += weight_of(heap[i], largest, o->temperature);
+    make_heap(heap, count, 0);
     int64_t kept = 0;
     *total = 0;
-    for (; kept < most; kept++) {
-        double weight = kept < taken ? s->weights[kept] : weight_of(heap[0], largest, o->temperature);
+    for (; kept < count; kept++) {
+        double weight = weight_of(heap[0], largest, o->temperature);
         /* The first candidate has weight 1, so min_p is a bound of the weights themselves. */
         if (kept > 0 && (weight < (double)o->min_p || (o->top_p < 1 && *total >= (double)o->top_p * mass))) break;
-        if (kept == taken) {
-            take(heap, &left);
-            s->weights[taken++] = weight;
-        }
+        s->weights[kept] = weight;
         *total += weight;
+        int64_t last = count - 1 - kept;
+        candidate first = heap[0];
+        heap[0] = heap[last];
+        heap[last] = first;
+        sift(heap, last, 0, 0);
     }
     return kept;
 }
 
 int32_t ck_sampler_next(ck_sampler *s, const float *logits, const int32_t *recent, int64_t count) {
     const ck_sampling *o = &s->sampling;
-    const candidate *candidates = s->candidates;
-    const int64_t all = collect(s, logits, recent, count);
-    if (all == 0) return 0;
-    if (o->temperature == 0 || o->top_k == 1) return greedy(candidates, all);
+    candidate *candidates = s->candidates;
+    int64_t left = collect(s, logits, recent, count);
+    if (left == 0) return 0;
+    if (o->temperature == 0 || o->top_k == 1) return greedy(candidates, left);
 
-    float largest = candidates[0].logit;
-    for (int64_t i = 1; i < all; i++) largest = candidates[i].logit > largest ? candidates[i].logit : largest;
-    double total = 0;
-    if ((o->top_k > 0 && o->top_k < all) || o->top_p < 1 || o->min_p > 0) {
-        int64_t kept = truncate_tail(s, all, largest, &total);
-        return candidates[all - 1 - draw(s, kept, total)].id;
+    const int is_cut = o->top_k > 0 && o->top_k < left;
+    if (is_cut) {
+        keep_best(candidates, left, o->top_k);
+        left = o->top_k;
     }
-    for (int64_t i = 0; i < all; i++) {
+    float largest = candidates[0].logit;
+    for (int64_t i = 1; i < left; i++) largest = candidates[i].logit > largest ? candidates[i].logit : largest;
+    double total = 0;
+    if (is_cut || o->top_p < 1 || o->min_p > 0) {
+        int64_t kept = truncate_tail(s, left, largest, &total);
+        return candidates[left - 1 - draw(s, kept, total)].id;
+    }
+    for (int64_t i = 0; i < left; i++) {
         s->weights[i] = weight_of(candidates[i], largest, o->temperature);
         total += s->weights[i];
     }
-    return candidates[draw(s, all, total)].id;
+    return candidates[draw(s, left, total)].id;
 }
 
 static ck_status check_sampling(const ck_sampling *o, ck_error *error) {
