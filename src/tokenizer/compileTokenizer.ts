@@ -2,8 +2,8 @@ import { fail } from '../base/errors.ts'
 import { blobFlags, fnv1a, mergeHashOf, noSymbol, writeBlob } from './blob.ts'
 import { byteIds } from './checkContract.ts'
 import { compileSplit } from './compileSplit.ts'
-import type { TokenizerContract } from './contract.ts'
-import { joinsBeforeSpace, type MergeTable, mergeTable, typeNumber, wholeSymbols } from './mergeTable.ts'
+import { pieceTypes, type TokenizerContract } from './contract.ts'
+import { joinsBeforeSpace, type MergeTable, mergeTable, wholeSymbols } from './mergeTable.ts'
 import { nfcTables } from './nfcTables.ts'
 import { specialTable } from './specialTable.ts'
 import { splitTables } from './splitTables.ts'
@@ -96,7 +96,7 @@ function typeBytes(contract: TokenizerContract, table: MergeTable): Uint8Array {
   return Uint8Array.from(table.symbols, (_, id) => {
     const piece = contract.pieces[id]
     return (
-      typeNumber(contract, id) |
+      (piece ? pieceTypes[piece.type] : 0) |
       (ends.has(id) ? 0x10 : 0) |
       (whole[id] ? 0x20 : 0) |
       (piece?.stripLeft ? 0x40 : 0) |

@@ -1,5 +1,5 @@
 import { keyOf } from './checkContract.ts'
-import { pieceTypes, type TokenizerContract } from './contract.ts'
+import type { TokenizerContract } from './contract.ts'
 
 /** A thing that merging handles: a piece, or a character that is none but of which pieces are made. */
 export interface Symbol {
@@ -134,9 +134,3 @@ export function wholeSymbols(contract: TokenizerContract, table: MergeTable): Ui
 }
 
 const pairKey = (left: number, right: number) => left * 2 ** 24 + right
-
-/** Type byte of a symbol in the blob; 0 for a character that is no piece. */
-export function typeNumber(contract: TokenizerContract, id: number): number {
-  const piece = contract.pieces[id]
-  return piece ? pieceTypes[piece.type] : 0
-}

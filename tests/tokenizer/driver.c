@@ -41,6 +41,9 @@ static void encode(const ck_tokenizer *tokenizer, int32_t flags, const uint8_t *
     }
     int32_t *ids = need((size_t)count * sizeof *ids);
     ck_tokenizer_encode(tokenizer, (const char *)text, (int64_t)bytes, flags, ids, count, &count, &error);
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= ck_tokenizer_vocabulary(tokenizer)) abort();
+    }
     if (answer) reply(CK_OK, ids, (size_t)count * sizeof *ids);
     free(ids);
 }
@@ -91,7 +94,9 @@ static void describe(const ck_tokenizer *tokenizer) {
 }
 
 static void mutate(const uint8_t *blob, size_t blob_bytes, uint32_t cut, const uint8_t *changes, size_t bytes) {
-    static const char sample[] = "<s><|endoftext|>Hello  world's 1234 \xe2\x96\x81\xff\xc3\xa9" "e\xcc\x81 \xf0\x9f\xa6\x99\n\n end";
+    static const char sample[] =
+        "<s><|endoftext|>Hello  world's 1234 \xe2\x96\x81\xff\xc3\xa9" "e\xcc\x81 \xf0\x9f\xa6\x99\n\n end"
+        " abcde aabbccddee abababab  e\xc3\xa9 ba\xe6\xbc\xa2" "cab  aecdbbae dcba\xea\xb0\x81\xe1\x86\xa8 <user> eea  aa";
     size_t kept = cut < blob_bytes ? cut : blob_bytes;
     uint8_t *copy = need(kept);
     memcpy(copy, blob, kept);

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { blobSections, headerBytes } from '../../src/tokenizer/blob.ts'
 import type { TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { compileTokenizer } from '../../src/tokenizer/tokenizer.ts'
 import { buildDriver, idBytes } from './driver.ts'
@@ -9,17 +10,24 @@ const cases = Number(process.env.CK_FUZZ_CASES ?? 2400)
 const built = buildDriver()
 afterAll(() => built.close())
 
-/** A few bytes of header, section table or anywhere set to values that sit at edges; sometimes the end is cut off. */
-function mutation(random: Random, bytes: number) {
+/** Some bytes of the header, of one section, or a stretch of one set to edges or at random; sometimes the end is cut off. */
+function mutation(random: Random, blob: Uint8Array) {
+  const view = new DataView(blob.buffer)
   const edges = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xfe, 0xff]
   const changes: [number, number][] = []
+  const section = 64 + 16 * random(blobSections.length)
+  const first = Number(view.getBigUint64(section, true))
+  const bytes = Number(view.getBigUint64(section + 8, true))
   for (let count = 1 + random(4); count > 0; count--) {
-    const within = random(3) === 0 ? 64 : random(2) === 0 ? 256 : bytes
-    const at = random(within)
-    const wide = random(4) === 0 ? 4 : 1
-    for (let i = 0; i < wide; i++) changes.push([at + i, random(2) === 0 ? edges[random(edges.length)]! : random(256)])
+    const inHeader = random(4) === 0 || bytes === 0
+    // Automata and rows lie behind larger tables of characters.
+    const from = random(2) === 0 ? 0 : bytes - Math.ceil(bytes / 40)
+    const at = inHeader ? random(headerBytes) : first + from + random(bytes - from)
+    const stretch = inHeader ? 1 + random(4) : [1, 4, 600][random(3)]!
+    for (let i = 0; i < stretch; i++)
+      changes.push([at + i, random(2) === 0 ? edges[random(edges.length)]! : random(256)])
   }
-  return { cut: random(8) === 0 ? random(bytes) : bytes, changes }
+  return { cut: random(8) === 0 ? random(blob.length) : blob.length, changes }
 }
 
 const kinds: { readonly [name: string]: TokenizerContract } = {
@@ -37,7 +45,7 @@ describe('a damaged blob', () => {
       const count = Math.ceil(cases / Object.keys(kinds).length)
       let refused = 0
       for (let done = 0; done < count; done += 500) {
-        const batch = Array.from({ length: Math.min(500, count - done) }, () => mutation(random, blob.length))
+        const batch = Array.from({ length: Math.min(500, count - done) }, () => mutation(random, blob))
         for (const { status, bytes } of driver.mutate(batch)) {
           if (status === 0) continue
           refused++

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { randomText, seeded } from '../../tests/tokenizer/randomText.ts'
-import { acceptBit, compilePattern, matchesEverywhere, type SplitAutomaton, startState } from './compilePattern.ts'
-import { parsePattern } from './parsePattern.ts'
-import { splitRules } from './splitPatterns.ts'
-import { twoStages } from './splitTables.ts'
-import { unicodeSets } from './unicodeSets.ts'
+import {
+  acceptBit,
+  compilePattern,
+  matchesEverywhere,
+  type SplitAutomaton,
+  startState,
+} from '../../src/tokenizer/compilePattern.ts'
+import { parsePattern } from '../../src/tokenizer/parsePattern.ts'
+import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
+import { twoStages } from '../../src/tokenizer/splitTables.ts'
+import { unicodeSets } from '../../src/tokenizer/unicodeSets.ts'
+import { randomText, seeded } from './randomText.ts'
 
 const sets = unicodeSets()
 const compile = (pattern: string) => compilePattern(parsePattern(pattern, sets))
