@@ -19,7 +19,7 @@ export interface OptimizeOptions {
 /** The passes in order. Dtypes come before the fusions, which join only weights of one dtype. */
 export const passes: readonly { name: string; run: (graph: Graph, options: OptimizeOptions) => Graph }[] = [
   { name: 'insertCache', run: (graph, { cache }) => insertCache(graph, cache) },
-  { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, ops, { strict }) },
+  { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, { strict }) },
   { name: 'fuseSwiglu', run: fuseSwiglu },
   { name: 'mergeProducts', run: mergeProducts },
   { name: 'fuseResidualNorm', run: fuseResidualNorm },

@@ -1,3 +1,4 @@
+import type { WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
@@ -45,12 +46,14 @@ export function readModel(checkpoint: Checkpoint): Model {
   template.graph(builder, config, (name) => {
     const source =
       sources.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
-    return builder.weight(name, {
-      dtype: source.from === 'tensor' ? source.tensor.dtype : 'f32',
-      shape: shapes.get(name)!,
-    })
+    return builder.weight(name, { dtype: computeDtype(source), shape: shapes.get(name)! })
   })
   return { template: template.name, sizes: template.sizes(config), graph: builder.finish(), sources }
+}
+
+/** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */
+function computeDtype(source: WeightSource): WeightDtype {
+  return source.from === 'tensor' && source.tensor.shape.length > 1 ? source.tensor.dtype : 'f32'
 }
 
 function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSource {

@@ -1,0 +1,63 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type CompileOptions, compile } from '../../src/compile.ts'
+import { tensor } from '../../src/ir/tensor.ts'
+import { compareTensors } from '../../src/parity/difference.ts'
+import { load, type Model } from '../../src/run/session.ts'
+
+const goldens = fileURLToPath(new URL('./goldens/', import.meta.url))
+
+/** The folder beside the repository with real data; tests that need it skip where it is absent. */
+export const shared = fileURLToPath(new URL('../../../shared/', import.meta.url))
+export const hasShared = existsSync(join(shared, 'data'))
+
+/** A recorded reference: the checkpoint, its ids and float64 logits [ids, vocabulary]. */
+export interface Golden {
+  readonly name: string
+  readonly checkpoint: string
+  readonly ids: readonly number[]
+  readonly logits: Float64Array
+}
+
+/** The names of all recorded references. */
+export function goldenNames(): readonly string[] {
+  return readdirSync(goldens, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .toSorted()
+}
+
+export function readGolden(name: string): Golden {
+  const dir = join(goldens, name)
+  const gguf = readdirSync(dir).find((file) => file.endsWith('.gguf'))
+  const file = readFileSync(join(dir, 'logits.safetensors'))
+  const headerBytes = Number(file.readBigUInt64LE(0))
+  const header = JSON.parse(file.toString('utf8', 8, 8 + headerBytes)) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >
+  const bytes = (key: string) => {
+    const [from, to] = header[key]!.data_offsets
+    return Uint8Array.from(file.subarray(8 + headerBytes + from, 8 + headerBytes + to)).buffer
+  }
+  return {
+    name,
+    checkpoint: gguf ? join(dir, gguf) : dir,
+    ids: [...new Int32Array(bytes('ids'))],
+    logits: new Float64Array(bytes('logits')),
+  }
+}
+
+/** Compiles into a fresh folder and loads it; the caller closes the model. */
+export async function build(checkpoint: string, options: Omit<CompileOptions, 'out'> = {}): Promise<Model> {
+  const out = join(mkdtempSync(join(tmpdir(), 'ck-parity-')), 'run')
+  await compile(checkpoint, { out, ...options })
+  return load(out)
+}
+
+/** Mean squared error over mean square. */
+export function nmseOf(expected: Float64Array, found: Float32Array | Float64Array): number {
+  return compareTensors(tensor([expected.length], expected), tensor([found.length], Float64Array.from(found))).nmse
+}
