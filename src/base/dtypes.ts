@@ -34,15 +34,20 @@ export function numberToHalf(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
   const magnitude = Math.abs(value)
   if (magnitude >= 65520) return sign | 0x7c00
-  const exponent = magnitude < 2 ** -14 ? -14 : Math.floor(Math.log2(magnitude))
-  // Math.log2 may round up at the edge of a binade; the carry below corrects the other direction by itself.
-  const e = magnitude < 2 ** exponent ? exponent - 1 : exponent
+  const e = Math.max(-14, binadeOf(magnitude))
   const scaled = magnitude / 2 ** (e - 10)
   const floor = Math.floor(scaled)
   const rest = scaled - floor
   const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
   if (magnitude < 2 ** -14) return sign | rounded
   return sign | (((e + 15) << 10) + (rounded - 1024))
+}
+
+/** The whole number e with 2^e <= magnitude < 2^(e + 1). */
+function binadeOf(magnitude: number): number {
+  const guess = Math.floor(Math.log2(magnitude))
+  if (magnitude < 2 ** guess) return guess - 1
+  return magnitude >= 2 ** (guess + 1) ? guess + 1 : guess
 }
 
 /** A float32-representable number to the bits of the nearest bfloat16, ties to even. */
