@@ -1,0 +1,53 @@
+import { fail } from '../base/errors.ts'
+
+/** Makes the value of an option's text, or refuses it with `option_invalid`; `option` is its name for the message. */
+export type Check<T> = (text: string, option: string) => T
+
+/** Any text. */
+export const anyText: Check<string> = (text) => text
+
+/** Text that has at least one character. */
+export const someText: Check<string> = (text, option) => text || refuse(option, text, 'text that is not empty')
+
+/** A whole number in digits. */
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Check<number> {
+  const accepted =
+    most === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`
+  return (text, option) => {
+    const value = Number(text)
+    return /^\d+$/.test(text) && value >= least && value <= most ? value : refuse(option, text, accepted)
+  }
+}
+
+/** A decimal number. */
+export function decimal(least: number, most?: number): Check<number> {
+  const accepted = most === undefined ? `a number of at least ${least}` : `a number from ${least} to ${most}`
+  return (text, option) => {
+    const value = Number(text)
+    const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(value)
+    return isNumber && value >= least && value <= (most ?? value) ? value : refuse(option, text, accepted)
+  }
+}
+
+/** What C's uint64_t holds. */
+export const seed: Check<bigint> = (text, option) => {
+  const isSeed = /^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n
+  return isSeed ? BigInt(text) : refuse(option, text, 'a whole number from 0 to 2^64 - 1')
+}
+
+/** One of a few words. */
+export function choice<const T extends string>(...accepted: readonly T[]): Check<T> {
+  return (text, option) => accepted.find((word) => word === text) ?? refuse(option, text, accepted.join(', '))
+}
+
+/** Token ids with commas between them. */
+export const idList: Check<readonly number[]> = (text, option) => {
+  const words = text.split(',').map((word) => word.trim())
+  const isList = words.every((word) => /^\d{1,15}$/.test(word))
+  return isList ? words.map(Number) : refuse(option, text, 'whole numbers with commas between them')
+}
+
+function refuse(option: string, text: string, accepted: string): never {
+  const found = text.length > 60 ? `${text.slice(0, 60)}...` : text
+  return fail('option_invalid', { option, found, accepted })
+}

@@ -1,0 +1,44 @@
+import type { OptionName, OptionValues } from './options.ts'
+import type { Progress } from './progress.ts'
+
+/** What a command has of the outside world besides the file system. */
+export interface Io {
+  /** Writes to standard output. */
+  out(text: string): void
+  /** Writes a line to standard error. */
+  note(line: string): void
+  /** Aborted by Ctrl-C, by SIGTERM, and when nobody reads standard output any more. */
+  readonly signal: AbortSignal
+  /** Shows how far a build is; to be ended before anything else is written. */
+  readonly progress: Progress
+}
+
+export interface Invocation<N extends OptionName> {
+  /** The argument MODEL; empty for a command that takes none. */
+  readonly model: string
+  readonly options: OptionValues<N>
+  readonly io: Io
+}
+
+/** One command of `ck`: what its help says, and what it does. */
+export interface Command<N extends OptionName = OptionName> {
+  readonly name: string
+  readonly summary: string
+  /** What is accepted as MODEL; null: the command takes no argument. */
+  readonly model: string | null
+  readonly options: readonly N[]
+  /** Options that must be given. */
+  readonly required?: readonly N[]
+  /** Command lines for the help. */
+  readonly examples: readonly string[]
+  /** Gives the exit code. */
+  run(invocation: Invocation<N>): Promise<number>
+}
+
+/** A command with its options' types checked against the option table. Heavy modules are imported inside `run`. */
+export function defineCommand<const N extends OptionName>(command: Command<N>): Command {
+  return command as unknown as Command
+}
+
+/** What most commands accept as MODEL. */
+export const anyModel = 'a .gguf file, a transformers folder, or a run folder that ck build wrote'

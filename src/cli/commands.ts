@@ -1,0 +1,11 @@
+import { build } from './build.ts'
+import type { Command } from './command.ts'
+import { doctor } from './doctor.ts'
+import { inspect } from './inspect.ts'
+import { logits } from './logits.ts'
+import { parity } from './parity.ts'
+import { run } from './run.ts'
+import { tokenize } from './tokenize.ts'
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, doctor]

@@ -1,0 +1,89 @@
+import { anyText, type Check, choice, decimal, idList, seed, someText, wholeNumber } from './checks.ts'
+
+/** One option: a flag, or with `value` and `check` an option that takes a text. Its key gives its long name. */
+export interface OptionRow<T = unknown> {
+  readonly letter?: string
+  /** What stands for the value in the help. */
+  readonly value?: string
+  readonly check?: Check<T>
+  /** May be given several times; the values are collected. */
+  readonly repeats?: true
+  readonly help: string
+}
+
+/** Every option of every command, once. The key `topK` is the option `--top-k`. */
+export const options = {
+  prompt: { letter: 'p', value: 'text', check: anyText, help: 'the text to continue' },
+  promptFile: { letter: 'f', value: 'path', check: someText, help: 'read the prompt from a file' },
+  ids: { value: 'list', check: idList, help: 'token ids with commas between them: 1,2,3' },
+  idsFile: { value: 'path', check: someText, help: 'a file of token ids: a JSON array, or numbers with white space' },
+  tokens: {
+    letter: 'n',
+    value: 'count',
+    check: wholeNumber(0, 2 ** 31 - 1),
+    help: 'at most this many tokens (0: until the text or the context ends; default 0)',
+  },
+  temp: { value: 'x', check: decimal(0), help: 'temperature; 0 always takes the likeliest token (default 0.8)' },
+  topK: {
+    value: 'count',
+    check: wholeNumber(0, 2 ** 31 - 1),
+    help: 'only this many of the likeliest tokens (0: off; default 40)',
+  },
+  topP: { value: 'x', check: decimal(0, 1), help: 'only the likeliest tokens of this share (1: off; default 0.95)' },
+  minP: {
+    value: 'x',
+    check: decimal(0, 1),
+    help: 'only tokens at least this many times as likely as the likeliest (default 0: off)',
+  },
+  repeatPenalty: {
+    value: 'x',
+    check: decimal(0),
+    help: 'makes the last 64 tokens less likely (default 1: off)',
+  },
+  seed: { value: 'number', check: seed, help: 'same seed, same text (default: random)' },
+  stop: { value: 'text', check: someText, repeats: true, help: 'end before this text; may be given 16 times' },
+  ignoreEos: { help: 'go on after the end of the text' },
+  echo: { help: 'print the prompt before its continuation' },
+  stats: { help: 'print timings to standard error at the end' },
+  threads: { value: 'count', check: wholeNumber(1, 64), help: 'threads (default: the cores); changes no number' },
+  context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
+  target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
+  strict: { help: 'compute in f32 whatever the weights' },
+  cache: { value: 'type', check: choice('f32', 'f16'), help: 'type of the key and value caches: f32 or f16' },
+  cc: { value: 'command', check: someText, help: 'the C compiler (default: $CC, cc, gcc, clang, zig cc)' },
+  out: {
+    letter: 'o',
+    value: 'path',
+    check: someText,
+    help: 'where to write; what was written there before is replaced',
+  },
+  json: { help: 'print JSON, for programs' },
+  metadata: { help: 'what the checkpoint says about itself, key by key' },
+  tensors: { help: 'every tensor: type, shape, place' },
+  graph: { help: 'the graph as the template built it (ir1)' },
+  optimized: { help: 'with --graph: the graph after all passes' },
+  memory: { help: 'every weight and buffer: place, bytes, lifetime' },
+  kernels: { help: 'every kernel call: sizes, operations, bytes, barriers' },
+  text: { value: 'text', check: anyText, help: 'the text (with --decode: ids, 1,2,3)' },
+  file: { value: 'path', check: someText, help: 'a file with the text (with --decode: with ids)' },
+  decode: { help: 'turn ids into text' },
+  special: { help: 'special tokens written in the text become their ids (with --decode: are written out)' },
+  addSpecial: { help: 'put the special tokens around the text that the model asks for' },
+  mode: {
+    value: 'mode',
+    check: choice('prefill', 'decode', 'interpret'),
+    help: 'prefill: in blocks; decode: one at a time; interpret: in float64, without a compiler (default prefill)',
+  },
+} as const satisfies Record<string, OptionRow>
+
+export type OptionName = keyof typeof options
+
+type ValueOf<O> = O extends { check: Check<infer T> } ? (O extends { repeats: true } ? readonly T[] : T) : true
+
+/** The values of a command line, checked; what was not given is absent. */
+export type OptionValues<N extends OptionName = OptionName> = { readonly [K in N]?: ValueOf<(typeof options)[K]> }
+
+/** The option as one writes it: `--top-k`. */
+export function longName(name: OptionName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import { Command as Commander, Option } from 'commander'
+import type { Command, Io } from './command.ts'
+import { commands } from './commands.ts'
+import { longName, type OptionName, type OptionRow, type OptionValues, options } from './options.ts'
+
+/** The package's version. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** What a command gets; `isJson`: a program reads what it writes. */
+type IoFor = (isJson: boolean) => Io
+
+/** The command line of `ck` over the command table. `finish` is told the exit code of the command that ran. */
+export function createProgram(ioFor: IoFor, finish: (code: number) => void): Commander {
+  const program = new Commander('ck')
+    .description('Compiles a transformer model to C for exactly this model and CPU, and runs it.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', `\nExample:\n  ck run model.gguf -p "Once upon a time"\n\n${exitCodes}`)
+    .exitOverride()
+    .configureOutput({ writeOut: ioFor(false).out, writeErr: () => {}, outputError: () => {} })
+  for (const command of commands) addCommand(program, command, ioFor, finish)
+  return program
+}
+
+const exitCodes = 'Exit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.\n'
+
+function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: (code: number) => void): void {
+  const examples = command.examples.map((line) => `\n  ${line}`).join('')
+  const added = program
+    .command(command.name)
+    .description(command.summary)
+    .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
+  if (command.model !== null) added.argument('<model>', command.model)
+  for (const name of command.options) {
+    added.addOption(commanderOption(name).makeOptionMandatory(command.required?.includes(name) ?? false))
+  }
+  added.action(async (...values: readonly unknown[]) => {
+    // Commander passes the arguments, then the options, then itself.
+    const model = command.model === null ? '' : String(values[0])
+    const given = added.opts() as OptionValues
+    finish(await command.run({ model, options: given, io: ioFor(given.json === true) }))
+  })
+}
+
+function commanderOption(name: OptionName): Option {
+  const row: OptionRow = options[name]
+  const letter = row.letter ? `-${row.letter}, ` : ''
+  const value = row.value ? ` <${row.value}>` : ''
+  const option = new Option(`${letter}${longName(name)}${value}`, row.help)
+  const { check } = row
+  if (!check) return option
+  return option.argParser((text: string, earlier: unknown) => {
+    const checked = check(text, longName(name))
+    return row.repeats ? [...((earlier as unknown[] | undefined) ?? []), checked] : checked
+  })
+}
