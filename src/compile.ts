@@ -52,7 +52,8 @@ export interface CompileOptions {
 
 export type CompileStage = 'plan' | 'weights' | 'compile'
 
-const defaultContext = 4096
+/** Tokens that a context holds where neither the caller nor the checkpoint asks for fewer. */
+export const defaultContext = 4096
 const defaultPrefillTokens = 512
 /** Logits rows per step: enough to score a text in few steps, few enough to stay small at 150,000 columns. */
 const outputRows = 16
