@@ -216,12 +216,25 @@ const cross = await findCompiler()
   .catch(() => undefined)
 
 describe('compileFolder for another architecture', () => {
-  it.skipIf(cross === undefined)('makes ELF files of that machine (needs a cross compiler)', async () => {
-    const dir = writeFolder('a')
-    await compileFolder(dir, { target: foreign, compiler, cacheDir })
-    // e_machine of the ELF header: 183 is AArch64, 62 is x86-64.
-    for (const bytes of outputs(dir)) expect(bytes.readUInt16LE(18)).toBe(foreign.arch === 'aarch64' ? 183 : 62)
-  })
+  it.skipIf(cross === undefined)(
+    'makes ELF files of that machine, with its dot products (needs a cross compiler)',
+    async () => {
+      const header = (name: string) => readFileSync(new URL(`../kernels/${name}`, import.meta.url), 'utf8')
+      const dot = {
+        'kernels/simd.h': header('simd.h'),
+        'kernels/dot.h': header('dot.h'),
+        'kernels/dot.c':
+          '#include "dot.h"\nvoid ck_dot(ck_vi *, const uint8_t *);\nvoid ck_dot(ck_vi *sum, const uint8_t *p) ' +
+          '{ *sum = ck_dot4(*sum, ck_codes_q8(ck_load_codes(p)), ck_set_inputs(p)); }\n',
+      }
+      for (const each of targets.filter(({ arch }) => arch === foreign.arch)) {
+        const dir = writeFolder(each.name, dot)
+        await compileFolder(dir, { target: each, compiler, cacheDir })
+        // e_machine of the ELF header: 183 is AArch64, 62 is x86-64.
+        for (const bytes of outputs(dir)) expect(bytes.readUInt16LE(18)).toBe(foreign.arch === 'aarch64' ? 183 : 62)
+      }
+    },
+  )
 })
 
 const zig = findZig()

