@@ -14,7 +14,7 @@ export function fuseSwiglu(graph: Graph): Graph {
   const types = valueTypes(graph)
   const readOnce = (value: string) => readers.get(value)?.length === 1 && !graph.outputs.includes(value)
   const match = (node: Node) => {
-    if (node.op !== 'multiply') return undefined
+    if (node.op !== 'multiply' || node.inputs.x === node.inputs.z) return undefined
     const active = define.get(node.inputs.x!)
     if (active?.op !== 'silu' || !readOnce(node.inputs.x!)) return undefined
     const gate = define.get(active.inputs.x!)

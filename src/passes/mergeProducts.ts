@@ -7,7 +7,8 @@ import { slice } from '../ops/slice.ts'
 
 /**
  * Products of one x with several weights of one dtype (q, k, v) become one product with the weights stacked, and slices of
- * it: fewer calls and barriers, and x is read once. A weight that another op reads too is left alone.
+ * it: fewer calls and barriers, and x is read once. A weight that another op reads too is left alone, and so is an output of
+ * the graph, which needs bytes of its own.
  */
 export function mergeProducts(graph: Graph): Graph {
   const types = valueTypes(graph)
@@ -20,6 +21,7 @@ export function mergeProducts(graph: Graph): Graph {
     const w = node.inputs.w
     const weight = graph.weights.find(({ name }) => name === w)
     if (node.op !== 'linear' || !weight || uses.get(weight.name) !== 1) continue
+    if (graph.outputs.includes(node.outputs.y!)) continue
     const key = `${node.inputs.x} ${weight.type.dtype}`
     groups.set(key, [...(groups.get(key) ?? []), node])
   }
@@ -59,6 +61,7 @@ function joinNames(names: readonly string[]): string {
   const parts = names.map((name) => name.split('.'))
   const first = parts[0]!
   const differs = first.findIndex((part, i) => parts.some((other) => other[i] !== part))
+  if (differs < 0) return names.join('+')
   const variants = parts.map((other) => other[differs] ?? '')
   const stem = (variants[0]!.match(/^.*_/) ?? [''])[0]
   const isShared = variants.every((variant) => variant.startsWith(stem))

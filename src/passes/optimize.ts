@@ -16,15 +16,18 @@ export interface OptimizeOptions {
   readonly strict: boolean
 }
 
-/** The passes in order. Dtypes come before the fusions, which join only weights of one dtype. */
+/**
+ * The passes in order. Dead nodes go first, for a value that they read looks needed and would get a cache or escape a
+ * fusion; no later pass leaves one. Dtypes come before the fusions, which join only weights of one dtype.
+ */
 export const passes: readonly { name: string; run: (graph: Graph, options: OptimizeOptions) => Graph }[] = [
+  { name: 'dropDead', run: dropDead },
   { name: 'insertCache', run: (graph, { cache }) => insertCache(graph, cache) },
   { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, { strict }) },
   { name: 'fuseSwiglu', run: fuseSwiglu },
   { name: 'mergeProducts', run: mergeProducts },
   { name: 'fuseResidualNorm', run: fuseResidualNorm },
   { name: 'quantizeActivations', run: quantizeActivations },
-  { name: 'dropDead', run: dropDead },
 ]
 
 /** Runs all passes; the graph is verified after each, and a refusal says which pass broke it. */

@@ -1,0 +1,113 @@
+import { GraphBuilder } from '../../src/ir/build.ts'
+import { type Dim, type Graph, printType } from '../../src/ir/graph.ts'
+import type { Operand } from '../../src/ir/op.ts'
+import { add } from '../../src/ops/add.ts'
+import { attention } from '../../src/ops/attention.ts'
+import { embedding } from '../../src/ops/embedding.ts'
+import { linear } from '../../src/ops/linear.ts'
+import { multiply } from '../../src/ops/multiply.ts'
+import { reshape } from '../../src/ops/reshape.ts'
+import { rmsNorm } from '../../src/ops/rmsNorm.ts'
+import { rope } from '../../src/ops/rope.ts'
+import { ropeTable } from '../../src/ops/ropeTable.ts'
+import { silu } from '../../src/ops/silu.ts'
+import { slice } from '../../src/ops/slice.ts'
+import { softmax } from '../../src/ops/softmax.ts'
+import { swiglu } from '../../src/ops/swiglu.ts'
+import { takeRows } from '../../src/ops/takeRows.ts'
+import { type Random, seededRandom } from '../conformance/random.ts'
+
+const width = 32
+const heads = 4
+const vocabulary = 19
+const weightTypes = ['f32', 'f32', 'f16', 'bf16', 'q8_0'] as const
+
+/**
+ * A small graph of `count` random ops over [tokens, 32] and [tokens, 4, 8], with weights used once or more, values read
+ * by none, one or many, and one to three outputs. Equal seeds give equal graphs.
+ */
+export function randomGraph(seed: number, count = 14): Graph {
+  const random = seededRandom(seed)
+  const pick = <T>(list: readonly T[]): T => list[random.whole(list.length)]!
+  const g = new GraphBuilder(`random ${seed}`)
+  const ids = g.input('ids', { dtype: 'i32', shape: ['tokens'] })
+  const positions = g.input('positions', { dtype: 'i32', shape: ['tokens'] })
+  const index = g.input('output_index', { dtype: 'i32', shape: ['outputs'] })
+  const table = g.apply(ropeTable, 'turns', { positions }, { pairs: 4, theta: 100, scale: 1 })
+  const embd = g.weight('token_embd.weight', { dtype: 'f32', shape: [vocabulary, width] })
+  const flat: Operand[] = [g.apply(embedding, 'token_embd', { ids, table: embd }, {})]
+  const split: Operand[] = []
+  const weights: Operand[] = []
+  const gain = (cols: number) => g.weight(`gain_${cols}.weight`, { dtype: 'f32', shape: [cols] })
+  const matrix = (at: number) => {
+    if (weights.length > 0 && random.whole(5) === 0) return pick(weights)
+    weights.push(g.weight(`blk.${at}.w.weight`, { dtype: pick(weightTypes), shape: [width, width] }))
+    return weights.at(-1)!
+  }
+  // Recent values are read most, so that chains arise in which passes find something.
+  const recent = (list: readonly Operand[]) =>
+    random.whole(3) === 0 ? pick(list) : list.at(-1 - random.whole(Math.min(3, list.length)))!
+  const makers: readonly (readonly [Operand[], (name: string, at: number) => Operand])[] = [
+    [flat, (name, at) => g.apply(linear, name, { x: recent(flat), w: matrix(at) }, {})],
+    [flat, (name, at) => g.apply(linear, name, { x: flat[0]!, w: matrix(at) }, {})],
+    [flat, (name) => g.apply(add, name, { x: recent(flat), z: recent(flat) }, {})],
+    [flat, (name) => g.apply(multiply, name, { x: recent(flat), z: recent(flat) }, {})],
+    [flat, (name) => g.apply(silu, name, { x: recent(flat) }, {})],
+    [flat, (name) => g.apply(swiglu, name, { gate: recent(flat), up: recent(flat) }, {})],
+    [flat, (name) => g.apply(rmsNorm, name, { x: recent(flat), gain: gain(width) }, { eps: 0.01 })],
+    [flat, (name) => g.apply(softmax, name, { x: recent(flat) }, {})],
+    [flat, (name) => gated(g, name, recent(flat), matrix)],
+    [flat, (name) => attended(g, name, recent(flat), table, random)],
+    [split, (name) => g.apply(reshape, name, { x: recent(flat) }, { heads })],
+  ]
+  const perHead: typeof makers = [
+    [split, (name) => g.apply(rmsNorm, name, { x: recent(split), gain: gain(width / heads) }, { eps: 0.01 })],
+    [split, (name) => g.apply(rope, name, { x: recent(split), table }, { style: pick(['split', 'pairwise']) })],
+    [split, (name) => g.apply(add, name, { x: recent(split), z: recent(split) }, {})],
+    [split, (name) => g.apply(attention, name, { q: pick(split), k: pick(split), v: pick(split) }, { scale: 0.4 })],
+    [flat, (name) => g.apply(reshape, name, { x: recent(split) }, { heads: 0 })],
+  ]
+  for (let at = 0; at < count; at++) {
+    const [list, make] = pick(split.length > 0 ? [...makers, ...perHead] : makers)
+    list.push(make(`blk.${at}.v`, at))
+  }
+  for (let at = 0; at <= random.whole(3); at++) {
+    const x = at === 0 ? recent(flat) : pick(flat)
+    g.output(g.apply(takeRows, `output_${at}`, { x, index }, {}))
+  }
+  return g.finish()
+}
+
+/** silu(x · gateᵀ) · (x · upᵀ), as templates write it. */
+function gated(g: GraphBuilder, name: string, x: Operand, matrix: (at: number) => Operand): Operand {
+  const at = Number(name.split('.')[1])
+  const gate = g.apply(linear, `${name}_gate`, { x, w: matrix(100 + at) }, {})
+  const up = g.apply(linear, `${name}_up`, { x, w: matrix(200 + at) }, {})
+  return g.apply(multiply, name, { x: g.apply(silu, `${name}_silu`, { x: gate }, {}), z: up }, {})
+}
+
+/** Attention over parts of one value, turned or not. */
+function attended(g: GraphBuilder, name: string, x: Operand, table: Operand, random: Random): Operand {
+  const wide = g.apply(reshape, `${name}_q`, { x }, { heads })
+  const part = (which: string) => {
+    const cols = g.apply(slice, `${name}_${which}_part`, { x }, { from: 8 * random.whole(3), cols: 16 })
+    return g.apply(reshape, `${name}_${which}`, { x: cols }, { heads: 2 })
+  }
+  const q = g.apply(rope, `${name}_turned`, { x: wide, table }, { style: 'split' })
+  const mixed = g.apply(attention, `${name}_mixed`, { q, k: part('k'), v: part('v') }, { scale: 0.5 })
+  return g.apply(reshape, name, { x: mixed }, { heads: 0 })
+}
+
+/** Types of a graph with its symbols bound, for messages. */
+export function describeGraph(graph: Graph): string {
+  return graph.nodes.map((node) => `${Object.values(node.outputs).join()} = ${node.op}`).join('; ')
+}
+
+/** A shape with its symbols bound. */
+export function bindShape(shape: readonly Dim[], symbols: { readonly [symbol: string]: number }): number[] {
+  return shape.map((dim) => {
+    const size = typeof dim === 'string' ? symbols[dim] : dim
+    if (size === undefined) throw new Error(`no size for ${printType({ dtype: 'f32', shape })}`)
+    return size
+  })
+}
