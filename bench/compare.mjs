@@ -2,12 +2,13 @@
 // Peers take turns in one process (A B A B ...), because timings from different moments do not compare.
 import { parseArgs } from 'node:util'
 import { openPeer } from './llamaCpp.mjs'
+import { openOurs } from './ours.mjs'
 
 /** @typedef {import('./llamaCpp.mjs').Peer} Peer */
 /** @typedef {{ threads: number, context: number }} Options */
 
 /** What takes turns, the reference first; ratios are of each to the first. @type {readonly ((path: string, options: Options) => Peer | Promise<Peer>)[]} */
-const openers = [(path, options) => openPeer(path, { ...options, batch: 2048, flashAttention: true })]
+const openers = [(path, options) => openPeer(path, { ...options, batch: 2048, flashAttention: true }), openOurs]
 
 /** Seeded ids below `vocabulary`. @param {number} count @param {number} vocabulary */
 function drawIds(count, vocabulary) {
