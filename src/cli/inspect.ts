@@ -54,13 +54,13 @@ async function textsOf(inspected: Inspected, asked: Sections): Promise<string[]>
     const { printKernels } = await import('./printKernels.ts')
     texts.push(printKernels(inspected.compiled().programs))
   }
-  return texts.length > 0 ? texts : [printOverview(inspected.overview)]
+  return texts.length > 0 ? texts : [printOverview(inspected.overview())]
 }
 
 async function jsonOf(inspected: Inspected, asked: Sections): Promise<object> {
-  const parts: Record<string, unknown> = { ...inspected.overview }
+  const parts: Record<string, unknown> = { ...inspected.overview() }
   if (asked.metadata) parts.metadata = Object.fromEntries(inspected.metadata)
-  if (asked.tensors) parts.list = inspected.tensors
+  if (asked.tensors) parts.tensors = inspected.tensors
   if (asked.graph || asked.memory || asked.kernels) {
     const { graph, optimized, programs, plan } = inspected.compiled()
     if (asked.graph) parts.graph = asked.optimized ? optimized : graph

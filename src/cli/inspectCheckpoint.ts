@@ -25,7 +25,7 @@ export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected 
       return planned
     }
     return {
-      overview: {
+      overview: () => ({
         name: checkpoint.name,
         source: checkpoint.description.format,
         architecture: checkpoint.architecture,
@@ -34,7 +34,7 @@ export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected 
         dtypes: countDtypes(tensors),
         tokenizer: describeTokenizer(checkpoint.description),
         ...sizesOf(checkpoint, compiled),
-      },
+      }),
       tensors,
       metadata: metadataOf(checkpoint.description),
       compiled,

@@ -17,7 +17,7 @@ export function inspectRunFolder(dir: string): Inspected {
   })
   const { name, template, target, strict, context, vocabulary, hasTokenizer, weightsBytes, memoryBytes } = manifest
   return {
-    overview: {
+    overview: () => ({
       ...{ name, source: 'run folder', architecture: template, target, strict },
       parameters: graph.weights.reduce((sum, { type }) => sum + elementsOf(type.shape.map(Number)), 0),
       bytes: weightsBytes,
@@ -25,7 +25,7 @@ export function inspectRunFolder(dir: string): Inspected {
       tokenizer: hasTokenizer ? 'compiled into weights.bump' : 'none',
       ...{ vocabulary, context },
       memory: { target, context, weights: weightsBytes, perContext: memoryBytes },
-    },
+    }),
     tensors,
     metadata: Object.entries(manifest).flatMap(([key, value]) =>
       typeof value === 'object' ? [] : [[key, JSON.stringify(value)] as const],

@@ -50,7 +50,7 @@ export interface Compiled {
 
 /** A checkpoint or a run folder, as far as `ck inspect` looks into it. */
 export interface Inspected {
-  readonly overview: Overview
+  overview(): Overview
   readonly tensors: readonly TensorRow[]
   /** Key and value. */
   readonly metadata: readonly (readonly [string, string])[]

@@ -72,6 +72,11 @@ function report(error: unknown, isStopped: boolean): number {
 /** Commander's sentence in our form; help and version come here too, with exit code 0. */
 function reportUsage(error: CommanderError): number {
   if (error.exitCode === 0) return exitCodes.fine
+  // Of `ck help NAME` commander only says that it has printed the help.
+  if (error.code === 'commander.help') {
+    say('ck: there is no such command; ck --help lists what is accepted')
+    return exitCodes.usage
+  }
   const [sentence = '', hint] = error.message.replace(/^error: /, '').split('\n')
   const suggestion = hint ? ` (${hint.replace(/[()?]/g, '').replace('Did', 'did')}?)` : ''
   say(`ck: ${sentence.replace(/\.$/, '')}${suggestion}; --help lists what is accepted`)
