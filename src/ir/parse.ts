@@ -17,7 +17,7 @@ export function parseGraph(text: string): Graph {
     const refuse = (what: string): never => fail('graph_invalid', { where: `line ${index + 1}`, what })
     const [keyword = '', ...rest] = line.split(' ')
     const remainder = rest.join(' ')
-    if (keyword === 'graph') name = remainder
+    if (keyword === 'graph') name = name === undefined ? remainder : refuse("'graph' is given twice")
     else if (keyword === 'input') inputs.push(parseTyped(remainder, refuse))
     else if (keyword === 'state') states.push(parseTyped(remainder, refuse))
     else if (keyword === 'output') outputs.push(remainder)
@@ -38,51 +38,75 @@ function parseTyped(text: string, refuse: Refuse): { name: string; type: TensorT
   if (!match) return refuse(`'${text}' is not 'name dtype[dims]'`)
   const [, name = '', dtype = '', dims = ''] = match
   if (!isDtype(dtype)) return refuse(`dtype '${dtype}' is unknown; accepted: ${dtypeNames.join(', ')}`)
-  return { name, type: { dtype, shape: dims === '' ? [] : dims.split(', ').map(parseDim) } }
+  return { name, type: { dtype, shape: dims === '' ? [] : dims.split(', ').map((dim) => parseDim(dim, refuse)) } }
 }
 
 function isDtype(name: string): name is Dtype {
   return (dtypeNames as readonly string[]).includes(name)
 }
 
-function parseDim(text: string): Dim {
-  return /^\d+$/.test(text) ? Number(text) : text
+function parseDim(text: string, refuse: Refuse): Dim {
+  if (/^[a-z]\w*$/i.test(text)) return text
+  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : refuse(`'${text}' is no size`)
 }
 
 function parseNode(line: string, types: Record<string, TensorType>, refuse: Refuse): Node {
-  const match = /^(.+) = (\w+)\(([^)]*)\)(?: \{(.*)\})?$/.exec(line)
+  const match = /^(.+?) = (\w+)\(([^)]*)\)(?: \{(.*)\})?$/.exec(line)
   if (!match) return refuse(`'${line}' is neither a declaration nor 'slot: name type = op(slot: name, ...)'`)
   const [, defined = '', op = '', read = '', attributes = ''] = match
   const outputs: Record<string, string> = {}
   for (const part of defined.split('; ')) {
-    const [slot = '', declaration] = splitOnce(part, ': ')
+    const [slot, declaration] = splitOnce(part, ': ')
     if (declaration === undefined) return refuse(`'${part}' is not 'slot: name dtype[dims]'`)
     const { name, type } = parseTyped(declaration, refuse)
-    outputs[slot] = name
+    if (Object.hasOwn(types, name)) refuse(`'${name}' is defined twice; names are unique`)
+    put(outputs, slot, name, refuse)
     types[name] = type
   }
   const inputs: Record<string, string> = {}
   for (const part of read === '' ? [] : read.split(', ')) {
-    const [slot = '', value] = splitOnce(part, ': ')
+    const [slot, value] = splitOnce(part, ': ')
     if (value === undefined) return refuse(`'${part}' is not 'slot: name'`)
-    inputs[slot] = value
+    put(inputs, slot, value, refuse)
   }
-  const parsed: Record<string, AttributeValue> = {}
-  for (const part of attributes === '' ? [] : attributes.split(', ')) {
-    const [key = '', value] = splitOnce(part, ': ')
-    if (value === undefined) return refuse(`'${part}' is not 'key: value'`)
-    parsed[key] = parseAttribute(value, refuse)
+  return { op, inputs, outputs, attributes: parseAttributes(attributes, refuse) }
+}
+
+/** `key: value, key: "text, with what it likes"` */
+function parseAttributes(text: string, refuse: Refuse): Record<string, AttributeValue> {
+  const attributes: Record<string, AttributeValue> = {}
+  let rest = text
+  while (rest !== '') {
+    const match = /^(\w+): ("(?:[^"\\]|\\.)*"|[^,]+)(?:, (?=.)|$)/.exec(rest)
+    if (!match) return refuse(`'${rest}' is not 'key: value'`)
+    const [all, key = '', value = ''] = match
+    put(attributes, key, parseAttribute(value, refuse), refuse)
+    rest = rest.slice(all.length)
   }
-  return { op, inputs, outputs, attributes: parsed }
+  return attributes
 }
 
 function parseAttribute(text: string, refuse: Refuse): AttributeValue {
   if (text === 'true' || text === 'false') return text === 'true'
-  if (text.startsWith('"')) return JSON.parse(text) as string
-  const value = Number(text)
-  return text !== '' && !Number.isNaN(value)
-    ? value
-    : refuse(`attribute value '${text}' is no number, boolean or string`)
+  const isString = /^".*"$/.test(text)
+  const value = isString ? parseString(text) : Number(text)
+  return value === undefined || Number.isNaN(value)
+    ? refuse(`attribute value '${text}' is no number, boolean or string`)
+    : value
+}
+
+function parseString(text: string): string | undefined {
+  try {
+    return String(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** Sets a key that is new. */
+function put<V>(record: Record<string, V>, key: string, value: V, refuse: Refuse): void {
+  if (Object.hasOwn(record, key)) refuse(`'${key}' is given twice`)
+  record[key] = value
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

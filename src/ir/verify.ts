@@ -5,7 +5,8 @@ import type { OpTable } from './op.ts'
 
 /**
  * Checks the rules of the level: known ops, names defined once and before use, types as `infer` says, only first axes
- * symbolic, a state advanced at most once from each of its versions. Run after every pass; returns the graph.
+ * symbolic, each version of a state advanced at most once and not read afterwards, for all lie in the same bytes. Run
+ * after every pass; returns the graph.
  */
 export function verifyGraph(graph: Graph, ops: OpTable): Graph {
   const types = valueTypes(graph)
@@ -19,19 +20,35 @@ export function verifyGraph(graph: Graph, ops: OpTable): Graph {
     }
   }
   for (const { name } of [...graph.inputs, ...graph.weights, ...graph.states]) define(name)
+  for (const { name, type } of [...graph.weights, ...graph.states]) {
+    if (type.shape.some((dim) => typeof dim !== 'number'))
+      fail('graph_invalid', { where: name, what: `shape [${type.shape.join(', ')}] has a symbol; accepted: numbers` })
+  }
   for (const weight of graph.weights) {
     if (weight.sources.length === 0) fail('graph_invalid', { where: weight.name, what: 'a weight needs a source' })
   }
+  const versions = new Set(graph.states.map(({ name }) => name))
+  const advancedBy = new Map<string, string>()
   for (const node of graph.nodes) {
     const where = nodeName(node)
-    const op = ops[node.op] ?? fail('graph_invalid', { where, what: `op '${node.op}' is unknown` })
+    const op =
+      (Object.hasOwn(ops, node.op) ? ops[node.op] : undefined) ??
+      fail('graph_invalid', { where, what: `op '${node.op}' is unknown` })
     const inputs = Object.fromEntries(
       Object.entries(node.inputs).map(([slot, value]) => {
         if (!defined.has(value)) fail('graph_invalid', { where, what: `reads '${value}' before it is defined` })
+        if (advancedBy.has(value)) {
+          const verb = Object.values(op.advances ?? {}).includes(slot) ? 'advances' : 'reads'
+          const what = `${verb} '${value}', which '${advancedBy.get(value)}' has advanced already`
+          fail('graph_invalid', { where, what })
+        }
         return [slot, { name: value, type: types.get(value)! }]
       }),
     )
     const inferred = inferTypes(op, where, inputs, node.attributes)
+    for (const slot of Object.keys(node.outputs)) {
+      if (!op.outputs.includes(slot)) fail('graph_invalid', { where, what: `${op.name} has no output '${slot}'` })
+    }
     for (const slot of op.outputs) {
       const value = node.outputs[slot] ?? fail('graph_invalid', { where, what: `output '${slot}' has no name` })
       const type = types.get(value) ?? fail('graph_invalid', { where, what: `value '${value}' has no type` })
@@ -41,8 +58,16 @@ export function verifyGraph(graph: Graph, ops: OpTable): Graph {
       }
       define(value)
     }
+    for (const [output, input] of Object.entries(op.advances ?? {})) {
+      const before = node.inputs[input!]!
+      if (!versions.has(before)) fail('graph_invalid', { where, what: `advances '${before}', which is no state` })
+      advancedBy.set(before, node.outputs[output]!)
+      versions.add(node.outputs[output]!)
+    }
   }
-  for (const value of graph.outputs) {
+  for (const [at, value] of graph.outputs.entries()) {
+    if (graph.outputs.indexOf(value) < at)
+      fail('graph_invalid', { where: value, what: 'is an output of the graph twice' })
     if (!defined.has(value))
       fail('graph_invalid', { where: value, what: 'is an output of the graph but is not defined' })
   }

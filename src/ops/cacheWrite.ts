@@ -23,6 +23,7 @@ export const cacheWrite = defineOp({
   name: 'cacheWrite',
   inputs: { cache: ['f32', 'f16'], x: ['f32'], positions: ['i32'], sequences: ['i32'] },
   outputs: ['next'],
+  advances: { next: 'cache' },
   infer({ cache, x, positions, sequences }, { part }: { part: 'keys' | 'values'; half: boolean }, refuse) {
     if (x.shape.length !== 3 || cache.shape.length !== 4) refuse('x needs three axes and cache four')
     if (axis(x, 1) !== axis(cache, 1) || axis(x, 2) !== axis(cache, 3)) {
