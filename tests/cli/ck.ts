@@ -1,0 +1,82 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('../../', import.meta.url))
+export const demo = join(root, 'models/demo.gguf')
+export const data = join(root, '../shared/data')
+export const stories = join(data, 'stories260K.gguf')
+export const hasData = existsSync(stories)
+
+/** How a command ended. `code` is null where a signal ended it. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly seconds: number
+}
+
+/** Gives a signal to send to the program; only the first one is sent. */
+type Listener = (text: string) => NodeJS.Signals | undefined
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** Called with all of the text so far whenever more of it comes. */
+  readonly onStdout?: Listener
+  readonly onStderr?: Listener
+}
+
+/** The real command line, and a folder of this test file with the cache in it. */
+export interface Ck {
+  readonly folder: string
+  readonly cache: string
+  (parameters: readonly string[], options?: RunOptions): Promise<Ended>
+  remove(): void
+}
+
+/** Brings dist/ up to date and gives `ck` as a child process with a cache of its own. */
+export function openCk(): Ck {
+  execFileSync(process.execPath, ['scripts/prepare.mjs'], { cwd: root, stdio: 'pipe' })
+  const folder = mkdtempSync(join(tmpdir(), 'ck-cli-'))
+  const cache = join(folder, 'cache')
+  const main = join(root, 'dist/cli/main.js')
+  const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
+    runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })
+  return Object.assign(ck, { folder, cache, remove: () => rmSync(folder, { recursive: true, force: true }) })
+}
+
+/** Runs a program to its end; `env` is added to ours. */
+export function runProgram(
+  program: string,
+  parameters: readonly string[],
+  { env, cwd = root, onStdout, onStderr }: RunOptions,
+): Promise<Ended> {
+  const start = performance.now()
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, parameters, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let stdout = ''
+    let stderr = ''
+    let isSignalled = false
+    const tell = (listener: Listener | undefined, text: string) => {
+      const signal = isSignalled ? undefined : listener?.(text)
+      if (signal) isSignalled = child.kill(signal)
+    }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+      tell(onStdout, stdout)
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      tell(onStderr, stderr)
+    })
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, stdout, stderr, seconds: (performance.now() - start) / 1000 }))
+  })
+}
