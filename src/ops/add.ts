@@ -29,7 +29,7 @@ export const add = defineOp({
       y,
     })
   },
-  tolerance: { relative: 1 },
+  tolerance: { relative: 0.5 },
   samples: (lanes) =>
     [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
       inputs: { x: { dtype: 'f32', shape: [3, cols] }, z: { dtype: 'f32', shape: [3, cols] } },

@@ -43,7 +43,14 @@ export const attention = defineOp({
     })
   },
   tolerance: { relative: 32 },
-  samples: () => [],
+  samples: () =>
+    [
+      { tokens: 1, heads: 1, kvHeads: 1 },
+      { tokens: 5, heads: 6, kvHeads: 2 },
+    ].map(({ tokens, heads, kvHeads }) => {
+      const kv = { dtype: 'f32', shape: [tokens, kvHeads, 10] } as const
+      return { inputs: { q: { dtype: 'f32', shape: [tokens, heads, 10] }, k: kv, v: kv }, attributes: { scale: 0.3 } }
+    }),
   refusals: [
     {
       inputs: { q: denseRow(['tokens', 3, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },

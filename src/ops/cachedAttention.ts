@@ -13,13 +13,14 @@ export const cachedAttention = defineOp({
   name: 'cachedAttention',
   inputs: { q: ['f32'], keys: ['f32', 'f16'], values: ['f32', 'f16'], positions: ['i32'], sequences: ['i32'] },
   outputs: ['y'],
-  infer({ q, keys, values, positions }, { scale }: { scale: number }, refuse) {
+  infer({ q, keys, values, positions, sequences }, { scale }: { scale: number }, refuse) {
     if (q.shape.length !== 3 || keys.shape.length !== 4) refuse('q needs three axes and keys four')
     if (keys.shape.join() !== values.shape.join() || keys.dtype !== values.dtype)
       refuse('keys and values differ in type')
     if (axis(q, 2) !== axis(keys, 3)) refuse(`heads of q are ${axis(q, 2)} wide and those of keys ${axis(keys, 3)}`)
     if (axis(q, 1) % axis(keys, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(keys, 1)} kv heads`)
-    if (positions.shape[0] !== q.shape[0]) refuse(`q has ${q.shape[0]} rows and positions has ${positions.shape[0]}`)
+    if (positions.shape[0] !== q.shape[0] || sequences.shape[0] !== q.shape[0])
+      refuse('positions and sequences need a row per token')
     if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
     return { y: q }
   },
@@ -54,19 +55,19 @@ export const cachedAttention = defineOp({
   samples: (lanes) =>
     (['f32', 'f16'] as const).flatMap((dtype) =>
       [
-        { heads: 1, kvHeads: 1, width: 1 },
-        { heads: 6, kvHeads: 2, width: lanes + 1 },
-        { heads: 4, kvHeads: 4, width: 2 * lanes },
-        { heads: 4, kvHeads: 1, width: 10 },
-      ].flatMap(({ heads, kvHeads, width }) =>
+        { heads: 1, kvHeads: 1, width: 1, context: 160 },
+        { heads: 6, kvHeads: 2, width: lanes + 1, context: 160 },
+        { heads: 4, kvHeads: 4, width: 2 * lanes, context: 160 },
+        { heads: 4, kvHeads: 1, width: 10, context: 2048 },
+      ].flatMap(({ heads, kvHeads, width, context }) =>
         [1, 5].map((tokens) => {
-          const cache = { dtype, shape: [2, kvHeads, 160, width] }
+          const cache = { dtype, shape: [2, kvHeads, context, width] }
           return {
             inputs: {
               q: { dtype: 'f32' as const, shape: [tokens, heads, width] },
               keys: cache,
               values: cache,
-              positions: { dtype: 'i32' as const, shape: [tokens], values: { below: 160 } },
+              positions: { dtype: 'i32' as const, shape: [tokens], values: { below: context } },
               sequences: { dtype: 'i32' as const, shape: [tokens], values: { below: 2 } },
             },
             attributes: { scale: 0.3 },

@@ -27,7 +27,7 @@ export const embedding = defineOp({
     const dims = { tokens: ids.type.shape[0]!, rows: table.type.shape[0]!, cols: lastAxis(table.type) }
     to.call(embeddingForward[weightDtypeOf(table.type)], { ...dims, ids, w: table, y })
   },
-  tolerance: { relative: 1 },
+  tolerance: { relative: 0 },
   samples: (lanes) =>
     weightDtypes.flatMap((dtype) =>
       [1, lanes + 1].map((rows) => ({

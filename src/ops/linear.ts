@@ -39,21 +39,23 @@ export const linear = defineOp({
     }
   },
   tolerance: { relative: 32 },
-  samples: (lanes) => [
-    ...weightDtypes.flatMap((dtype) => {
+  samples: (lanes) =>
+    weightDtypes.flatMap((dtype) => {
       const quantised = dtype === 'q8_0' || dtype === 'q4_0'
       const x = quantised ? 'a8' : 'f32'
-      const widths = quantised ? [32, 96] : [1, lanes - 1, lanes + 1, 37]
-      return widths.flatMap((cols) =>
-        [1, lanes - 1, 5 * lanes + 1].flatMap((rows) =>
-          [1, 7].map((tokens) => ({
-            inputs: { x: { dtype: x, shape: [tokens, cols] }, w: { dtype, shape: [rows, cols] } } as const,
-            attributes: {},
-          })),
+      const narrow = quantised ? [32, 96] : [1, lanes - 1, lanes + 1, 37]
+      // A long product of one row may cancel to near nothing, which says little about the kernel: give it many rows.
+      const sizes = [
+        { tokens: 1, cols: quantised ? 4096 : 4099, rows: 5 * lanes + 1 },
+        ...narrow.flatMap((cols) =>
+          [1, lanes - 1, 5 * lanes + 1].flatMap((rows) => [1, 7].map((tokens) => ({ tokens, cols, rows }))),
         ),
-      )
+      ]
+      return sizes.map(({ tokens, cols, rows }) => ({
+        inputs: { x: { dtype: x, shape: [tokens, cols] }, w: { dtype, shape: [rows, cols] } } as const,
+        attributes: {},
+      }))
     }),
-  ],
   refusals: [
     {
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([4, 9]) },

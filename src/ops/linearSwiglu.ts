@@ -12,7 +12,7 @@ export const linearSwiglu = defineOp({
   inputs: { x: ['f32', 'a8'], gate: weightDtypes, up: weightDtypes },
   outputs: ['y'],
   infer({ x, gate, up }, _attributes: NoAttributes, refuse) {
-    if (x.shape.length !== 2 || gate.shape.length !== 2) refuse('x and gate need two axes')
+    if (x.shape.length !== 2 || gate.shape.length !== 2 || up.shape.length !== 2) refuse('x, gate and up need two axes')
     if (gate.dtype !== up.dtype || gate.shape.join() !== up.shape.join()) {
       refuse(`gate is ${gate.dtype}[${gate.shape}] and up is ${up.dtype}[${up.shape}]; they must be equal`)
     }
@@ -40,10 +40,14 @@ export const linearSwiglu = defineOp({
   samples: (lanes) =>
     weightDtypes.flatMap((dtype) => {
       const x = dtype === 'q8_0' || dtype === 'q4_0' ? 'a8' : 'f32'
-      return [1, lanes, 3 * lanes - 1].flatMap((rows) =>
+      return [
+        [1, 64],
+        [lanes, 64],
+        [3 * lanes - 1, 2048],
+      ].flatMap(([rows = 0, cols = 0]) =>
         [1, 5].map((tokens) => {
-          const w = { dtype, shape: [rows, 64] } as const
-          return { inputs: { x: { dtype: x, shape: [tokens, 64] } as const, gate: w, up: w }, attributes: {} }
+          const w = { dtype, shape: [rows, cols] } as const
+          return { inputs: { x: { dtype: x, shape: [tokens, cols] } as const, gate: w, up: w }, attributes: {} }
         }),
       )
     }),

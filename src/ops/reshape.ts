@@ -8,6 +8,7 @@ export const reshape = defineOp({
   outputs: ['y'],
   infer({ x }, { heads }: { heads: number }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
+    if (!Number.isInteger(heads) || heads < 0) refuse(`heads is ${heads}; accepted: a whole number, 0 for none`)
     const all = widthFrom(x, 1)
     if (heads > 0 && all % heads !== 0) refuse(`${all} columns do not divide into ${heads} heads`)
     return { y: { dtype: x.dtype, shape: heads > 0 ? [x.shape[0]!, heads, all / heads] : [x.shape[0]!, all] } }
@@ -22,5 +23,8 @@ export const reshape = defineOp({
   },
   tolerance: { relative: 0 },
   samples: () => [{ inputs: { x: { dtype: 'f32', shape: [3, 12] } }, attributes: { heads: 4 } }],
-  refusals: [{ inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: 4 }, says: 'do not divide' }],
+  refusals: [
+    { inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: -1 }, says: 'heads is -1' },
+    { inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: 4 }, says: 'do not divide' },
+  ],
 })

@@ -34,7 +34,7 @@ export const rmsNorm = defineOp({
   },
   tolerance: { relative: 8 },
   samples: (lanes) =>
-    [1, lanes - 1, lanes, 2 * lanes + 1].flatMap((cols) =>
+    [1, lanes - 1, lanes, 2 * lanes + 1, 4099].flatMap((cols) =>
       [
         [3, cols],
         [2, 3, cols],

@@ -13,6 +13,7 @@ export const rope = defineOp({
   outputs: ['y'],
   infer({ x, table }, { style }: { style: RopeStyle }, refuse) {
     if (x.shape.length !== 3 || table.shape.length !== 3) refuse('x and table need three axes')
+    if (table.shape[1] !== 2) refuse(`table is [${table.shape}]; accepted: [tokens, 2, pairs], cosines and sines`)
     if (x.shape[0] !== table.shape[0]) refuse(`x has ${x.shape[0]} rows and table has ${table.shape[0]}`)
     if (2 * axis(table, 2) > axis(x, 2)) refuse(`${axis(table, 2)} pairs do not fit heads of ${axis(x, 2)}`)
     if (style !== 'split' && style !== 'pairwise') refuse(`style is '${String(style)}'; accepted: split, pairwise`)
@@ -46,7 +47,7 @@ export const rope = defineOp({
     }
     to.call(ropeForward[style], { ...dims, xRow: to.stride(x), yRow: to.stride(y), x, table, y })
   },
-  tolerance: { relative: 4 },
+  tolerance: { relative: 3 },
   samples: (lanes) =>
     (['split', 'pairwise'] as const).flatMap((style) =>
       [
@@ -64,6 +65,11 @@ export const rope = defineOp({
       })),
     ),
   refusals: [
+    {
+      inputs: { x: denseRow(['tokens', 2, 8]), table: denseRow(['tokens', 3, 4]) },
+      attributes: { style: 'split' },
+      says: 'accepted: [tokens, 2, pairs]',
+    },
     {
       inputs: { x: denseRow(['tokens', 2, 8]), table: denseRow(['tokens', 2, 5]) },
       attributes: { style: 'split' },

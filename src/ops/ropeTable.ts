@@ -12,10 +12,11 @@ export const ropeTable = defineOp({
   inputs: { positions: ['i32'], factors: ['f32'] },
   optional: ['factors'],
   outputs: ['table'],
-  infer({ positions, factors }, { pairs, theta }: { pairs: number; theta: number; scale: number }, refuse) {
+  infer({ positions, factors }, { pairs, theta, scale }: { pairs: number; theta: number; scale: number }, refuse) {
     if (positions.shape.length !== 1) refuse(`positions needs one axis, not ${positions.shape.length}`)
     if (!Number.isInteger(pairs) || pairs < 1) refuse(`pairs is ${pairs}; accepted: a whole number of at least 1`)
     if (!(theta > 0)) refuse(`theta is ${theta}; accepted: a number above 0`)
+    if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
     if (factors !== undefined && factors.shape[0] !== pairs)
       refuse(`factors is [${factors.shape}]; accepted: [${pairs}]`)
     return { table: { dtype: 'f32', shape: [positions.shape[0]!, 2, pairs] } }
@@ -51,6 +52,11 @@ export const ropeTable = defineOp({
       },
     ]),
   refusals: [
+    {
+      inputs: { positions: { dtype: 'i32', shape: ['tokens'] } },
+      attributes: { pairs: 4, theta: 10000, scale: 0 },
+      says: 'scale is 0',
+    },
     {
       inputs: { positions: { dtype: 'i32', shape: ['tokens'] }, factors: denseRow([3]) },
       attributes: { pairs: 4, theta: 10000, scale: 1 },

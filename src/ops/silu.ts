@@ -25,7 +25,7 @@ export const silu = defineOp({
     const cols = widthFrom(y.type, 1)
     to.call(siluForward, { rows: y.type.shape[0]!, cols, xRow: to.stride(x), yRow: to.stride(y), x, y })
   },
-  tolerance: { relative: 8 },
+  tolerance: { relative: 3 },
   samples: (lanes) =>
     [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
       inputs: { x: { dtype: 'f32', shape: [3, cols] } },

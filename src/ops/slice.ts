@@ -9,7 +9,7 @@ export const slice = defineOp({
   outputs: ['y'],
   infer({ x }, { from, cols }: { from: number; cols: number }, refuse) {
     if (x.shape.length !== 2) refuse(`x needs two axes, not ${x.shape.length}`)
-    if (from < 0 || cols < 1 || from + cols > lastAxis(x)) {
+    if (!Number.isInteger(from) || !Number.isInteger(cols) || from < 0 || cols < 1 || from + cols > lastAxis(x)) {
       refuse(`columns ${from} .. ${from + cols} are outside the ${lastAxis(x)} columns of x`)
     }
     return { y: { dtype: x.dtype, shape: [x.shape[0]!, cols] } }
@@ -26,6 +26,7 @@ export const slice = defineOp({
   tolerance: { relative: 0 },
   samples: () => [{ inputs: { x: { dtype: 'f32', shape: [3, 12] } }, attributes: { from: 4, cols: 5 } }],
   refusals: [
+    { inputs: { x: denseRow(['tokens', 8]) }, attributes: { from: 0.5, cols: 5 }, says: 'outside the 8 columns' },
     { inputs: { x: denseRow(['tokens', 8]) }, attributes: { from: 4, cols: 5 }, says: 'outside the 8 columns' },
   ],
 })

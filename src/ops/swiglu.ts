@@ -30,7 +30,7 @@ export const swiglu = defineOp({
       y,
     })
   },
-  tolerance: { relative: 16 },
+  tolerance: { relative: 4 },
   samples: (lanes) =>
     [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
       inputs: { gate: { dtype: 'f32', shape: [3, cols] }, up: { dtype: 'f32', shape: [3, cols] } },
