@@ -38,7 +38,7 @@ export const linear = defineOp({
       to.call(linearForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
     }
   },
-  tolerance: { relative: 32 },
+  tolerance: { relative: 64 },
   samples: (lanes) =>
     weightDtypes.flatMap((dtype) => {
       const quantised = dtype === 'q8_0' || dtype === 'q4_0'
