@@ -7,15 +7,20 @@ import { type Family, kernelsOf } from './registry.ts'
  * gives equal text. The family's C file includes it as "<family>.h", so that a drift of the two does not compile.
  */
 export function printHeader(family: Family): string {
-  const guard = `CK_${family.toUpperCase()}_H`
+  return printPrototypes(family, kernelsOf(family))
+}
+
+/** The header <name>.h of these kernels. */
+export function printPrototypes(name: string, kernels: readonly Kernel[]): string {
+  const guard = `CK_${name.toUpperCase()}_H`
   return [
-    `/* ${family}.h: printed from the kernel declarations of the family ${family}. */`,
+    `/* ${name}.h: printed from the kernel declarations of the family ${name}. */`,
     `#ifndef ${guard}`,
     `#define ${guard}`,
     '',
     '#include <stdint.h>',
     '',
-    ...kernelsOf(family).flatMap((kernel) => [...printPrototype(kernel), '']),
+    ...kernels.flatMap((kernel) => [...printPrototype(kernel), '']),
     '#endif',
     '',
   ].join('\n')

@@ -1,0 +1,148 @@
+import { decodeTensor, dtypes, numberToBfloat16, numberToHalf } from '../../src/base/dtypes.ts'
+import type { BufferParameter, Kernel } from '../../src/kernels/kernel.ts'
+import type { KernelCall } from './kernelCall.ts'
+import { type Dims, denseBytes, place, shapeOf } from './placement.ts'
+import { type Random, seededRandom } from './random.ts'
+import type { Reference, Values } from './references.ts'
+
+/** A case with its inputs: dense bytes in each buffer's dtype. */
+export interface KernelCase {
+  readonly kernel: Kernel
+  readonly dims: Dims
+  readonly attributes: { readonly [name: string]: number }
+  readonly dense: { readonly [buffer: string]: Uint8Array | null }
+}
+
+/** The cases of a kernel; equal arguments give equal bytes. */
+export function casesOf(kernel: Kernel, reference: Reference, lanes: number): KernelCase[] {
+  return reference.sizes(lanes).map((dims, seed) => {
+    const random = seededRandom(1000 + seed)
+    const read = Object.entries(kernel.buffers).filter(([, buffer]) => buffer.access !== 'write')
+    const dense = Object.fromEntries(
+      read.map(([name, buffer]) => {
+        const values = reference.fill?.[name]?.(dims, random)
+        if (values === null) return [name, null]
+        return [name, values ? encode(buffer, values) : randomBytes(buffer, denseBytes(buffer, dims), random)]
+      }),
+    )
+    return { kernel, dims, attributes: reference.attributes ?? {}, dense }
+  })
+}
+
+function encode(buffer: BufferParameter<string>, values: ArrayLike<number>): Uint8Array {
+  switch (buffer.dtype) {
+    case 'f32':
+      return new Uint8Array(Float32Array.from(values).buffer)
+    case 'i32':
+      return new Uint8Array(Int32Array.from(values).buffer)
+    case 'f16':
+      return new Uint8Array(Uint16Array.from(values, numberToHalf).buffer)
+    default:
+      throw new Error(`values for ${buffer.dtype} are given as bytes`)
+  }
+}
+
+/** Random values of a dtype. Block codes take every value, the outermost ones often. */
+function randomBytes(buffer: BufferParameter<string>, bytes: number, random: Random): Uint8Array {
+  const { blockBytes } = dtypes[buffer.dtype]
+  const out = new Uint8Array(bytes)
+  const view = new DataView(out.buffer)
+  for (let at = 0; at < bytes; at += blockBytes) {
+    const extreme = random.whole(3) === 0
+    switch (buffer.dtype) {
+      case 'f32':
+        view.setFloat32(at, random.normal(), true)
+        break
+      case 'f16':
+        view.setUint16(at, numberToHalf(random.normal()), true)
+        break
+      case 'bf16':
+        view.setUint16(at, numberToBfloat16(Math.fround(random.normal())), true)
+        break
+      case 'q8_0':
+      case 'q4_0':
+        view.setUint16(at, numberToHalf(random.normal() / 64), true)
+        for (let i = 2; i < blockBytes; i++) out[at + i] = extreme ? 0x80 - random.whole(2) : random.whole(256)
+        break
+      case 'a8': {
+        let sum = 0
+        for (let i = 0; i < 32; i++) {
+          const code = extreme ? 127 * (1 - 2 * random.whole(2)) : random.whole(255) - 127
+          view.setInt8(at + 8 + i, code)
+          sum += code
+        }
+        view.setFloat32(at, Math.abs(random.normal()) / 64, true)
+        view.setInt32(at + 4, sum, true)
+        break
+      }
+      default:
+        throw new Error(`random values of ${buffer.dtype} need a fill`)
+    }
+  }
+  return out
+}
+
+/** The inputs in double, for the reference. */
+export function valuesOf({ kernel, dense }: KernelCase): Values {
+  const given = Object.entries(dense).filter((entry): entry is [string, Uint8Array] => entry[1] !== null)
+  return Object.fromEntries(
+    given.map(([name, bytes]) => {
+      const { dtype } = kernel.buffers[name]!
+      return [name, decodeTensor(dtype, bytes, (bytes.length / dtypes[dtype].blockBytes) * dtypes[dtype].blockElements)]
+    }),
+  )
+}
+
+/** Packed weights by their dense bytes: cases of single rows share them. */
+export type PackedWeights = WeakMap<Uint8Array, Uint8Array>
+
+/** The call of a case, its inputs in the layouts of a target. `packed` holds what was packed for these lanes before. */
+export function callOf(
+  { kernel, dims, attributes, dense }: KernelCase,
+  lanes: number,
+  packed: PackedWeights = new WeakMap(),
+): KernelCall {
+  const placed = (buffer: BufferParameter<string>, bytes: Uint8Array) => {
+    if (buffer.layout !== 'panels' && buffer.layout !== 'panelPairs') return place(buffer, dims, lanes, bytes)
+    const known = packed.get(bytes) ?? place(buffer, dims, lanes, bytes)
+    packed.set(bytes, known)
+    return known
+  }
+
+  const buffers = Object.fromEntries(
+    Object.entries(dense).map(([name, bytes]) => [name, bytes && placed(kernel.buffers[name]!, bytes)]),
+  )
+  return { kernel, dims, attributes, buffers }
+}
+
+/** The case of row `row` alone: every buffer with the same first axis as the outputs keeps that row only. */
+export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
+  const dims = { ...test.dims, [axis]: 1 }
+  const dense = Object.fromEntries(
+    Object.entries(test.dense).map(([name, bytes]) => {
+      const buffer = test.kernel.buffers[name]!
+      if (!bytes || buffer.shape[0] !== axis) return [name, bytes]
+      const size = denseBytes(buffer, dims)
+      return [name, bytes.subarray(row * size, (row + 1) * size)]
+    }),
+  )
+  return { ...test, dims, dense }
+}
+
+/** The first axis that all outputs share and that a call may have any number of; undefined: none. */
+export function rowAxis(kernel: Kernel): string | undefined {
+  const outputs = Object.values(kernel.buffers).filter((buffer) => buffer.access === 'write')
+  const axis = outputs[0]?.shape[0]
+  return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined
+}
+
+/** The items of a part as the share of an own buffer's dense bytes, [begin, end). */
+export function ownBytes(test: KernelCase, name: string, part: number, parts: number): readonly [number, number] {
+  const buffer = test.kernel.buffers[name]!
+  const items = test.kernel.split.items.reduce((all, dim) => all * test.dims[dim]!, 1)
+  const bytes = denseBytes(buffer, test.dims)
+  // An own buffer may lead with fewer axes than the items have: it then belongs to all items of a row.
+  if (items === 0 || shapeOf(buffer, test.dims)[0] === 0) return [0, 0]
+  const at = (share: number) => (Math.floor((items * share) / parts) * bytes) / items
+  return [at(part), at(part + 1)]
+}

@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process'
+import { hostArch, hostFeatures } from '../../src/build/cpu.ts'
+import { targets } from '../../src/build/targets.ts'
+import { type Isa, isas } from '../../src/kernels/kernel.ts'
+
+/** A way to run the kernels on this machine. */
+export interface KernelTarget {
+  readonly name: string
+  readonly isa: Isa
+  readonly lanes: number
+  readonly compiler: string
+  readonly flags: readonly string[]
+  /** `library`: in this process. `driver`: in another one, which `command` starts. */
+  readonly how: 'library' | 'driver'
+  readonly command: readonly string[]
+  /** Why it cannot run here; undefined: it can. */
+  readonly missing: string | undefined
+}
+
+const host = hostArch()
+const features = hostFeatures()
+const compiler = process.env.CC ?? 'cc'
+const sanitizers = ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g']
+
+function answers(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
+
+const native = targets.map((target): KernelTarget => {
+  const emulated = target.arch === 'aarch64' && host !== 'aarch64'
+  const lacks = target.cpuFeatures.find((feature) => !features.has(feature))
+  const tool = emulated ? firstMissing(['aarch64-linux-gnu-gcc', 'qemu-aarch64']) : firstMissing([compiler])
+  const foreign = target.arch !== 'any' && target.arch !== host && !emulated
+  return {
+    name: target.name,
+    isa: target.isa,
+    lanes: isas[target.isa].lanes,
+    compiler: emulated ? 'aarch64-linux-gnu-gcc' : compiler,
+    flags: emulated ? [...target.flags, '-static'] : target.flags,
+    how: emulated ? 'driver' : 'library',
+    command: emulated ? ['qemu-aarch64'] : [],
+    missing: foreign
+      ? `needs a ${target.arch} CPU`
+      : tool
+        ? `needs ${tool}`
+        : lacks && !emulated
+          ? `needs a CPU with ${lacks}`
+          : undefined,
+  }
+})
+
+// The sanitizers watch the plain C body and the best one that this CPU runs.
+const watched = native
+  .filter((target, at) => at === 0 || target === best())
+  .map((target): KernelTarget => {
+    const flags = [...target.flags, ...sanitizers]
+    return { ...target, name: `${target.name} under sanitizers`, flags, how: 'driver' }
+  })
+
+function best(): KernelTarget | undefined {
+  return native.filter((target) => target.how === 'library' && !target.missing).at(-1)
+}
+
+/** Every target with the reason why it cannot run here, where there is one. */
+export const kernelTargets: readonly KernelTarget[] = [...native, ...watched]

@@ -1,0 +1,165 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { decodeTensor, dtypes } from '../../src/base/dtypes.ts'
+import { kernels } from '../../src/kernels/registry.ts'
+import { openKernels } from './buildKernels.ts'
+import type { CallResult, KernelCall, KernelRunner } from './kernelCall.ts'
+import {
+  callOf,
+  casesOf,
+  type KernelCase,
+  ownBytes,
+  type PackedWeights,
+  rowAxis,
+  rowOf,
+  valuesOf,
+} from './kernelCases.ts'
+import { kernelTargets } from './kernelTargets.ts'
+import { collect, writtenBuffers } from './placement.ts'
+import { type Reference, references } from './references.ts'
+
+const table: { readonly [name: string]: Reference } = references
+const names = [...kernels.keys()]
+
+for (const target of kernelTargets) {
+  const title = target.missing ? `kernels of ${target.name} (${target.missing})` : `kernels of ${target.name}`
+  describe.skipIf(target.missing)(title, () => {
+    let runner: KernelRunner
+    const cases = (name: string) => casesOf(kernels.get(name)!, table[name]!, target.lanes)
+    const packed: PackedWeights = new WeakMap()
+    const callFor = (test: KernelCase) => callOf(test, target.lanes, packed)
+    const run = (calls: readonly KernelCall[]) => runner.run(calls)
+    const outputs = (test: KernelCase, result: CallResult) =>
+      Object.fromEntries(
+        writtenBuffers(test.kernel).map((name) => {
+          const { dense, gapWritten } = collect(
+            test.kernel.buffers[name]!,
+            test.dims,
+            target.lanes,
+            result.buffers[name]!,
+          )
+          expect(gapWritten, `${name} between rows, ${JSON.stringify(test.dims)}`).toBe(false)
+          return [name, dense]
+        }),
+      )
+
+    beforeAll(async () => {
+      runner = await openKernels(target)
+    })
+
+    it.each(names)('%s agrees with its reference', (name) => {
+      const tests = cases(name)
+      const results = run(tests.map((test) => callFor(test)))
+      tests.forEach((test, i) => {
+        const expected = table[name]!.compute(valuesOf(test), test.dims, test.attributes)
+        for (const [buffer, bytes] of Object.entries(outputs(test, results[i]!)))
+          expectClose(test, buffer, bytes, expected[buffer]!, table[name]!.epsilons)
+      })
+    })
+
+    it.each(names)('%s gives equal bits in any parts, in any order', (name) => {
+      const tests = cases(name)
+      const ways = [{}, ...[2, 3, 5].map((parts) => ({ parts })), { parts: 3, order: [2, 0, 1] }]
+      const results = run(tests.flatMap((test) => ways.map((way) => ({ ...callFor(test), ...way }))))
+      tests.forEach((test, i) => {
+        const [whole, ...others] = results.slice(i * ways.length, (i + 1) * ways.length)
+        for (const other of others) expectSame(test, other.buffers, whole!.buffers)
+      })
+    })
+
+    it.each(names.filter((name) => rowAxis(kernels.get(name)!)))('%s gives a row the same bits alone', (name) => {
+      const axis = rowAxis(kernels.get(name)!)!
+      const tests = cases(name).filter((test) => test.dims[axis]! > 1)
+      const rows = tests.flatMap((test) => Array.from({ length: test.dims[axis]! }, (_, row) => rowOf(test, axis, row)))
+      const whole = run(tests.map((test) => callFor(test)))
+      const alone = run(rows.map((test) => callFor(test)))
+      let at = 0
+      tests.forEach((test, i) => {
+        const all = outputs(test, whole[i]!)
+        const parts = rows.slice(at, at + test.dims[axis]!).map((row, t) => outputs(row, alone[at + t]!))
+        at += parts.length
+        for (const [buffer, bytes] of Object.entries(all))
+          expect(Buffer.concat(parts.map((part) => part[buffer]!)).equals(bytes), JSON.stringify(test.dims)).toBe(true)
+      })
+    })
+
+    it.each(names.filter((name) => kernels.get(name)!.inPlace.length))('%s works in place', (name) => {
+      const { inPlace, buffers } = kernels.get(name)!
+      for (const [written, read] of inPlace) {
+        const stride = buffers[read]!.rowStride
+        const tests = cases(name).map((test) =>
+          stride ? { ...test, dims: { ...test.dims, [buffers[written]!.rowStride!]: test.dims[stride]! } } : test,
+        )
+        const apart = run(tests.map((test) => callFor(test)))
+        const together = run(tests.map((test) => ({ ...callFor(test), inPlace: [[written, read]] })))
+        tests.forEach((test, i) => {
+          expectSame(test, outputs(test, together[i]!), outputs(test, apart[i]!))
+        })
+      }
+    })
+
+    it.each(names.filter((name) => kernels.get(name)!.split.own.length))('%s keeps to its own items', (name) => {
+      const { split, buffers } = kernels.get(name)!
+      const tests = cases(name)
+      const whole = run(tests.map((test) => callFor(test)))
+      for (const [part, parts] of [
+        [0, 2],
+        [1, 3],
+        [2, 3],
+      ] as const) {
+        // What the part may not read is 0xFF: NaN, or an index far outside.
+        const poisoned = tests.map((test) => {
+          const dense = { ...test.dense }
+          for (const own of split.own.filter((buffer) => dense[buffer])) {
+            const [begin, end] = ownBytes(test, own, part, parts)
+            dense[own] = dense[own]!.map((byte, at) => (at >= begin && at < end ? byte : 0xff))
+          }
+          return { ...test, dense }
+        })
+        const alone = run(poisoned.map((test) => ({ ...callFor(test), parts, order: [part] })))
+        tests.forEach((test, i) => {
+          const [all, own] = [outputs(test, whole[i]!), outputs(test, alone[i]!)]
+          for (const buffer of split.own.filter((written) => buffers[written]!.access !== 'read')) {
+            const [begin, end] = ownBytes(test, buffer, part, parts)
+            const expected = all[buffer]!.map((byte, at) => (at >= begin && at < end ? byte : 0xff))
+            expect(Buffer.compare(own[buffer]!, expected), `${buffer} ${JSON.stringify(test.dims)}`).toBe(0)
+          }
+        })
+      }
+    })
+  })
+}
+
+function expectSame(
+  test: KernelCase,
+  actual: { readonly [buffer: string]: Uint8Array },
+  expected: { readonly [buffer: string]: Uint8Array },
+) {
+  for (const [name, bytes] of Object.entries(expected))
+    expect(Buffer.compare(actual[name]!, bytes), `${name} ${JSON.stringify(test.dims)}`).toBe(0)
+}
+
+function expectClose(
+  test: KernelCase,
+  name: string,
+  bytes: Uint8Array,
+  expected: Float64Array | Uint8Array,
+  epsilons: number,
+) {
+  const where = `${test.kernel.name} ${name} ${JSON.stringify(test.dims)}`
+  if (expected instanceof Uint8Array) return expect(Buffer.compare(bytes, expected), where).toBe(0)
+  const actual = decodeTensor(test.kernel.buffers[name]!.dtype, bytes, expected.length)
+  let largest = 0
+  let error = 0
+  let errorSquares = 0
+  let squares = 0
+  for (const [i, value] of expected.entries()) {
+    const difference = Math.abs(actual[i]! - value)
+    // NaN counts as an infinite error, so that Math.max cannot lose it.
+    error = Math.max(error, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference)
+    largest = Math.max(largest, Math.abs(value))
+    errorSquares += difference ** 2
+    squares += value ** 2
+  }
+  expect(error, where).toBeLessThanOrEqual(epsilons * dtypes.f32.epsilon * largest)
+  if (epsilons > 0 && squares > 0) expect(errorSquares / squares, where).toBeLessThanOrEqual(1e-12)
+}

@@ -1,0 +1,39 @@
+import { defineKernel, type Kernel } from '../../src/kernels/kernel.ts'
+import { kernels } from '../../src/kernels/registry.ts'
+
+/** y = ck_exp(x). */
+export const probeExp = defineKernel({
+  name: 'probe_fwd_exp',
+  family: 'probe',
+  dims: ['count'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['count'] },
+    y: { dtype: 'f32', access: 'write', shape: ['count'] },
+  },
+  inPlace: [],
+  split: { items: [], own: [] },
+  flops: () => 0,
+})
+
+/** half = x rounded to binary16, back = half as f32. */
+export const probeHalf = defineKernel({
+  name: 'probe_fwd_half',
+  family: 'probe',
+  dims: ['count'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['count'] },
+    half: { dtype: 'f16', access: 'write', shape: ['count'] },
+    back: { dtype: 'f32', access: 'write', shape: ['count'] },
+  },
+  inPlace: [],
+  split: { items: [], own: [] },
+  flops: () => 0,
+})
+
+/** Functions of simd.h that no kernel shows by themselves. */
+export const probes: readonly Kernel[] = [probeExp, probeHalf]
+
+/** What the harness compiles: every kernel and the probes. */
+export const testedKernels: readonly Kernel[] = [...kernels.values(), ...probes]

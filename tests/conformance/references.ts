@@ -1,0 +1,424 @@
+import { numberToHalf } from '../../src/base/dtypes.ts'
+import type { KernelName } from '../../src/kernels/registry.ts'
+import type { Dims } from './placement.ts'
+import type { Random } from './random.ts'
+
+/** Values of each buffer, dense, in double. */
+export type Values = { readonly [buffer: string]: Float64Array }
+
+/** What a case gives for a buffer: its values before rounding to the dtype; null: NULL. */
+export type Fill = (dims: Dims, random: Random) => ArrayLike<number> | null
+
+export interface Reference {
+  /** Sizes of the cases, for a target with this many lanes. */
+  readonly sizes: (lanes: number) => readonly Dims[]
+  readonly attributes?: { readonly [name: string]: number }
+  /** Buffers that are not just random values. */
+  readonly fill?: { readonly [buffer: string]: Fill }
+  /** The outputs in double; bytes where every byte counts. Absent inputs are missing from `values`. */
+  readonly compute: (
+    values: Values,
+    dims: Dims,
+    attributes: { readonly [name: string]: number },
+  ) => { readonly [buffer: string]: Float64Array | Uint8Array }
+  /** Largest error, in epsilons of f32 of the largest magnitude; 0: exact. */
+  readonly epsilons: number
+}
+
+/** `count` cases in which every value of every list occurs, neighbours differing. */
+function mixed(count: number, lists: { readonly [dim: string]: readonly number[] }): Dims[] {
+  return Array.from({ length: count }, (_, i) =>
+    Object.fromEntries(
+      Object.entries(lists).map(([dim, list], at) => [
+        dim,
+        list[(i + Math.floor((i * at) / list.length)) % list.length]!,
+      ]),
+    ),
+  )
+}
+
+/** Adds strides that differ from the width, are no multiple of the lanes, or are dense. */
+function strided(dims: readonly Dims[], width: (dims: Dims) => number, ...strides: readonly string[]): Dims[] {
+  return dims.map((each, i) => ({
+    ...each,
+    ...Object.fromEntries(strides.map((stride, at) => [stride, width(each) + [0, 3, 16, 1][(i + at) % 4]!])),
+  }))
+}
+
+const around = (lanes: number) => [1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3, 37, 131]
+const counts = [1, 2, 3, 7]
+const silu = (v: number) => v / (1 + Math.exp(-v))
+
+function dots(x: Float64Array, w: Float64Array, tokens: number, rows: number, cols: number): Float64Array {
+  const y = new Float64Array(tokens * rows)
+  for (let t = 0; t < tokens; t++) {
+    for (let r = 0; r < rows; r++) {
+      let sum = 0
+      for (let c = 0; c < cols; c++) sum += x[t * cols + c]! * w[r * cols + c]!
+      y[t * rows + r] = sum
+    }
+  }
+  return y
+}
+
+const tokenCounts = [1, 2, 13, 3, 6, 1, 7, 4, 19]
+const rowCounts = (lanes: number) => [
+  1,
+  lanes - 1,
+  lanes,
+  lanes + 1,
+  4 * lanes,
+  5 * lanes + 3,
+  9 * lanes,
+  11 * lanes - 1,
+]
+
+function linear(quantised: boolean): Reference {
+  return {
+    sizes(lanes) {
+      const cols = quantised ? [32, 64, 96, 224, 32 * 19] : [1, lanes + 1, 37, 2 * lanes, 259]
+      const sizes = mixed(16, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
+      const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
+      return quantised ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
+    },
+    compute: ({ x, w }, { tokens, rows, cols }) => ({ y: dots(x!, w!, tokens!, rows!, cols!) }),
+    epsilons: 64,
+  }
+}
+
+function linearSwiglu(quantised: boolean): Reference {
+  return {
+    ...linear(quantised),
+    compute({ x, w }, { tokens, rows, cols }) {
+      const gate = dots(x!, w!.subarray(0, rows! * cols!), tokens!, rows!, cols!)
+      const up = dots(x!, w!.subarray(rows! * cols!), tokens!, rows!, cols!)
+      return { y: gate.map((value, i) => silu(value) * up[i]!) }
+    },
+  }
+}
+
+const below = (limit: string, count: string): Fill => {
+  return (dims, random) => Array.from({ length: dims[count]! }, () => random.whole(dims[limit]!))
+}
+
+const take = (from: Float64Array, index: Float64Array, cols: number) =>
+  Float64Array.from({ length: index.length * cols }, (_, i) => from[index[Math.floor(i / cols)]! * cols + (i % cols)]!)
+
+function embedding(quantised: boolean): Reference {
+  return {
+    sizes: (lanes) =>
+      mixed(8, {
+        tokens: counts,
+        rows: [1, lanes + 1, 3 * lanes, 5 * lanes - 1],
+        cols: quantised ? [32, 96] : [1, 37],
+      }),
+    fill: { ids: below('rows', 'tokens') },
+    compute: ({ ids, w }, { cols }) => ({ y: take(w!, ids!, cols!) }),
+    epsilons: 0,
+  }
+}
+
+function eachRow(x: Float64Array, cols: number, f: (row: Float64Array) => Float64Array): Float64Array {
+  const y = new Float64Array(x.length)
+  for (let at = 0; at < x.length; at += cols) y.set(f(x.subarray(at, at + cols)), at)
+  return y
+}
+
+function normalise(x: Float64Array, gain: Float64Array, eps: number): Float64Array {
+  const cols = gain.length
+  return eachRow(x, cols, (row) => {
+    const root = Math.sqrt(row.reduce((sum, v) => sum + v * v, 0) / cols + eps)
+    return row.map((value, i) => (value * gain[i]!) / root)
+  })
+}
+
+function rope(first: (i: number, pairs: number) => number, second: (i: number, pairs: number) => number): Reference {
+  return {
+    sizes: (lanes) =>
+      strided(
+        [
+          { tokens: 1, heads: 1, width: 2, pairs: 1 },
+          { tokens: 5, heads: 3, width: 10, pairs: 5 },
+          { tokens: 2, heads: 2, width: 4 * lanes, pairs: 2 * lanes },
+          { tokens: 3, heads: 1, width: 2 * lanes + 7, pairs: lanes + 1 },
+          { tokens: 7, heads: 2, width: 24, pairs: 4 },
+        ],
+        ({ heads, width }) => heads! * width!,
+        'xRow',
+        'yRow',
+      ),
+    compute({ x, table }, { tokens, heads, width, pairs }) {
+      const y = x!.slice()
+      for (let at = 0; at < tokens! * heads!; at++) {
+        const row = Math.floor(at / heads!) * 2 * pairs!
+        for (let i = 0; i < pairs!; i++) {
+          const [a, b] = [at * width! + first(i, pairs!), at * width! + second(i, pairs!)]
+          const [cosine, sine] = [table![row + i]!, table![row + pairs! + i]!]
+          y[a] = x![a]! * cosine - x![b]! * sine
+          y[b] = x![a]! * sine + x![b]! * cosine
+        }
+      }
+      return { y }
+    },
+    epsilons: 2,
+  }
+}
+
+function cacheWrite(half: boolean): Reference {
+  return {
+    sizes: (lanes) =>
+      strided(
+        [
+          { tokens: 1, heads: 1, width: 1, context: 16, sequenceCount: 1 },
+          { tokens: 5, heads: 3, width: 10, context: 32, sequenceCount: 2 },
+          { tokens: 7, heads: 2, width: lanes + 1, context: 16, sequenceCount: 3 },
+          { tokens: 4, heads: 1, width: 2 * lanes, context: 48, sequenceCount: 1 },
+        ],
+        ({ heads, width }) => heads! * width!,
+        'xRow',
+      ),
+    fill: {
+      sequences: ({ tokens, sequenceCount }) => Array.from({ length: tokens! }, (_, t) => t % sequenceCount!),
+      positions: ({ tokens, sequenceCount, context }) =>
+        Array.from({ length: tokens! }, (_, t) => (context! - 2 + Math.floor(t / sequenceCount!)) % context!),
+    },
+    compute({ x, positions, sequences, cache }, { tokens, heads, width, context }) {
+      const after = cache!.slice()
+      for (let t = 0; t < tokens!; t++) {
+        for (let h = 0; h < heads!; h++) {
+          const row = (sequences![t]! * heads! + h) * context! + positions![t]!
+          for (let i = 0; i < width!; i++) after[row * width! + i] = x![(t * heads! + h) * width! + i]!
+        }
+      }
+      return { cache: half ? after.map((value) => halfValue(value)) : after }
+    },
+    epsilons: 0,
+  }
+}
+
+const halfValue = (value: number) => {
+  const bits = numberToHalf(value)
+  const magnitude = bits & 0x7fff
+  const value16 =
+    magnitude < 0x400 ? magnitude * 2 ** -24 : (1 + (magnitude & 0x3ff) / 1024) * 2 ** ((magnitude >> 10) - 15)
+  return bits & 0x8000 ? -value16 : value16
+}
+
+/** Token t of sequence t mod the count; the last of each sequence reaches the end of the context. */
+const spread: { readonly [buffer: string]: Fill } = {
+  sequences: ({ tokens, sequenceCount }) =>
+    Array.from({ length: tokens! }, (_, t) => Math.floor((t * sequenceCount!) / tokens!)),
+  positions: ({ tokens, context }, random) => {
+    const start = random.whole(context! - tokens! + 1)
+    return Array.from({ length: tokens! }, (_, t) => start + t)
+  },
+}
+
+/** Random values, and NaN at the positions that no token of the sequence may read. */
+const cached: Fill = (dims, random) => {
+  const { sequenceCount, kvHeads, context, width } = dims
+  return Float64Array.from({ length: sequenceCount! * kvHeads! * context! * width! }, (_, i) =>
+    Math.floor(i / width!) % context! > dims.reach! ? Number.NaN : random.normal(),
+  )
+}
+
+const attention: Reference = {
+  sizes: (lanes) =>
+    strided(
+      [
+        { tokens: 1, heads: 1, kvHeads: 1, width: 1, context: 16, sequenceCount: 1, reach: 0 },
+        { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 80, sequenceCount: 2, reach: 78 },
+        { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63 },
+        { tokens: 70, heads: 4, kvHeads: 2, width: 10, context: 144, sequenceCount: 1, reach: 133 },
+        { tokens: 9, heads: 4, kvHeads: 1, width: 3 * lanes - 1, context: 192, sequenceCount: 3, reach: 128 },
+        { tokens: 5, heads: 19, kvHeads: 1, width: 24, context: 80, sequenceCount: 2, reach: 64 },
+        { tokens: 3, heads: 2, kvHeads: 1, width: 64, context: 320, sequenceCount: 1, reach: 319 },
+      ],
+      ({ heads, width }) => heads! * width!,
+      'qRow',
+      'yRow',
+    ),
+  attributes: { scale: 0.25 },
+  fill: {
+    keys: cached,
+    values: cached,
+    sequences: spread.sequences!,
+    positions: ({ tokens, reach }) => Array.from({ length: tokens! }, (_, t) => Math.max(0, reach! - tokens! + 1 + t)),
+  },
+  compute({ q, keys, values, positions, sequences }, { tokens, heads, kvHeads, width, context }, { scale }) {
+    const y = new Float64Array(tokens! * heads! * width!)
+    for (let at = 0; at < tokens! * heads!; at++) {
+      const [t, h] = [Math.floor(at / heads!), at % heads!]
+      const head = sequences![t]! * kvHeads! + Math.floor((h * kvHeads!) / heads!)
+      const query = q!.subarray(at * width!, (at + 1) * width!)
+      const row = (from: Float64Array, u: number) =>
+        from.subarray((head * context! + u) * width!, (head * context! + u + 1) * width!)
+      const scores = Array.from({ length: positions![t]! + 1 }, (_, u) => {
+        const key = row(keys!, u)
+        return scale! * query.reduce((sum, value, i) => sum + value * key[i]!, 0)
+      })
+      const most = Math.max(...scores)
+      const weights = scores.map((score) => Math.exp(score - most))
+      const total = weights.reduce((sum, weight) => sum + weight, 0)
+      for (const [u, weight] of weights.entries()) {
+        const value = row(values!, u)
+        for (let i = 0; i < width!; i++) y[at * width! + i]! += (weight / total) * value[i]!
+      }
+    }
+    return { y }
+  },
+  epsilons: 32,
+}
+
+/** Blocks of every kind: ordinary, zero, tiny, with ties, and with values that are no numbers. */
+const blocksToQuantise: Fill = ({ tokens, cols }, random) => {
+  const factors = [1, 1, 0, 1e-35, 1e30, 1, 100]
+  return Float64Array.from({ length: tokens! * cols! }, (_, i) => {
+    const block = Math.floor(i / 32)
+    if (block % 11 === 9) return (i % 255) - 127.5
+    if (block % 13 === 12 && i % 32 === 5) return [Number.NaN, Number.POSITIVE_INFINITY][block % 2]!
+    return random.normal() * factors[block % factors.length]!
+  })
+}
+
+function quantiseBlock(x: Float64Array, out: DataView, at: number) {
+  const largest = x.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  if (!Number.isFinite(largest)) return out.setUint32(at, 0x7fc00000, true)
+  if (largest < 2 ** -100) return
+  const inverse = Math.fround(127 / largest)
+  let sum = 0
+  for (const [i, value] of x.entries()) {
+    const scaled = Math.fround(value * inverse)
+    const floor = Math.floor(scaled)
+    const rest = scaled - floor
+    const code = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
+    out.setInt8(at + 8 + i, code)
+    sum += code
+  }
+  out.setFloat32(at, Math.fround(largest / 127), true)
+  out.setInt32(at + 4, sum, true)
+}
+
+function pointwise(f: (a: number, b: number) => number, a: string, b: string, epsilons: number): Reference {
+  return {
+    sizes: (lanes) =>
+      strided(mixed(14, { rows: counts, cols: around(lanes) }), ({ cols }) => cols!, `${a}Row`, `${b}Row`, 'yRow'),
+    compute: (values) => ({ y: values[a]!.map((value, i) => f(value, values[b]![i]!)) }),
+    epsilons,
+  }
+}
+
+const rowsOf = (lanes: number, wide = 1000) =>
+  strided(mixed(16, { rows: counts, cols: [...around(lanes), wide] }), ({ cols }) => cols!, 'xRow', 'yRow')
+
+/** How every kernel is judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
+export const references: { readonly [N in KernelName]: Reference } = {
+  linear_fwd_f32: linear(false),
+  linear_fwd_f16: linear(false),
+  linear_fwd_bf16: linear(false),
+  linear_fwd_q8_0: linear(true),
+  linear_fwd_q4_0: linear(true),
+  linearSwiglu_fwd_f32: linearSwiglu(false),
+  linearSwiglu_fwd_f16: linearSwiglu(false),
+  linearSwiglu_fwd_bf16: linearSwiglu(false),
+  linearSwiglu_fwd_q8_0: linearSwiglu(true),
+  linearSwiglu_fwd_q4_0: linearSwiglu(true),
+  embedding_fwd_f32: embedding(false),
+  embedding_fwd_f16: embedding(false),
+  embedding_fwd_bf16: embedding(false),
+  embedding_fwd_q8_0: embedding(true),
+  embedding_fwd_q4_0: embedding(true),
+  rmsNorm_fwd_f32: {
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-5 },
+    compute: ({ x, gain }, _dims, { eps }) => ({ y: normalise(x!, gain!, eps!) }),
+    epsilons: 8,
+  },
+  residualRmsNorm_fwd_f32: {
+    sizes: (lanes) => mixed(14, { rows: counts, cols: around(lanes) }),
+    attributes: { eps: 1e-5 },
+    compute({ x, delta, gain }, _dims, { eps }) {
+      const sum = x!.map((value, i) => value + delta![i]!)
+      return { sum, y: normalise(sum, gain!, eps!) }
+    },
+    epsilons: 8,
+  },
+  ropeTable_fwd_f32: {
+    sizes: () => mixed(6, { tokens: [1, 5], pairs: [1, 5, 64] }),
+    attributes: { theta: 500000, scale: 0.25 },
+    fill: {
+      positions: ({ tokens }, random) => Array.from({ length: tokens! }, () => random.whole(100000)),
+      factors: ({ tokens, pairs }) => (tokens === 1 ? null : Array.from({ length: pairs! }, (_, i) => 1 + i)),
+    },
+    compute({ positions, factors }, { tokens, pairs }, { theta, scale }) {
+      const table = new Float64Array(tokens! * 2 * pairs!)
+      for (let i = 0; i < table.length; i++) {
+        const pair = i % pairs!
+        const t = Math.floor(i / (2 * pairs!))
+        const angle = (positions![t]! * scale! * theta! ** (-pair / pairs!)) / (factors?.[pair] ?? 1)
+        table[i] = Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle)
+      }
+      return { table }
+    },
+    epsilons: 1,
+  },
+  rope_fwd_split_f32: rope(
+    (i) => i,
+    (i, pairs) => i + pairs,
+  ),
+  rope_fwd_pairwise_f32: rope(
+    (i) => 2 * i,
+    (i) => 2 * i + 1,
+  ),
+  cacheKeys_fwd_f32: cacheWrite(false),
+  cacheKeys_fwd_f16: cacheWrite(true),
+  cacheValues_fwd_f32: cacheWrite(false),
+  cacheValues_fwd_f16: cacheWrite(true),
+  attention_fwd_f32: attention,
+  attention_fwd_f16: attention,
+  quantize_fwd_a8: {
+    sizes: () => strided(mixed(8, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow'),
+    fill: { x: blocksToQuantise },
+    compute({ x }, { tokens, cols }) {
+      const y = new Uint8Array((tokens! * cols! * 40) / 32)
+      const view = new DataView(y.buffer)
+      for (let block = 0; block < (tokens! * cols!) / 32; block++)
+        quantiseBlock(x!.subarray(32 * block, 32 * block + 32), view, 40 * block)
+      return { y }
+    },
+    epsilons: 0,
+  },
+  swiglu_fwd_f32: pointwise((gate, up) => silu(gate) * up, 'gate', 'up', 8),
+  add_fwd_f32: pointwise((x, z) => Math.fround(x + z), 'x', 'z', 0),
+  multiply_fwd_f32: pointwise((x, z) => Math.fround(x * z), 'x', 'z', 0),
+  silu_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    compute: ({ x }) => ({ y: x!.map(silu) }),
+    epsilons: 8,
+  },
+  softmax_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    compute: ({ x }, { cols }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const most = Math.max(...row)
+        const total = row.reduce((sum, value) => sum + Math.exp(value - most), 0)
+        return row.map((value) => Math.exp(value - most) / total)
+      }),
+    }),
+    epsilons: 8,
+  },
+  copy_fwd_f32: { sizes: (lanes) => rowsOf(lanes), compute: ({ x }) => ({ y: x! }), epsilons: 0 },
+  takeRows_fwd_f32: {
+    sizes: (lanes) =>
+      strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+    fill: { index: below('rows', 'outputs') },
+    compute: ({ x, index }, { cols }) => ({ y: take(x!, index!, cols!) }),
+    epsilons: 0,
+  },
+}
