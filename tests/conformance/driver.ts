@@ -64,7 +64,7 @@ function decode(calls: readonly KernelCall[], lanes: number, bytes: Uint8Array):
     const buffers: { [name: string]: Uint8Array } = {}
     for (const argument of argumentsOf(call, lanes)) {
       if (!argument.initial) continue
-      const after = bytes.slice(at, at + argument.initial.length)
+      const after = new Uint8Array(bytes.subarray(at, at + argument.initial.length))
       at += after.length
       checkReadOnly(call, argument, after)
       buffers[argument.name] = after

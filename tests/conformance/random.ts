@@ -16,6 +16,10 @@ export function seededRandom(seed: number): Random {
   }
   return {
     whole: (below) => Math.floor(unit() * below),
-    normal: () => Array.from({ length: 12 }, unit).reduce((sum, value) => sum + value, -6),
+    normal() {
+      let sum = -6
+      for (let i = 0; i < 12; i++) sum += unit()
+      return sum
+    },
   }
 }

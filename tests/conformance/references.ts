@@ -73,11 +73,11 @@ const rowCounts = (lanes: number) => [
   11 * lanes - 1,
 ]
 
-function linear(quantised: boolean): Reference {
+function linear(quantised: boolean, count = 16): Reference {
   return {
     sizes(lanes) {
       const cols = quantised ? [32, 64, 96, 224, 32 * 19] : [1, lanes + 1, 37, 2 * lanes, 259]
-      const sizes = mixed(16, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
+      const sizes = mixed(count, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return quantised ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },
@@ -88,7 +88,7 @@ function linear(quantised: boolean): Reference {
 
 function linearSwiglu(quantised: boolean): Reference {
   return {
-    ...linear(quantised),
+    ...linear(quantised, 9),
     compute({ x, w }, { tokens, rows, cols }) {
       const gate = dots(x!, w!.subarray(0, rows! * cols!), tokens!, rows!, cols!)
       const up = dots(x!, w!.subarray(rows! * cols!), tokens!, rows!, cols!)

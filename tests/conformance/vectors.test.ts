@@ -1,0 +1,66 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { halfToNumber, numberToHalf } from '../../src/base/dtypes.ts'
+import { openKernels } from './buildKernels.ts'
+import type { KernelRunner } from './kernelCall.ts'
+import { kernelTargets } from './kernelTargets.ts'
+import { probeExp, probeHalf } from './probe.kernel.ts'
+
+const bytesOfFloats = (values: ArrayLike<number>) => new Uint8Array(Float32Array.from(values).buffer)
+
+/** Distance of the f32 `actual` from the exact `expected` in units of the last place of the latter. */
+function ulps(actual: number, expected: number): number {
+  const exponent = Math.max(-126, Math.floor(Math.log2(expected)))
+  return Math.abs(actual - expected) / 2 ** (exponent - 23)
+}
+
+for (const target of kernelTargets) {
+  const title = target.missing ? `vectors of ${target.name} (${target.missing})` : `vectors of ${target.name}`
+  describe.skipIf(target.missing)(title, () => {
+    let runner: KernelRunner
+    beforeAll(async () => {
+      runner = await openKernels(target)
+    })
+
+    function exponentials(x: Float32Array): Float32Array {
+      const call = { kernel: probeExp, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
+      return new Float32Array(runner.run([call])[0]!.buffers.y!.buffer)
+    }
+
+    it('raises e to any power within 2 ulp', () => {
+      const count = 300_001
+      const x = Float32Array.from({ length: count }, (_, i) => -87.3 + (i / (count - 1)) * (88.7 + 87.3))
+      const y = exponentials(x)
+      let worst = 0
+      for (let i = 0; i < count; i++) worst = Math.max(worst, ulps(y[i]!, Math.exp(x[i]!)))
+      expect(worst).toBeLessThanOrEqual(2)
+    })
+
+    it('raises e to the edges of the range', () => {
+      const { POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY, NaN: nan } = Number
+      const y = exponentials(Float32Array.of(0, -0, NEGATIVE_INFINITY, -1e30, -104, -95, 89, infinity, nan))
+      expect([...y.subarray(0, 5)]).toEqual([1, 1, 0, 0, 0])
+      expect(ulps(y[5]!, Math.exp(-95))).toBeLessThanOrEqual(1)
+      expect([...y.subarray(6)]).toEqual([infinity, infinity, nan])
+    })
+
+    it('rounds to binary16 and back as the dtype table does', () => {
+      const halves = Array.from({ length: 0x7c00 }, (_, bits) => halfToNumber(bits))
+      const between = halves.slice(1).map((value, i) => (value + halves[i]!) / 2)
+      const near = between.flatMap((value) => [
+        Math.fround(value * (1 - 2 ** -20)),
+        Math.fround(value * (1 + 2 ** -20)),
+      ])
+      const large = [65519, 65520, 1e6, Number.POSITIVE_INFINITY, 1e-9, 2 ** -25, 2 ** -24 * 1.5]
+      const positive = [...halves, ...between, ...near, ...large].map(Math.fround)
+      const x = Float32Array.from([...positive, ...positive.map((value) => -value), Number.NaN])
+      const call = { kernel: probeHalf, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
+      const { half, back } = runner.run([call])[0]!.buffers
+      const bits = new Uint16Array(half!.buffer)
+      const floats = new Float32Array(back!.buffer)
+      const wrong = [...x].filter(
+        (value, i) => bits[i] !== numberToHalf(value) || !Object.is(floats[i], halfToNumber(bits[i]!)),
+      )
+      expect(wrong).toEqual([])
+    })
+  })
+}
