@@ -3,6 +3,7 @@ import { fail } from '../base/errors.ts'
 import { type Dim, elementsFrom, type Graph, nodeName, type TensorType, valueTypes } from '../ir/graph.ts'
 import type { Lowering, Operand, OpTable, Packed, StrideOf } from '../ir/op.ts'
 import type { BufferParameter, Kernel } from '../kernels/kernel.ts'
+import { copyForward } from '../kernels/rows/rows.kernel.ts'
 import type { Buffer, Call, Mode, PackedWeight, Place, Program, ValuePlace } from './program.ts'
 import { packedWeight } from './weights.ts'
 
@@ -74,8 +75,21 @@ class GraphLowering implements Lowering {
 
   finish(): Program {
     const { mode, bounds } = this.#options
-    const values = [...this.#locations].map(([value, location]) => ({ value, ...location }))
+    for (const value of this.#graph.outputs) this.#requireOwnBytes(value)
+    const values = [...this.#locations]
+      .filter(([value]) => this.#types.has(value))
+      .map(([value, location]) => ({ value, ...location }))
     return { mode, bounds, buffers: this.#buffers, weights: [...this.#weights.values()], values, steps: this.#calls }
+  }
+
+  /** A caller reads an output after the step, so it must be a buffer that nothing else uses. */
+  #requireOwnBytes(value: string): void {
+    const buffer = this.#buffers.find(({ name }) => name === value)
+    if (buffer?.region === 'output') return
+    fail('program_invalid', {
+      where: value,
+      what: 'is an output of the graph but a part or a version of other bytes; accepted: the result of a kernel',
+    })
   }
 
   stride(operand: Operand): StrideOf {
@@ -96,7 +110,8 @@ class GraphLowering implements Lowering {
     this.#locations.set(output.name, this.#locate(input))
   }
 
-  call(kernel: Kernel, args: AnyArguments): void {
+  call(kernel: Kernel, given: AnyArguments): void {
+    const args = this.#withDense(kernel, given)
     const reused = this.#reuseDead(kernel, args)
     for (const [name, parameter] of Object.entries(kernel.buffers)) {
       const operand = args[name]
@@ -178,6 +193,29 @@ class GraphLowering implements Lowering {
       in: 'memory',
       buffer: location.buffer,
       offset: elementBytes ?? this.#refuse(`'${value.name}' splits a block`),
+    }
+  }
+
+  /** Copies what the kernel reads dense and what lies in the rows of a wider buffer (a slice), and gives it the copies. */
+  #withDense(kernel: Kernel, args: AnyArguments): AnyArguments {
+    const copies = Object.entries(kernel.buffers).flatMap(([name, { access, rowStride }]): [string, Operand][] => {
+      const operand = args[name]
+      if (access !== 'read' || rowStride !== undefined || !isOperand(operand)) return []
+      const location = this.#locations.get(operand.name)
+      const columns = elementsFrom(operand.type.shape, 1)
+      if (!location || location.rowStride === columns || operand.type.dtype !== 'f32') return []
+      const copy = { name: this.#freeName(`${operand.name}.dense`), type: operand.type }
+      const dims = { rows: operand.type.shape[0]!, cols: columns, xRow: this.stride(operand), yRow: columns }
+      this.call(copyForward, { ...dims, x: operand, y: copy })
+      return [[name, copy]]
+    })
+    return { ...args, ...Object.fromEntries(copies) }
+  }
+
+  #freeName(wanted: string): string {
+    for (let n = 1; ; n++) {
+      const name = n === 1 ? wanted : `${wanted}${n}`
+      if (!this.#types.has(name) && !this.#locations.has(name)) return name
     }
   }
 

@@ -23,33 +23,53 @@ const vocabulary = 19
 const weightTypes = ['f32', 'f32', 'f16', 'bf16', 'q8_0'] as const
 
 /**
- * A small graph of `count` random ops over [tokens, 32] and [tokens, 4, 8], with weights used once or more, values read
- * by none, one or many, and one to three outputs. Equal seeds give equal graphs.
+ * A small graph: `layers` blocks of the same `count` random ops over [tokens, 32] and [tokens, 4, 8], with weights used once
+ * or more, values read by none, one or many, and one to three outputs. Equal arguments give equal graphs.
  */
-export function randomGraph(seed: number, count = 14): Graph {
-  const random = seededRandom(seed)
-  const pick = <T>(list: readonly T[]): T => list[random.whole(list.length)]!
+export function randomGraph(seed: number, { count = 14, layers = 1 } = {}): Graph {
   const g = new GraphBuilder(`random ${seed}`)
   const ids = g.input('ids', { dtype: 'i32', shape: ['tokens'] })
   const positions = g.input('positions', { dtype: 'i32', shape: ['tokens'] })
   const index = g.input('output_index', { dtype: 'i32', shape: ['outputs'] })
   const table = g.apply(ropeTable, 'turns', { positions }, { pairs: 4, theta: 100, scale: 1 })
   const embd = g.weight('token_embd.weight', { dtype: 'f32', shape: [vocabulary, width] })
-  const flat: Operand[] = [g.apply(embedding, 'token_embd', { ids, table: embd }, {})]
+  let flat: readonly Operand[] = [g.apply(embedding, 'token_embd', { ids, table: embd }, {})]
+  for (let layer = 0; layer < layers; layer++)
+    flat = randomBlock(g, layer, seededRandom(seed), count, flat.at(-1)!, table)
+  const random = seededRandom(seed + 7)
+  for (let at = 0; at <= random.whole(3); at++) {
+    const x = at === 0 ? flat.at(-1)! : flat[random.whole(flat.length)]!
+    g.output(g.apply(takeRows, `output_${at}`, { x, index }, {}))
+  }
+  return g.finish()
+}
+
+/** Adds `count` ops and gives the flat values, those that later ops read most last. */
+function randomBlock(
+  g: GraphBuilder,
+  layer: number,
+  random: Random,
+  count: number,
+  x: Operand,
+  table: Operand,
+): readonly Operand[] {
+  const pick = <T>(list: readonly T[]): T => list[random.whole(list.length)]!
+  const flat: Operand[] = [x]
   const split: Operand[] = []
   const weights: Operand[] = []
-  const gain = (cols: number) => g.weight(`gain_${cols}.weight`, { dtype: 'f32', shape: [cols] })
-  const matrix = (at: number) => {
+  const gain = (cols: number) => g.weight(`blk.${layer}.gain_${cols}.weight`, { dtype: 'f32', shape: [cols] })
+  const matrix = () => {
     if (weights.length > 0 && random.whole(5) === 0) return pick(weights)
-    weights.push(g.weight(`blk.${at}.w.weight`, { dtype: pick(weightTypes), shape: [width, width] }))
+    const name = `blk.${layer}.w_${weights.length}.weight`
+    weights.push(g.weight(name, { dtype: pick(weightTypes), shape: [width, width] }))
     return weights.at(-1)!
   }
   // Recent values are read most, so that chains arise in which passes find something.
   const recent = (list: readonly Operand[]) =>
     random.whole(3) === 0 ? pick(list) : list.at(-1 - random.whole(Math.min(3, list.length)))!
-  const makers: readonly (readonly [Operand[], (name: string, at: number) => Operand])[] = [
-    [flat, (name, at) => g.apply(linear, name, { x: recent(flat), w: matrix(at) }, {})],
-    [flat, (name, at) => g.apply(linear, name, { x: flat[0]!, w: matrix(at) }, {})],
+  const makers: readonly (readonly [Operand[], (name: string) => Operand])[] = [
+    [flat, (name) => g.apply(linear, name, { x: recent(flat), w: matrix() }, {})],
+    [flat, (name) => g.apply(linear, name, { x: flat[0]!, w: matrix() }, {})],
     [flat, (name) => g.apply(add, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(multiply, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(silu, name, { x: recent(flat) }, {})],
@@ -69,20 +89,17 @@ export function randomGraph(seed: number, count = 14): Graph {
   ]
   for (let at = 0; at < count; at++) {
     const [list, make] = pick(split.length > 0 ? [...makers, ...perHead] : makers)
-    list.push(make(`blk.${at}.v`, at))
+    list.push(make(`blk.${layer}.v_${at}`))
   }
-  for (let at = 0; at <= random.whole(3); at++) {
-    const x = at === 0 ? recent(flat) : pick(flat)
-    g.output(g.apply(takeRows, `output_${at}`, { x, index }, {}))
-  }
-  return g.finish()
+  // The norm keeps magnitudes from growing layer by layer.
+  flat.push(g.apply(rmsNorm, `blk.${layer}.out`, { x: recent(flat), gain: gain(width) }, { eps: 0.01 }))
+  return flat
 }
 
 /** silu(x · gateᵀ) · (x · upᵀ), as templates write it. */
-function gated(g: GraphBuilder, name: string, x: Operand, matrix: (at: number) => Operand): Operand {
-  const at = Number(name.split('.')[1])
-  const gate = g.apply(linear, `${name}_gate`, { x, w: matrix(100 + at) }, {})
-  const up = g.apply(linear, `${name}_up`, { x, w: matrix(200 + at) }, {})
+function gated(g: GraphBuilder, name: string, x: Operand, matrix: () => Operand): Operand {
+  const gate = g.apply(linear, `${name}_gate`, { x, w: matrix() }, {})
+  const up = g.apply(linear, `${name}_up`, { x, w: matrix() }, {})
   return g.apply(multiply, name, { x: g.apply(silu, `${name}_silu`, { x: gate }, {}), z: up }, {})
 }
 
@@ -96,11 +113,6 @@ function attended(g: GraphBuilder, name: string, x: Operand, table: Operand, ran
   const q = g.apply(rope, `${name}_turned`, { x: wide, table }, { style: 'split' })
   const mixed = g.apply(attention, `${name}_mixed`, { q, k: part('k'), v: part('v') }, { scale: 0.5 })
   return g.apply(reshape, name, { x: mixed }, { heads: 0 })
-}
-
-/** Types of a graph with its symbols bound, for messages. */
-export function describeGraph(graph: Graph): string {
-  return graph.nodes.map((node) => `${Object.values(node.outputs).join()} = ${node.op}`).join('; ')
 }
 
 /** A shape with its symbols bound. */
