@@ -24,7 +24,8 @@ export interface MemoryPlan {
   readonly buffers: { readonly [mode: string]: readonly PlacedBuffer[] }
 }
 
-const lineBytes = 64
+/** Every buffer and weight begins at a multiple of it: a cache line, and the widest vector. */
+export const lineBytes = 64
 const pageBytes = 4096
 
 /**

@@ -86,10 +86,11 @@ function joinAccesses(a: readonly Access[], b: readonly Access[]): Access[] {
 
 function callAccesses(call: Call, buffers: ReadonlyMap<string, PlacedBuffer>, repeat: Repeat | undefined): Access[] {
   const kernel = kernels.get(call.kernel)!
-  const items = kernel.split.items.map((dim) => call.dims[dim]).join(' ')
+  // Axes of one item do not change who gets what.
+  const items = kernel.split.items.map((dim) => call.dims[dim]).filter((size) => size !== 1)
   return Object.entries(call.buffers).flatMap(([argument, place]): Access[] => {
     const parameter = kernel.buffers[argument]!
-    const own = kernel.split.own.includes(argument) ? items : undefined
+    const own = kernel.split.own.includes(argument) ? items.join(' ') : undefined
     return placedBuffers(place, buffers, repeat).map(({ buffer, offset }) => {
       const elements = elementOffset(offset, buffer)
       return {

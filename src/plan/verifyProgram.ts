@@ -1,24 +1,34 @@
+import { bytesOf } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import type { BufferParameter } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
-import type { MemoryPlan, PlacedBuffer } from './planMemory.ts'
+import { lineBytes, type MemoryPlan, type PlacedBuffer } from './planMemory.ts'
 import type { Call, Place, Program, Repeat } from './program.ts'
 
 /**
- * Plays a planned program and refuses it where a call reads bytes that do not hold what it asks for: never written, or
- * written over since. Inputs, states and weights hold from the start. Rounds of a repeat are played twice.
+ * Plays a planned program, every round of its repeats, and refuses it where a call reads bytes that do not hold what it
+ * asks for: never written, or written over since. Inputs, states and weights hold from the start; states and outputs must
+ * hold at the end. Refuses too what lies askew, beyond its region, or on another weight.
  */
 export function verifyProgram(program: Program, plan: MemoryPlan): Program {
+  checkRegions(program, plan)
   const buffers = new Map(plan.buffers[program.mode]!.map((buffer) => [buffer.name, buffer]))
-  const written: PlacedBuffer[] = [...buffers.values()].filter(({ region }) => region === 'input' || region === 'state')
-  const play = (call: Call, repeat: Repeat | undefined) => {
+  const held = new Set([...buffers.values()].filter(({ region }) => region === 'input' || region === 'state'))
+  const play = (call: Call, repeat: Repeat | undefined, round: number) => {
     const kernel =
       kernels.get(call.kernel) ?? fail('program_invalid', { where: call.name, what: `no kernel ${call.kernel}` })
     const writes: PlacedBuffer[] = []
     for (const [argument, place] of Object.entries(call.buffers)) {
-      const buffer = bufferOf(place, repeat, buffers)
+      const buffer = bufferOf(place, repeat, round, buffers)
       if (!buffer) continue
-      if (kernel.buffers[argument]!.access === 'write') writes.push(buffer)
-      else if (!written.includes(buffer)) {
+      const parameter = kernel.buffers[argument]!
+      const end = (place?.in === 'memory' ? place.offset : 0) + reach(parameter, call, program)
+      if (end > buffer.bytes) {
+        const what = `takes ${end} bytes of '${buffer.name}', which has ${buffer.bytes}`
+        fail('program_invalid', { where: call.name, what })
+      }
+      if (parameter.access === 'write') writes.push(buffer)
+      else if (!held.has(buffer)) {
         fail('program_invalid', { where: call.name, what: `reads '${buffer.name}', whose bytes hold something else` })
       }
     }
@@ -29,29 +39,61 @@ export function verifyProgram(program: Program, plan: MemoryPlan): Program {
           where: call.name,
           what: `writes '${buffer.name}' and '${clash.name}' to the same bytes`,
         })
-      for (const other of written.filter((held) => held !== buffer && meets(held, buffer)))
-        written.splice(written.indexOf(other), 1)
-      if (!written.includes(buffer)) written.push(buffer)
+      for (const other of held) if (other !== buffer && meets(other, buffer)) held.delete(other)
+      held.add(buffer)
     }
   }
   for (const step of program.steps) {
-    if (step.kind === 'call') play(step, undefined)
+    if (step.kind === 'call') play(step, undefined, 0)
     if (step.kind !== 'repeat') continue
-    for (let round = 0; round < 2; round++) {
-      for (const inner of step.body) if (inner.kind === 'call') play(inner, step)
+    for (let round = 0; round < step.count; round++) {
+      for (const inner of step.body) if (inner.kind === 'call') play(inner, step, round)
     }
   }
+  for (const buffer of buffers.values()) {
+    if ((buffer.region === 'state' || buffer.region === 'output') && !held.has(buffer))
+      fail('program_invalid', { where: buffer.name, what: `does not hold its ${buffer.region} when the step ends` })
+  }
   return program
+}
+
+function checkRegions(program: Program, { buffers, weights, memoryBytes, weightsBytes }: MemoryPlan): void {
+  const check = (where: string, offset: number, bytes: number, end: number) => {
+    if (offset % lineBytes !== 0)
+      fail('program_invalid', { where, what: `lies at byte ${offset}; accepted: a multiple of ${lineBytes}` })
+    if (offset < 0 || offset + bytes > end)
+      fail('program_invalid', { where, what: `lies at ${offset} to ${offset + bytes}, and its region ends at ${end}` })
+  }
+  for (const { name, offset, bytes } of buffers[program.mode]!) check(name, offset, bytes, memoryBytes)
+  let end = 0
+  for (const { name, offset, bytes } of weights.toSorted((a, b) => a.offset - b.offset)) {
+    check(name, offset, bytes, weightsBytes)
+    if (offset < end) fail('program_invalid', { where: name, what: 'lies on the bytes of another weight' })
+    end = offset + bytes
+  }
+}
+
+/** Bytes from the start of an argument to the end of what the largest step touches. */
+function reach(parameter: BufferParameter<string>, call: Call, { bounds }: Program): number {
+  const size = (dim: string | number): number => {
+    const value = typeof dim === 'string' ? call.dims[dim]! : dim
+    return typeof value === 'string' ? bounds[value]! : value
+  }
+  const [rows = 1, ...rest] = parameter.shape.map(size)
+  const row = rest.reduce((product, axis) => product * axis, 1)
+  const stride = parameter.rowStride === undefined ? row : size(parameter.rowStride)
+  return rows === 0 ? 0 : bytesOf(parameter.dtype, (rows - 1) * stride + row)!
 }
 
 function bufferOf(
   place: Place | null,
   repeat: Repeat | undefined,
+  round: number,
   buffers: ReadonlyMap<string, PlacedBuffer>,
 ): PlacedBuffer | undefined {
   if (place?.in === 'memory') return buffers.get(place.buffer)
   const column = place?.in === 'table' ? repeat?.columns[place.column] : undefined
-  return column?.in === 'memory' ? buffers.get(column.entries[0]!) : undefined
+  return column?.in === 'memory' ? buffers.get(column.entries[round]!) : undefined
 }
 
 function meets(a: PlacedBuffer, b: PlacedBuffer): boolean {
