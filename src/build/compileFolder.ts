@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fail } from '../base/errors.ts'
+import { makeFolder } from '../base/makeFolder.ts'
 import { type BuildPlan, buildPlan, type CompileStep, compileSteps } from '../emit/buildPlan.ts'
 import { cacheFolder } from './cacheFolder.ts'
 import { type Compiler, compilerFor, flagsFor, makesElf, refuseFailed } from './compiler.ts'
@@ -79,7 +80,7 @@ async function compileObject(
   const key = objectKey(dir, step, compiler)
   const object = join(objectDir, key.slice(0, 2), `${key}.o`)
   if (existsSync(object)) return object
-  await orRefuse(object, mkdir(dirname(object), { recursive: true }))
+  await orRefuse(object, (async () => makeFolder(dirname(object)))())
   const partial = `${object}.partial-${randomUUID()}`
   try {
     await runCompiler(dir, compiler, [...flagsFor(compiler, step.flags), '-c', step.source, '-o', partial], signal)

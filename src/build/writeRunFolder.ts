@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fail } from '../base/errors.ts'
+import { makeFolder } from '../base/makeFolder.ts'
 import { printLayout, printThreads } from '../emit/artifacts.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { printMakefile } from '../emit/makefile.ts'
@@ -33,7 +34,7 @@ export async function writeRunFolder(
   try {
     orRefuse(out, () => {
       rmSync(partial, { recursive: true, force: true })
-      mkdirSync(join(partial, 'kernels'), { recursive: true })
+      makeFolder(join(partial, 'kernels'))
       mkdirSync(join(partial, 'engine'))
       for (const [name, text] of Object.entries({
         ...artifacts,
@@ -98,7 +99,7 @@ function listing(dir: string): string[] | undefined {
 }
 
 function statParent(dir: string): void {
-  orRefuse(dir, () => mkdirSync(dirname(dir), { recursive: true }))
+  orRefuse(dir, () => makeFolder(dirname(dir)))
 }
 
 function orRefuse<T>(path: string, action: () => T): T {

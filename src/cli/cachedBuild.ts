@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
+import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from '../build/cacheFolder.ts'
 import { resolveTarget } from '../build/targets.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
@@ -64,7 +65,7 @@ function place(own: string, dir: string): void {
 function removeLeftovers(dir: string): void {
   const models = join(dir, '..')
   try {
-    mkdirSync(models, { recursive: true })
+    makeFolder(models)
     for (const name of readdirSync(models)) {
       const path = join(models, name)
       const isOld = Date.now() - statSync(path).mtimeMs > dayMilliseconds

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
 import { fail } from '../base/errors.ts'
+import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from '../build/cacheFolder.ts'
 import { findCompiler, refuseFailed } from '../build/compiler.ts'
 import { runCommand } from '../build/runCommand.ts'
@@ -77,7 +78,7 @@ async function compiledLibrary(signal: AbortSignal): Promise<string> {
   const { command } = await findCompiler()
   const partial = `${library}.building-${randomUUID()}`
   try {
-    orRefuse(dir, () => mkdirSync(dir, { recursive: true }))
+    orRefuse(dir, () => makeFolder(dir))
     const flags = ['-std=c11', '-O2', '-fPIC', '-shared', '-I.', ...sources, '-lm', '-o', partial]
     const outcome = await runCommand([...command, ...flags], { cwd: engine, signal })
     if (outcome.status === 'missing') return fail('compiler_missing', { tried: command.join(' ') })
