@@ -77,7 +77,7 @@ function placeWeights(programs: readonly Program[]): { weights: PlacedWeight[]; 
   return { weights, bytes: roundUp(end, pageBytes) }
 }
 
-/** First fit, largest first: each buffer takes the lowest offset that no buffer alive at the same time holds. */
+/** First fit, largest first and of equal ones the earliest: each buffer takes the lowest offset that no buffer alive at the same time holds. */
 function placeActivations(
   program: Program,
   base: number,
@@ -88,16 +88,19 @@ function placeActivations(
   const placed: PlacedBuffer[] = []
   let end = base
   const activations = program.buffers.filter(({ region }) => region === 'activation')
-  for (const buffer of activations.toSorted((a, b) => b.bytes - a.bytes || compare(a.name, b.name))) {
-    const { first, last } =
-      lives.get(buffer.name) ?? fail('program_invalid', { where: buffer.name, what: 'is never used' })
+  const living = activations.map((buffer) => {
+    const life = lives.get(buffer.name) ?? fail('program_invalid', { where: buffer.name, what: 'is never used' })
+    return { ...buffer, ...life }
+  })
+  for (const buffer of living.toSorted((a, b) => b.bytes - a.bytes || a.first - b.first || compare(a.name, b.name))) {
+    const { first, last } = buffer
     const rivals = placed.filter((other) => apart || (other.first <= last && first <= other.last))
     let offset = base
     for (const rival of rivals.toSorted((a, b) => a.offset - b.offset)) {
       if (offset + buffer.bytes <= rival.offset) break
       offset = Math.max(offset, roundUp(rival.offset + rival.bytes, lineBytes))
     }
-    placed.push({ ...buffer, offset, first, last })
+    placed.push({ ...buffer, offset })
     end = Math.max(end, offset + buffer.bytes)
   }
   const all = program.buffers.map((buffer): PlacedBuffer => {

@@ -8,7 +8,8 @@ interface Access {
   /** Of the whole buffer. */
   readonly low: number
   readonly high: number
-  readonly buffer: string
+  /** Equal for buffers that divide the same bytes into the same rows and elements. */
+  readonly grid: string
   /** Columns of each row of the buffer, in elements. */
   readonly column: number
   readonly columns: number
@@ -70,7 +71,7 @@ function planCalls(
 
 function isConflict(a: Access, b: Access): boolean {
   if (!a.writes && !b.writes) return false
-  if (a.buffer === b.buffer) {
+  if (a.grid === b.grid) {
     if (a.column >= b.column + b.columns || b.column >= a.column + a.columns) return false
     const isSameShare = a.own !== undefined && a.own === b.own && a.column === b.column && a.columns === b.columns
     return !isSameShare
@@ -97,7 +98,7 @@ function callAccesses(call: Call, buffers: ReadonlyMap<string, PlacedBuffer>, re
         writes: parameter.access !== 'read',
         low: buffer.offset,
         high: buffer.offset + buffer.bytes,
-        buffer: buffer.name,
+        grid: [buffer.offset, buffer.dtype, ...buffer.shape].join(' '),
         column: elements,
         columns: rowElements(parameter.shape, call),
         own,

@@ -8,7 +8,7 @@ import type { Call, Place, Program, Repeat } from './program.ts'
 /**
  * Plays a planned program, every round of its repeats, and refuses it where a call reads bytes that do not hold what it
  * asks for: never written, or written over since. Inputs, states and weights hold from the start; states and outputs must
- * hold at the end. Refuses too what lies askew, beyond its region, or on another weight.
+ * hold at the end. Refuses too what lies askew, beyond its region, or on what lasts as long.
  */
 export function verifyProgram(program: Program, plan: MemoryPlan): Program {
   checkRegions(program, plan)
@@ -65,6 +65,12 @@ function checkRegions(program: Program, { buffers, weights, memoryBytes, weights
       fail('program_invalid', { where, what: `lies at ${offset} to ${offset + bytes}, and its region ends at ${end}` })
   }
   for (const { name, offset, bytes } of buffers[program.mode]!) check(name, offset, bytes, memoryBytes)
+  const lasting = buffers[program.mode]!.filter(({ region }) => region !== 'activation')
+  for (const [at, buffer] of lasting.entries()) {
+    const other = lasting.slice(at + 1).find((candidate) => meets(candidate, buffer))
+    if (other)
+      fail('program_invalid', { where: other.name, what: `lies on the bytes of '${buffer.name}', which lasts too` })
+  }
   let end = 0
   for (const { name, offset, bytes } of weights.toSorted((a, b) => a.offset - b.offset)) {
     check(name, offset, bytes, weightsBytes)
