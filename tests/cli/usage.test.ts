@@ -117,6 +117,14 @@ describe('what cannot be done is refused with code 1 and one sentence', () => {
     }
   })
 
+  it('doctor tells what is there without a compiler, and that one is missing', async () => {
+    const { code, stdout } = await ck(['doctor', '--json'], { env: { PATH: ck.folder, CC: '' } })
+    const diagnosis = JSON.parse(stdout)
+    expect(diagnosis).toMatchObject({ compiler: { status: 'missing' }, measured: { status: 'absent' } })
+    expect(diagnosis.targets).toContain(diagnosis.target.name)
+    expect(code).toBe(1)
+  })
+
   it('without a compiler it says how to get one, and leaves nothing', async () => {
     const { code, stderr } = await ck(['run', demo], { env: { PATH: ck.folder, CC: '' } })
     expect(stderr).toMatch(/ck: no C compiler found \(tried cc, .*npm i @zigc\/cli.*\n$/)
