@@ -14,6 +14,7 @@ import { printGraph } from '../../src/ir/print.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
 import { familyNames } from '../../src/kernels/registry.ts'
 import { readModel } from '../../src/templates/readModel.ts'
+import { countBarriers, findRace, withoutBarrier } from '../conformance/findRace.ts'
 
 const checkpoints = fileURLToPath(new URL('../parity/goldens/', import.meta.url))
 
@@ -62,6 +63,26 @@ describe.each([
       ).toEqual([])
   })
 })
+
+it.each(['llama/', 'qwen3/', 'gguf-llama-q8_0/model.gguf'])(
+  'threads of %s never race, and every barrier is needed',
+  (path) => {
+    const checkpoint = openCheckpoint(checkpoints + path)
+    try {
+      const options = { target: 'x86-64-v3', prefillTokens: 6, context: 64 }
+      const { source } = planModel(checkpoint, readModel(checkpoint), resolveTarget('x86-64-v3'), options)
+      const [prefill] = source.programs
+      for (const program of source.programs) {
+        const { tokens = 1, outputs = 1 } = program.bounds
+        expect(findRace(program, source.plan, { tokens, outputs }, 3)).toBeUndefined()
+      }
+      for (let which = 0; which < countBarriers(prefill!); which++)
+        expect(findRace(withoutBarrier(prefill!, which), source.plan, { tokens: 6, outputs: 6 }, 3)).toBeDefined()
+    } finally {
+      checkpoint.close()
+    }
+  },
+)
 
 const compiler = process.env.CC ?? 'cc'
 const hasCompiler = spawnSync(compiler, ['--version'], { stdio: 'ignore' }).status === 0
