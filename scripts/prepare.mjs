@@ -19,17 +19,13 @@ export function requireNode() {
   process.exit(1)
 }
 
-/**
- * Installs the packages where they are missing or older than package-lock.json. Not by `npm ci`: that refuses a lock file
- * which does not name the optional packages of every platform. `--no-save` leaves the lock file as it is.
- */
+/** Installs the packages where they are missing or older than package-lock.json. */
 export function installPackages() {
   const installed = join(root, 'node_modules', '.package-lock.json')
   if (existsSync(installed) && modified(installed) >= modified(join(root, 'package-lock.json'))) return
-  process.stderr.write('installing packages (npm install)\n')
+  process.stderr.write('installing packages (npm ci)\n')
   const npm = process.env.npm_execpath
-  if (runStep(...(npm ? [process.execPath, npm] : ['npm']), 'install', '--no-save', '--no-audit', '--no-fund') !== 0)
-    process.exit(1)
+  if (runStep(...(npm ? [process.execPath, npm] : ['npm']), 'ci', '--no-audit', '--no-fund') !== 0) process.exit(1)
 }
 
 /** Compiles src/ to dist/ where a source is newer; gives the compiler's exit code. One process at a time builds. */
