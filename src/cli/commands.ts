@@ -5,7 +5,8 @@ import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { run } from './run.ts'
+import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, doctor]
+export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, synth, doctor]
