@@ -1,3 +1,4 @@
+import { bench } from './bench.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
@@ -9,4 +10,4 @@ import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, synth, doctor]
+export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, bench, synth, doctor]

@@ -1,4 +1,4 @@
-import { anyText, type Check, choice, decimal, idList, seed, someText, wholeNumber } from './checks.ts'
+import { anyText, type Check, choice, decimal, idList, numberList, seed, someText, wholeNumber } from './checks.ts'
 import { randomFormatNames } from './randomWeights.ts'
 import { shapeNames } from './shapes.ts'
 
@@ -81,6 +81,27 @@ export const options = {
     value: 'name',
     check: choice(...randomFormatNames),
     help: `what its matrices are stored in: ${randomFormatNames.join(', ')}`,
+  },
+  promptTokens: { letter: 'p', value: 'count', check: wholeNumber(1), help: 'tokens of a prefill (default 512)' },
+  decodeTokens: {
+    letter: 'n',
+    value: 'count',
+    check: wholeNumber(1),
+    help: 'tokens decoded one by one behind each depth (default 128)',
+  },
+  depth: { value: 'list', check: numberList(0), help: 'tokens held before the decoded ones: 0,4096 (default 0)' },
+  threadCounts: {
+    letter: 't',
+    value: 'list',
+    check: numberList(1, 64),
+    help: 'numbers of threads, each measured: 1,2 (default: the cores)',
+  },
+  repeat: { value: 'count', check: wholeNumber(1, 1000), help: 'rounds over all configurations (default 5)' },
+  output: {
+    letter: 'o',
+    value: 'form',
+    check: choice('md', 'json'),
+    help: 'md: a Markdown table; json: as --json (default md)',
   },
 } as const satisfies Record<string, OptionRow>
 
