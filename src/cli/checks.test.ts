@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CkError } from '../base/errors.ts'
-import { type Check, choice, decimal, idList, seed, someText, wholeNumber } from './checks.ts'
+import { type Check, choice, decimal, idList, numberList, seed, someText, wholeNumber } from './checks.ts'
 
 /** The value, or the refusal's sentence. */
 function outcome<T>(check: Check<T>, text: string): T | string {
@@ -45,6 +45,13 @@ describe('a check', () => {
     for (const text of ['', '1,', '1 2', 'a', '-1', '1.0']) {
       expect(outcome(idList, text)).toBe(`--option is '${text}'; accepted: whole numbers with commas between them`)
     }
+  })
+
+  it('takes lists of different whole numbers within their bounds', () => {
+    expect(outcome(numberList(0), '0, 4096,16')).toEqual([0, 4096, 16])
+    expect(outcome(numberList(1, 64), '1,65')).toBe("--option is '65'; accepted: a whole number from 1 to 64")
+    expect(outcome(numberList(0), '1,')).toBe("--option is ''; accepted: a whole number of at least 0")
+    expect(outcome(numberList(0), '1,01')).toBe("--option is '1,01'; accepted: each number once")
   })
 
   it('shows only the begin of a long text', () => {

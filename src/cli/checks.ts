@@ -47,6 +47,15 @@ export const idList: Check<readonly number[]> = (text, option) => {
   return isList ? words.map(Number) : refuse(option, text, 'whole numbers with commas between them')
 }
 
+/** Whole numbers with commas between them, each once. */
+export function numberList(least: number, most?: number): Check<readonly number[]> {
+  const one = wholeNumber(least, most)
+  return (text, option) => {
+    const values = text.split(',').map((word) => one(word.trim(), option))
+    return new Set(values).size === values.length ? values : refuse(option, text, 'each number once')
+  }
+}
+
 function refuse(option: string, text: string, accepted: string): never {
   const found = text.length > 60 ? `${text.slice(0, 60)}...` : text
   return fail('option_invalid', { option, found, accepted })

@@ -1,3 +1,4 @@
+import { bench } from './bench.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
@@ -6,7 +7,19 @@ import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
 import { run } from './run.ts'
+import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, perplexity, doctor]
+export const commands: readonly Command[] = [
+  run,
+  build,
+  inspect,
+  tokenize,
+  logits,
+  parity,
+  perplexity,
+  bench,
+  synth,
+  doctor,
+]

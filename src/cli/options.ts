@@ -1,4 +1,6 @@
-import { anyText, type Check, choice, decimal, idList, seed, someText, wholeNumber } from './checks.ts'
+import { anyText, type Check, choice, decimal, idList, numberList, seed, someText, wholeNumber } from './checks.ts'
+import { randomFormatNames } from './randomWeights.ts'
+import { shapeNames } from './shapes.ts'
 
 /** One option: a flag, or with `value` and `check` an option that takes a text. Its key gives its long name. */
 export interface OptionRow<T = unknown> {
@@ -40,7 +42,7 @@ export const options = {
     check: decimal(0),
     help: 'makes the last 64 tokens less likely (default 1: off)',
   },
-  seed: { value: 'number', check: seed, help: 'same seed, same text (default: random)' },
+  seed: { value: 'number', check: seed, help: 'same seed, same result (default: random; of ck synth: 1)' },
   stop: { value: 'text', check: someText, repeats: true, help: 'end before this text; may be given 16 times' },
   ignoreEos: { help: 'go on after the end of the text' },
   echo: { help: 'print the prompt before its continuation' },
@@ -84,6 +86,33 @@ export const options = {
     value: 'mode',
     check: choice('prefill', 'decode', 'interpret'),
     help: 'prefill: in blocks; decode: one at a time; interpret: in float64, without a compiler (default prefill)',
+  },
+  shape: { value: 'name', check: choice(...shapeNames), help: `what the model is like: ${shapeNames.join(', ')}` },
+  format: {
+    value: 'name',
+    check: choice(...randomFormatNames),
+    help: `what its matrices are stored in: ${randomFormatNames.join(', ')}`,
+  },
+  promptTokens: { letter: 'p', value: 'count', check: wholeNumber(1), help: 'tokens of a prefill (default 512)' },
+  decodeTokens: {
+    letter: 'n',
+    value: 'count',
+    check: wholeNumber(1),
+    help: 'tokens decoded one by one behind each depth (default 128)',
+  },
+  depth: { value: 'list', check: numberList(0), help: 'tokens held before the decoded ones: 0,4096 (default 0)' },
+  threadCounts: {
+    letter: 't',
+    value: 'list',
+    check: numberList(1, 64),
+    help: 'numbers of threads, each measured: 1,2 (default: the cores)',
+  },
+  repeat: { value: 'count', check: wholeNumber(1, 1000), help: 'rounds over all configurations (default 5)' },
+  output: {
+    letter: 'o',
+    value: 'form',
+    check: choice('md', 'json'),
+    help: 'md: a Markdown table; json: as --json (default md)',
   },
 } as const satisfies Record<string, OptionRow>
 

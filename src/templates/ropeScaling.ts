@@ -46,16 +46,33 @@ export function ropeFromTransformers(read: ConfigReader, headDim: number): RopeC
   return { style: 'split', pairs, theta, scale, factors }
 }
 
-/**
- * Divisors of the angular frequencies as Llama 3.1 scales them: 1 for short waves, `factor` for waves longer than the
- * original context allows, and between the two limits a blend that is linear in the number of turns.
- */
 function llama3Factors(read: ConfigReader, group: string, pairs: number, theta: number): readonly number[] {
   const factor = read.positive(`${group}.factor`)
   const low = read.positive(`${group}.low_freq_factor`)
   const high = read.positive(`${group}.high_freq_factor`)
   if (high <= low) read.refuse(`${group}.high_freq_factor`, high, `a number above low_freq_factor, which is ${low}`)
   const original = read.positive(`${group}.original_max_position_embeddings`)
+  return llama3Divisors({ factor, low, high, original }, pairs, theta)
+}
+
+/** `rope_scaling` of Llama 3.1 and later; `low` is below `high`. */
+export interface Llama3Scaling {
+  readonly factor: number
+  readonly low: number
+  readonly high: number
+  /** Tokens of context before the scaling. */
+  readonly original: number
+}
+
+/**
+ * Divisors of the angular frequencies as Llama 3.1 scales them: 1 for short waves, `factor` for waves longer than the
+ * original context allows, and between the two limits a blend that is linear in the number of turns.
+ */
+export function llama3Divisors(
+  { factor, low, high, original }: Llama3Scaling,
+  pairs: number,
+  theta: number,
+): readonly number[] {
   return Array.from({ length: pairs }, (_, i) => {
     const turns = original / (2 * Math.PI * theta ** (i / pairs))
     if (turns < low) return factor

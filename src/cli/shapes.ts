@@ -1,0 +1,77 @@
+import type { DecoderConfig } from '../templates/decoder.ts'
+import type { Llama3Scaling } from '../templates/ropeScaling.ts'
+
+/** A published model without its weights. */
+export interface Shape {
+  readonly family: 'llama' | 'qwen3'
+  /** How its tokenizer cuts text, by the name in `tokenizer.ggml.pre`. */
+  readonly split: string
+  /** With `rope.factors` as `stored`: what they are. */
+  readonly scaling?: Llama3Scaling
+  readonly config: DecoderConfig
+}
+
+const qwen3 = {
+  vocabulary: 151936,
+  context: 40960,
+  kvHeads: 8,
+  headDim: 128,
+  eps: 1e-6,
+  tied: true,
+  rope: { style: 'split', pairs: 64, theta: 1e6, scale: 1, factors: 'none' },
+} as const
+
+const rows = {
+  'qwen3-0.6b': {
+    family: 'qwen3',
+    split: 'qwen2',
+    config: { ...qwen3, layers: 28, dim: 1024, ffn: 3072, heads: 16 },
+  },
+  'qwen3-4b': {
+    family: 'qwen3',
+    split: 'qwen2',
+    config: { ...qwen3, layers: 36, dim: 2560, ffn: 9728, heads: 32 },
+  },
+  'llama-3.2-1b': {
+    family: 'llama',
+    split: 'llama-bpe',
+    scaling: { factor: 32, low: 1, high: 4, original: 8192 },
+    config: {
+      vocabulary: 128256,
+      context: 131072,
+      layers: 16,
+      dim: 2048,
+      ffn: 8192,
+      heads: 32,
+      kvHeads: 8,
+      headDim: 64,
+      eps: 1e-5,
+      tied: true,
+      rope: { style: 'pairwise', pairs: 32, theta: 500000, scale: 1, factors: 'stored' },
+    },
+  },
+  /** Of no publication: small enough for tests. */
+  tiny: {
+    family: 'qwen3',
+    split: 'qwen2',
+    config: {
+      vocabulary: 512,
+      context: 256,
+      layers: 2,
+      dim: 64,
+      ffn: 128,
+      heads: 4,
+      kvHeads: 2,
+      headDim: 32,
+      eps: 1e-6,
+      tied: false,
+      rope: { style: 'split', pairs: 16, theta: 1e6, scale: 1, factors: 'none' },
+    },
+  },
+} as const satisfies Record<string, Shape>
+
+export type ShapeName = keyof typeof rows
+
+/** The shapes of `ck synth`, from the models' published configurations. */
+export const shapes: { readonly [S in ShapeName]: Shape } = rows
+export const shapeNames = Object.keys(rows) as readonly ShapeName[]

@@ -1,0 +1,86 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Ck, openCk } from './ck.ts'
+
+let ck: Ck
+let tiny: string
+beforeAll(async () => {
+  ck = openCk()
+  tiny = join(ck.folder, 'tiny.gguf')
+  await ck(['synth', '--shape', 'tiny', '--format', 'q8_0', '-o', tiny])
+})
+afterAll(() => ck.remove())
+
+const small = ['-p', '8', '-n', '4', '--repeat', '2']
+const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && Number.isFinite(value) && value > 0)
+
+describe('ck bench', () => {
+  it('measures every configuration and relates it to what the machine can do', async () => {
+    const { code, stdout, stderr } = await ck(['bench', tiny, ...small, '--depth', '16,0', '-t', '1,2', '--json'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const report = JSON.parse(stdout)
+    const rates = { one: positive, all: positive }
+    expect(report).toMatchObject({ name: 'random tiny q8_0', context: 256, weightsBytes: positive, repeat: 2 })
+    expect(report.limits).toEqual({
+      ...{ cores: positive, arithmetic: 'int8' },
+      ...{ readBytesPerSecond: rates, operationsPerSecond: rates },
+    })
+    const expected = [1, 2].flatMap((threads) => {
+      const isMeasured = threads === 1 || threads === report.limits.cores
+      const fraction = isMeasured ? positive : null
+      const row = {
+        threads,
+        tokensPerSecond: { min: positive, median: positive, max: positive },
+        ...{ bytesPerToken: positive, operationsPerToken: positive },
+        ...{ bytesPerSecond: positive, operationsPerSecond: positive },
+        ...{ bandwidthFraction: fraction, peakFraction: fraction },
+      }
+      return [
+        { ...row, kind: 'prefill', depth: 0, tokens: 8 },
+        { ...row, kind: 'decode', depth: 0, tokens: 4 },
+        { ...row, kind: 'decode', depth: 16, tokens: 4 },
+      ]
+    })
+    expect(report.results).toEqual(expected)
+  })
+
+  it('counts the bytes of the weights that a token reads, and of the cache before it', async () => {
+    const { stdout } = await ck(['bench', tiny, ...small, '--depth', '0,16', '-t', '1', '--json'])
+    const [, first, later] = JSON.parse(stdout).results
+    const inspected = JSON.parse((await ck(['inspect', tiny, '--json', '--memory'])).stdout)
+    const weights: { name: string; bytes: number; rows: number }[] = inspected.layout.weights
+    const total = weights.reduce((sum, { bytes }) => sum + bytes, 0)
+    const table = weights.find(({ name }) => name.startsWith('token_embd'))!
+    // Two layers, keys and values, two heads of 32 halves.
+    const cellBytes = 2 * 2 * 2 * 32 * 2
+    expect(first.bytesPerToken).toBe(total - table.bytes + table.bytes / table.rows + 2.5 * cellBytes)
+    expect(later.bytesPerToken - first.bytesPerToken).toBe(16 * cellBytes)
+    // Scores and sums: two multiply-adds per head (4), column (32), position and layer.
+    expect(later.operationsPerToken - first.operationsPerToken).toBe(2 * 2 * 2 * 4 * 32 * 16)
+  })
+
+  it('prints a Markdown table otherwise', async () => {
+    const { code, stdout } = await ck(['bench', tiny, ...small, '-t', '1', '-o', 'md'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /^random tiny q8_0 on .*, 2 rounds\n\n\|.* tokens\/s .*\n\| --- .*\n\| prefill 8 \| 1 \| 0 \|/,
+    )
+    expect(stdout).toMatch(/\n\| decode 4 \| 1 \| 0 \|.* % \|\n\nLimits of this machine in the same run: .*int8\.\n$/)
+  })
+
+  it.each([
+    [['-p', '257'], 1, /ck: 257 tokens do not fit the context; accepted: at most 256 .*\n$/],
+    [['--depth', '0,255', '-n', '4'], 1, /ck: 259 tokens do not fit the context; accepted: at most 256 .*\n$/],
+    [['--repeat', '0'], 2, /^ck: --repeat is '0'; accepted: a whole number from 1 to 1000\n$/],
+    [['-n', '0'], 2, /^ck: --decode-tokens is '0'; accepted: a whole number of at least 1\n$/],
+    [['-t', '1,65'], 2, /^ck: --thread-counts is '65'; accepted: a whole number from 1 to 64\n$/],
+    [['-t', '2,2'], 2, /^ck: --thread-counts is '2,2'; accepted: each number once\n$/],
+    [['--depth', '0,'], 2, /^ck: --depth is ''; accepted: a whole number of at least 0\n$/],
+    [['-o', 'csv'], 2, /^ck: --output is 'csv'; accepted: md, json\n$/],
+    [['-o', 'md', '--json'], 2, /^ck: --output is 'md'; accepted: json with --json\n$/],
+  ])('refuses %j', async (parameters, status, sentence) => {
+    const { code, stdout, stderr } = await ck(['bench', tiny, ...small, ...parameters])
+    expect(stderr).toMatch(sentence)
+    expect({ code, stdout }).toEqual({ code: status, stdout: '' })
+  })
+})
