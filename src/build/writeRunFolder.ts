@@ -31,10 +31,13 @@ export async function writeRunFolder(
   const dir = resolve(out)
   requireReplaceable(dir)
   const partial = `${dir}.partial-${process.pid}`
+  orRefuse(out, () => {
+    rmSync(partial, { recursive: true, force: true })
+    makeFolder(partial)
+  })
   try {
     orRefuse(out, () => {
-      rmSync(partial, { recursive: true, force: true })
-      makeFolder(join(partial, 'kernels'))
+      mkdirSync(join(partial, 'kernels'))
       mkdirSync(join(partial, 'engine'))
       for (const [name, text] of Object.entries({
         ...artifacts,

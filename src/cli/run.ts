@@ -42,7 +42,7 @@ export const run = defineCommand({
     const { target, context, strict } = options
     const model = await openModel(path, given({ target, context, strict }), io)
     try {
-      return await continuePrompt(model, options, io)
+      return await continuePrompt(path, model, options, io)
     } finally {
       await model.close()
     }
@@ -58,8 +58,8 @@ interface Continuation {
   first: number | undefined
 }
 
-async function continuePrompt(model: Model, options: RunOptions, io: Io): Promise<number> {
-  const prompt = promptOf(model, options)
+async function continuePrompt(path: string, model: Model, options: RunOptions, io: Io): Promise<number> {
+  const prompt = promptOf(path, model, options)
   const session = model.session(given({ threads: options.threads }))
   const begin = performance.now()
   const made: Continuation = { text: '', ids: [], finish: 'interrupted', first: undefined }
@@ -84,7 +84,11 @@ async function continuePrompt(model: Model, options: RunOptions, io: Io): Promis
 }
 
 /** The prompt's ids, and its text for --echo. */
-function promptOf(model: Model, options: RunOptions): { readonly ids: readonly number[]; readonly text: string } {
+function promptOf(
+  path: string,
+  model: Model,
+  options: RunOptions,
+): { readonly ids: readonly number[]; readonly text: string } {
   const { prompt, promptFile, ids, idsFile } = options
   const given = { '--prompt': prompt, '--prompt-file': promptFile, '--ids': ids, '--ids-file': idsFile }
   const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]))
@@ -96,7 +100,9 @@ function promptOf(model: Model, options: RunOptions): { readonly ids: readonly n
     return { ids: listed, text: model.info.hasTokenizer ? model.detokenize(listed) : `${listed.join(' ')} ` }
   }
   const text = prompt ?? (promptFile === undefined ? '' : readText(promptFile))
-  const { bos } = model.info
+  const { bos, hasTokenizer } = model.info
+  // The model itself would name its place in the cache.
+  if (!hasTokenizer) fail('tokenizer_missing', { path })
   // Some models put no BOS in front of text, and must begin with something all the same.
   if (text === '' && bos >= 0) return { ids: [bos], text }
   return { ids: [...model.tokenize(text, { addSpecial: true, special: options.special ?? false })], text }

@@ -75,10 +75,10 @@ async function compiledLibrary(signal: AbortSignal): Promise<string> {
   const dir = join(cacheFolder(), 'tokenizer')
   const library = join(dir, `${hash.digest('hex')}.so`)
   if (existsSync(library)) return library
+  orRefuse(dir, () => makeFolder(dir))
   const { command } = await findCompiler()
   const partial = `${library}.building-${randomUUID()}`
   try {
-    orRefuse(dir, () => makeFolder(dir))
     const flags = ['-std=c11', '-O2', '-fPIC', '-shared', '-I.', ...sources, '-lm', '-o', partial]
     const outcome = await runCommand([...command, ...flags], { cwd: engine, signal })
     if (outcome.status === 'missing') return fail('compiler_missing', { tried: command.join(' ') })

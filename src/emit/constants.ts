@@ -1,9 +1,11 @@
 import type { Call } from '../plan/program.ts'
-import { identifier } from './identifier.ts'
+import { defineLines, identifier } from './identifier.ts'
 
 /** The sizes of a model's calls as named constants, `<VALUE>_<DIM>`. A stride that is a row's width takes the width's name. */
 export class Constants {
   readonly #values = new Map<string, number>()
+  /** Names by the call that first used them. */
+  readonly #groups = new Map<string, string[]>()
 
   /** The C text of each dim of a call: a constant's name, or the step's field for a symbol. */
   dims(call: Call): { readonly [dim: string]: string } {
@@ -13,23 +15,26 @@ export class Constants {
         if (typeof value === 'string') return [dim, `s->${value}`]
         if (value === 1) return [dim, '1']
         const shared = isStride(dim) ? widths.get(value) : undefined
-        const name = shared ?? this.#claim(`${identifier(call.name)}_${snakeCase(dim)}`.toUpperCase(), value)
+        const name = shared ?? this.#claim(`${identifier(call.name)}_${snakeCase(dim)}`.toUpperCase(), value, call.name)
         if (!isStride(dim)) widths.set(value, name)
         return [dim, name]
       }),
     )
   }
 
-  /** The definitions, in the order of first use. */
+  /** The definitions in the order of first use, a paragraph for each call. */
   print(): string {
-    return [...this.#values].map(([name, value]) => `#define ${name} ${value}`).join('\n')
+    return [...this.#groups.values()]
+      .map((names) => defineLines(names.map((name) => [name, String(this.#values.get(name))])).join('\n'))
+      .join('\n\n')
   }
 
-  #claim(wanted: string, value: number): string {
+  #claim(wanted: string, value: number, call: string): string {
     for (let n = 1; ; n++) {
       const name = n === 1 ? wanted : `${wanted}_${n}`
       const known = this.#values.get(name)
       if (known !== undefined && known !== value) continue
+      if (known === undefined) this.#groups.set(call, [...(this.#groups.get(call) ?? []), name])
       this.#values.set(name, value)
       return name
     }

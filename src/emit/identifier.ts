@@ -7,6 +7,24 @@ export function identifier(name: string): string {
   return /^[A-Za-z_]/.test(words) ? words : `_${words}`
 }
 
+/** Text as it may stand in a C comment: no end or begin of one, no line break, no character that turns or hides others. */
+export function commentText(text: string): string {
+  return text
+    .replace(/[\p{C}\p{Zl}\p{Zp}\\]/gu, '?')
+    .replaceAll('*/', '* /')
+    .replaceAll('/*', '/ *')
+}
+
+/** `#define NAME value` lines with the values in one column, and comments behind them in another. */
+export function defineLines(rows: readonly (readonly [name: string, value: string, comment?: string])[]): string[] {
+  const names = Math.max(0, ...rows.map(([name]) => name.length))
+  const values = Math.max(0, ...rows.map(([, value]) => value.length))
+  return rows.map(([name, value, comment]) => {
+    const define = `#define ${name.padEnd(names)} `
+    return comment === undefined ? define + value : `${define}${value.padStart(values)} /* ${comment} */`
+  })
+}
+
 /** A C string literal, ASCII whatever the text. */
 export function stringLiteral(text: string): string {
   const bytes = [...new TextEncoder().encode(text)]

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../tests/conformance/random.ts'
 import { dtypeNames } from '../base/dtypes.ts'
+import { CkError } from '../base/errors.ts'
 import { parseGraph } from './parse.ts'
 import { printGraph } from './print.ts'
 
@@ -18,6 +20,21 @@ output s
 `
 
 describe('the text form of a graph', () => {
+  it('with any character changed is read or refused, and what is read prints and reads the same', () => {
+    const random = seededRandom(5)
+    const alphabet = [...'abf1[]{}(),:; =+"\\-\n.', '', 'toString', '__proto__']
+    for (let i = 0; i < 4000; i++) {
+      const at = random.whole(text.length)
+      const broken = text.slice(0, at) + alphabet[random.whole(alphabet.length)]! + text.slice(at + random.whole(3))
+      try {
+        const graph = parseGraph(broken)
+        expect(parseGraph(printGraph(graph))).toEqual(graph)
+      } catch (error) {
+        expect(error, broken).toBeInstanceOf(CkError)
+      }
+    }
+  })
+
   it('is printed as it was read', () => {
     expect(printGraph(parseGraph(text))).toBe(text)
   })

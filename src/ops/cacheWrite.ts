@@ -24,7 +24,7 @@ export const cacheWrite = defineOp({
   inputs: { cache: ['f32', 'f16'], x: ['f32'], positions: ['i32'], sequences: ['i32'] },
   outputs: ['next'],
   advances: { next: 'cache' },
-  infer({ cache, x, positions, sequences }, { part }: { part: 'keys' | 'values'; half: boolean }, refuse) {
+  infer({ cache, x, positions, sequences }, { part, half }: { part: 'keys' | 'values'; half: boolean }, refuse) {
     if (x.shape.length !== 3 || cache.shape.length !== 4) refuse('x needs three axes and cache four')
     if (axis(x, 1) !== axis(cache, 1) || axis(x, 2) !== axis(cache, 3)) {
       refuse(`x is [${x.shape}]; accepted: [tokens, ${cache.shape[1]}, ${cache.shape[3]}], the heads of the cache`)
@@ -32,6 +32,7 @@ export const cacheWrite = defineOp({
     if (positions.shape[0] !== x.shape[0] || sequences.shape[0] !== x.shape[0])
       refuse('positions and sequences need a row per token')
     if (part !== 'keys' && part !== 'values') refuse(`part is '${String(part)}'; accepted: keys, values`)
+    if (half !== (cache.dtype === 'f16')) refuse(`half is ${half} and the cache is ${cache.dtype}`)
     return { next: cache }
   },
   reference({ cache, x, positions, sequences }, { half }) {
@@ -78,6 +79,16 @@ export const cacheWrite = defineOp({
       ),
     ),
   refusals: [
+    {
+      inputs: {
+        cache: denseRow([1, 2, 16, 8]),
+        x: denseRow(['tokens', 2, 8]),
+        positions: { dtype: 'i32', shape: ['tokens'] },
+        sequences: { dtype: 'i32', shape: ['tokens'] },
+      },
+      attributes: { part: 'keys', half: true },
+      says: 'half is true and the cache is f32',
+    },
     {
       inputs: {
         cache: denseRow([1, 2, 16, 8]),

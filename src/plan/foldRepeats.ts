@@ -96,7 +96,13 @@ function foldRun(
       const variable = variables.find((candidate) => candidate.call === at && candidate.argument === argument)!
       return [argument, foldPlace(variable, names, columnOf)]
     })
-    return { ...call, name: commonName(rounds.map((other) => other[at]!.name)), buffers: Object.fromEntries(places) }
+    const makes = call.makes?.map((_, i) => commonName(rounds.map((other) => other[at]!.makes![i]!)))
+    return {
+      ...call,
+      name: commonName(rounds.map((other) => other[at]!.name)),
+      ...(makes ? { makes } : {}),
+      buffers: Object.fromEntries(places),
+    }
   })
   return { repeat: { kind: 'repeat', count: run.count, columns, body }, names }
 }

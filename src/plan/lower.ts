@@ -21,7 +21,7 @@ type Location = Omit<ValuePlace, 'value'>
 export function lower(graph: Graph, ops: OpTable, options: LowerOptions): Program {
   const lowering = new GraphLowering(graph, options)
   graph.nodes.forEach((node, index) => {
-    lowering.enter(nodeName(node), index)
+    lowering.enter(nodeName(node), index, Object.values(node.outputs))
     const operands = (slots: { readonly [slot: string]: string }) =>
       Object.fromEntries(Object.entries(slots).map(([slot, value]) => [slot, lowering.operand(value)]))
     ops[node.op]!.lower(operands(node.inputs), operands(node.outputs), node.attributes, lowering)
@@ -44,6 +44,7 @@ class GraphLowering implements Lowering {
   readonly #calls: Call[] = []
   #node = ''
   #index = 0
+  #makes: readonly string[] = []
   #overwritten: Location[] = []
 
   constructor(graph: Graph, options: LowerOptions) {
@@ -59,7 +60,8 @@ class GraphLowering implements Lowering {
     for (const { name, type } of graph.states) this.#place(name, type, 'state')
   }
 
-  enter(node: string, index: number): void {
+  enter(node: string, index: number, makes: readonly string[]): void {
+    this.#makes = makes
     this.#node = node
     this.#index = index
     this.#overwritten = []
@@ -124,6 +126,7 @@ class GraphLowering implements Lowering {
       kind: 'call',
       kernel: kernel.name,
       name: this.#node,
+      ...(this.#makes.length > 1 ? { makes: this.#makes } : {}),
       dims: Object.fromEntries(kernel.dims.map((dim) => [dim, this.#dim(kernel, dim, args[dim])])),
       attributes: Object.fromEntries(
         Object.keys(kernel.attributes).map((name) => {

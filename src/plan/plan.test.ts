@@ -280,6 +280,49 @@ describe('planThreads', () => {
     expect(kinds(program)).toBe('s | n')
   })
 
+  it('needs one where equal shares are of other columns', () => {
+    // Head 1 of a is head 0 of b, which another thread turns in place.
+    const { program, plan } = planText(`
+      input x f32[tokens, 8]
+      input t f32[tokens, 2, 2]
+      weight w f32[12, 8]
+      weight g f32[4]
+      y: p f32[tokens, 12] = linear(x: x, w: w)
+      y: a f32[tokens, 8] = slice(x: p) {from: 0, cols: 8}
+      y: b f32[tokens, 8] = slice(x: p) {from: 4, cols: 8}
+      y: ah f32[tokens, 2, 4] = reshape(x: a) {heads: 2}
+      y: bh f32[tokens, 2, 4] = reshape(x: b) {heads: 2}
+      y: n f32[tokens, 2, 4] = rmsNorm(x: ah, gain: g) {eps: 0.1}
+      y: r f32[tokens, 2, 4] = rope(x: bh, table: t) {style: "split"}
+      y: y f32[tokens, 2, 4] = add(x: n, z: r)
+      output y`)
+    expect(kinds(program)).toMatch(/^p \| n \| r/)
+    expect(findRace(withoutBarrier(program, 1), plan, { tokens: 8 }, 3)).toContain('r (rope_fwd_split_f32)')
+  })
+
+  it('separates rounds where only the passage from one to the next asks for it', () => {
+    const layers = [0, 1, 2].map(
+      (i) => `
+      weight blk.${i}.g.weight f32[4]
+      weight blk.${i}.v.weight f32[4, 4]
+      weight blk.${i}.w.weight f32[4, 4]
+      y: blk.${i}.n f32[tokens, 4] = rmsNorm(x: ${i === 0 ? 'e' : `blk.${i - 1}.q`}, gain: blk.${i}.g.weight) {eps: 0.1}
+      y: blk.${i}.p f32[tokens, 4] = linear(x: blk.${i}.n, w: blk.${i}.v.weight)
+      y: blk.${i}.q f32[tokens, 4] = linear(x: blk.${i}.p, w: blk.${i}.w.weight)`,
+    )
+    const text = `
+      input x f32[tokens, 4]
+      y: e f32[tokens, 4] = silu(x: x)${layers.join('')}
+      y: end f32[tokens, 4] = softmax(x: blk.2.q)
+      output end`
+    const program = foldRepeats(lowerText(text))
+    const plan = planMemory([program])
+    const planned = planThreads(program, plan)
+    const body = repeatOf(planned)!.body.map((step) => (step.kind === 'call' ? step.name : '|'))
+    expect(body.join(' ')).toBe('| blk.*.n | blk.*.p | blk.*.q')
+    expect(findRace(planned, plan, { tokens: 8 }, 3)).toBeUndefined()
+  })
+
   it('separates the last call of a round from the first of the next', () => {
     const program = foldRepeats(lowerText(layersText(2)))
     const plan = planMemory([program])

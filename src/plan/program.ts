@@ -38,8 +38,10 @@ export type Place =
 export interface Call {
   readonly kind: 'call'
   readonly kernel: string
-  /** The value in the model's own names that the call makes. */
+  /** The value in the model's own names that the call makes, the first where it makes several. */
   readonly name: string
+  /** Where the call makes several: their names. */
+  readonly makes?: readonly string[]
   readonly dims: { readonly [dim: string]: Dim }
   readonly attributes: { readonly [name: string]: number }
   readonly buffers: { readonly [name: string]: Place | null }

@@ -19,42 +19,65 @@ export class ConfigReader {
     return this.#find(key) !== undefined
   }
 
-  /** A whole number of at least `least`. */
-  count(key: string, fallback?: number, least = 1): number {
+  /** A whole number from 1 to `most`: what a list is made of later needs a bound, for the number is the file's word only. */
+  count(key: string, fallback?: number, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#find(key) ?? fallback
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
-    return this.#refuse(key, value, `a whole number of at least ${least}`)
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= most) return value
+    const accepted =
+      most < Number.MAX_SAFE_INTEGER ? `a whole number from 1 to ${most}` : 'a whole number of at least 1'
+    return this.refuse(key, value, accepted)
+  }
+
+  /** The number of layers: at most that of tensors, for every layer has some. */
+  layers(key: string): number {
+    return this.count(key, undefined, Math.max(1, this.#checkpoint.tensors.size))
   }
 
   /** A number above 0. */
   positive(key: string, fallback?: number): number {
     const value = this.#find(key) ?? fallback
     if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
-    return this.#refuse(key, value, 'a number above 0')
+    return this.refuse(key, value, 'a number above 0')
   }
 
   flag(key: string, fallback: boolean): boolean {
     const value = this.#find(key) ?? fallback
-    return typeof value === 'boolean' ? value : this.#refuse(key, value, 'true or false')
+    return typeof value === 'boolean' ? value : this.refuse(key, value, 'true or false')
   }
 
   /** One of the accepted texts. */
   choice<const T extends string>(key: string, accepted: readonly T[], fallback?: T): T {
     const value = this.#find(key) ?? fallback
     const choice = accepted.find((text) => text === value)
-    return choice ?? this.#refuse(key, value, accepted.join(', '))
+    return choice ?? this.refuse(key, value, accepted.join(', '))
+  }
+
+  /** Refuses a key that is set to anything but an object. */
+  object(key: string): void {
+    const value = this.#find(key)
+    if (
+      value !== undefined &&
+      (value === null || typeof value !== 'object' || Array.isArray(value) || 'length' in value)
+    )
+      this.refuse(key, value, 'an object')
   }
 
   /** Refuses a key that is set to anything but `accepted` (or absent). */
   only(key: string, accepted: string | number | boolean): void {
     const value = this.#find(key)
     if (value !== undefined && value !== accepted)
-      this.#refuse(key, value, `${String(accepted)} (others are not supported)`)
+      this.refuse(key, value, `${String(accepted)} (others are not supported)`)
   }
 
   /** The shape of a tensor of the checkpoint, or undefined. */
   shapeOf(tensor: string): readonly number[] | undefined {
     return this.#checkpoint.tensors.get(tensor)?.shape
+  }
+
+  /** Refuses the value of a key, which is called as the source calls it. */
+  refuse(key: string, found: Found, accepted: string): never {
+    const text = found === undefined ? 'missing' : describe(found)
+    return fail('config_invalid', { path: this.path, key: this.#prefix + key, found: text, accepted })
   }
 
   /** A JSON key may be a path (`rope_parameters.factor`); null counts as absent. */
@@ -67,11 +90,6 @@ export class ConfigReader {
     }
     return value ?? undefined
   }
-
-  #refuse(key: string, found: Found, accepted: string): never {
-    const text = found === undefined ? 'missing' : describe(found)
-    return fail('config_invalid', { path: this.path, key: this.#prefix + key, found: text, accepted })
-  }
 }
 
 function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {
@@ -79,7 +97,8 @@ function isObject(value: Json | undefined): value is { readonly [key: string]: J
 }
 
 function describe(value: Found): string {
-  if (typeof value === 'bigint') return value.toString()
+  // JSON writes a NaN and an infinity as null.
+  if (typeof value === 'bigint' || typeof value === 'number') return String(value)
   if (typeof value === 'object' && value !== null)
     return Array.isArray(value) || 'length' in value ? 'an array' : 'an object'
   return JSON.stringify(value) ?? 'missing'

@@ -1,4 +1,3 @@
-import { fail } from '../base/errors.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import { add } from '../ops/add.ts'
@@ -36,14 +35,14 @@ export interface DecoderConfig {
 export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']): DecoderConfig {
   const dim = read.count('embedding_length')
   const heads = read.count('attention.head_count')
-  const headDim = read.count('attention.key_length', dim / heads)
+  const headDim = headWidth(read, 'attention.key_length', 'attention.head_count', dim, heads)
   read.only('attention.value_length', headDim)
   read.only('expert_count', 0)
   const table = read.shapeOf('token_embd.weight')
   return checkHeads(read, 'attention.head_count_kv', {
     vocabulary: table?.[0] ?? read.count('vocab_size'),
     context: read.count('context_length'),
-    layers: read.count('block_count'),
+    layers: read.layers('block_count'),
     dim,
     ffn: read.count('feed_forward_length'),
     heads,
@@ -59,7 +58,7 @@ export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']):
 export function decoderFromTransformers(read: ConfigReader): DecoderConfig {
   const dim = read.count('hidden_size')
   const heads = read.count('num_attention_heads')
-  const headDim = read.count('head_dim', dim / heads)
+  const headDim = headWidth(read, 'head_dim', 'num_attention_heads', dim, heads)
   read.only('hidden_act', 'silu')
   read.only('attention_bias', false)
   read.only('mlp_bias', false)
@@ -67,7 +66,7 @@ export function decoderFromTransformers(read: ConfigReader): DecoderConfig {
   return checkHeads(read, 'num_key_value_heads', {
     vocabulary: read.count('vocab_size'),
     context: read.count('max_position_embeddings', 2048),
-    layers: read.count('num_hidden_layers'),
+    layers: read.layers('num_hidden_layers'),
     dim,
     ffn: read.count('intermediate_size'),
     heads,
@@ -79,14 +78,19 @@ export function decoderFromTransformers(read: ConfigReader): DecoderConfig {
   })
 }
 
+/** No model has wider heads; the rope's list of frequencies is half as long. */
+const widestHead = 65536
+
+/** The width of a head as its key says, else the model's width divided among the heads. */
+function headWidth(read: ConfigReader, key: string, headsKey: string, dim: number, heads: number): number {
+  if (!read.has(key) && dim % heads !== 0)
+    read.refuse(headsKey, heads, `a divisor of the width ${dim}, or a '${key}' beside it`)
+  return read.count(key, dim / heads, widestHead)
+}
+
 function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): DecoderConfig {
   if (config.heads % config.kvHeads !== 0) {
-    fail('config_invalid', {
-      path: read.path,
-      key,
-      found: String(config.kvHeads),
-      accepted: `a divisor of the ${config.heads} attention heads`,
-    })
+    read.refuse(key, config.kvHeads, `a divisor of the ${config.heads} attention heads`)
   }
   return config
 }

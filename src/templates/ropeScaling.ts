@@ -1,4 +1,3 @@
-import { fail } from '../base/errors.ts'
 import type { ConfigReader } from './configReader.ts'
 
 /** Rotary position embedding of a family: see the ops ropeTable and rope. */
@@ -16,12 +15,7 @@ export interface RopeConfig {
 export function ropeFromGguf(read: ConfigReader, style: RopeConfig['style'], headDim: number): RopeConfig {
   const dimensions = read.count('rope.dimension_count', headDim)
   if (dimensions % 2 !== 0 || dimensions > headDim) {
-    fail('config_invalid', {
-      path: read.path,
-      key: 'rope.dimension_count',
-      found: String(dimensions),
-      accepted: `an even number up to ${headDim}, the width of a head`,
-    })
+    read.refuse('rope.dimension_count', dimensions, `an even number up to ${headDim}, the width of a head`)
   }
   const type = read.choice('rope.scaling.type', ['none', 'linear'], read.has('rope.scale_linear') ? 'linear' : 'none')
   const factor = type === 'linear' ? read.positive('rope.scaling.factor', read.positive('rope.scale_linear', 1)) : 1
@@ -37,6 +31,7 @@ export function ropeFromGguf(read: ConfigReader, style: RopeConfig['style'], hea
 /** Rope of config.json: `rope_parameters`, or `rope_theta` and `rope_scaling` of versions before 5. Always split style. */
 export function ropeFromTransformers(read: ConfigReader, headDim: number): RopeConfig {
   const group = read.has('rope_parameters') ? 'rope_parameters' : 'rope_scaling'
+  read.object(group)
   const typeKey = read.has(`${group}.rope_type`) ? `${group}.rope_type` : `${group}.type`
   const type = read.choice(typeKey, ['default', 'linear', 'llama3'], 'default')
   const theta = read.positive(read.has(`${group}.rope_theta`) ? `${group}.rope_theta` : 'rope_theta', 10000)
@@ -44,7 +39,7 @@ export function ropeFromTransformers(read: ConfigReader, headDim: number): RopeC
   read.only(`${group}.partial_rotary_factor`, 1)
   const pairs = headDim / 2
   if (!Number.isInteger(pairs)) {
-    fail('config_invalid', { path: read.path, key: 'head_dim', found: String(headDim), accepted: 'an even number' })
+    read.refuse('head_dim', headDim, 'an even number')
   }
   const scale = type === 'linear' ? 1 / read.positive(`${group}.factor`) : 1
   const factors = type === 'llama3' ? llama3Factors(read, group, pairs, theta) : 'none'
@@ -59,6 +54,7 @@ function llama3Factors(read: ConfigReader, group: string, pairs: number, theta: 
   const factor = read.positive(`${group}.factor`)
   const low = read.positive(`${group}.low_freq_factor`)
   const high = read.positive(`${group}.high_freq_factor`)
+  if (high <= low) read.refuse(`${group}.high_freq_factor`, high, `a number above low_freq_factor, which is ${low}`)
   const original = read.positive(`${group}.original_max_position_embeddings`)
   return Array.from({ length: pairs }, (_, i) => {
     const turns = original / (2 * Math.PI * theta ** (i / pairs))

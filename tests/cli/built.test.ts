@@ -50,6 +50,12 @@ describe('ck run', () => {
     expect(second.stderr).not.toContain('compiling')
   })
 
+  it('draws the ids that llama.cpp and a float64 run draw from the demo model', async () => {
+    const golden = JSON.parse(readFileSync(join(root, 'tests/parity/goldens/demo-float64.json'), 'utf8'))
+    const { stdout } = await ck(['run', runFolder, '--temp', '0', '-n', '64', '--json', '--ids', golden.prompt.join()])
+    expect(JSON.parse(stdout).ids).toEqual(golden.greedy)
+  })
+
   it('gives the same text from a checkpoint and from its run folder, and JSON for programs', async () => {
     const [first, second] = await Promise.all([ck(['run', demo, ...greedy]), ck(['run', demo, ...greedy])])
     expect(first.code).toBe(0)

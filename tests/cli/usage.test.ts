@@ -104,6 +104,27 @@ describe('what cannot be done is refused with code 1 and one sentence', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })
 
+  it('names a place that cannot be written', async () => {
+    const sentence = /\nck: .*: cannot be written \(ENOTDIR\); nothing was left behind\n$/
+    const [build, cache, tokenizer] = await Promise.all([
+      ck(['build', demo, '-o', '/dev/null/run']),
+      ck(['run', demo], { env: { CK_CACHE: '/dev/null' } }),
+      ck(['tokenize', demo, '--text', 'a'], { env: { CK_CACHE: '/dev/null' } }),
+    ])
+    for (const { code, stderr } of [build!, cache!, tokenizer!]) {
+      expect(`\n${stderr}`).toMatch(sentence)
+      expect(code).toBe(1)
+    }
+  })
+
+  it('doctor tells what is there without a compiler, and that one is missing', async () => {
+    const { code, stdout } = await ck(['doctor', '--json'], { env: { PATH: ck.folder, CC: '' } })
+    const diagnosis = JSON.parse(stdout)
+    expect(diagnosis).toMatchObject({ compiler: { status: 'missing' }, measured: { status: 'absent' } })
+    expect(diagnosis.targets).toContain(diagnosis.target.name)
+    expect(code).toBe(1)
+  })
+
   it('without a compiler it says how to get one, and leaves nothing', async () => {
     const { code, stderr } = await ck(['run', demo], { env: { PATH: ck.folder, CC: '' } })
     expect(stderr).toMatch(/ck: no C compiler found \(tried cc, .*npm i @zigc\/cli.*\n$/)

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { printHeader, printPrototypes } from '../../src/kernels/printHeader.ts'
@@ -37,14 +38,36 @@ export async function openKernels(target: KernelTarget): Promise<KernelRunner> {
     .digest('hex')
     .slice(0, 24)
   const built = join(cache, key)
-  if (!existsSync(built)) await compile(target, files, built)
+  await oneAtATime(built, () => compile(target, files, built))
   return target.how === 'library'
     ? openLibrary(built, target.lanes)
     : openDriver([...target.command, built], target.lanes)
 }
 
-async function compile(target: KernelTarget, files: { readonly [name: string]: string }, built: string): Promise<void> {
+/**
+ * Makes the file `built` unless it is there. Test files run in several processes: the first takes a lock, the others wait
+ * for its result, or for two minutes in case it was killed.
+ */
+async function oneAtATime(built: string, make: () => Promise<void>): Promise<void> {
+  const lock = `${built}.lock`
   mkdirSync(dirname(built), { recursive: true })
+  for (let waited = 0; !existsSync(built); waited += 100) {
+    try {
+      if (waited > 120_000) rmSync(lock, { recursive: true, force: true })
+      mkdirSync(lock)
+    } catch {
+      await setTimeout(100)
+      continue
+    }
+    try {
+      if (!existsSync(built)) await make()
+    } finally {
+      rmSync(lock, { recursive: true, force: true })
+    }
+  }
+}
+
+async function compile(target: KernelTarget, files: { readonly [name: string]: string }, built: string): Promise<void> {
   const dir = mkdtempSync(`${built}-`)
   const run = (args: readonly string[]) => execute(target.compiler, args, { cwd: dir })
   try {

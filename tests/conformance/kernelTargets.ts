@@ -56,17 +56,12 @@ const native = targets.map((target): KernelTarget => {
   }
 })
 
-// The sanitizers watch the plain C body and the best one that this CPU runs.
-const watched = native
-  .filter((target, at) => at === 0 || target === best())
-  .map((target): KernelTarget => {
-    const flags = [...target.flags, ...sanitizers]
-    return { ...target, name: `${target.name} under sanitizers`, flags, how: 'driver' }
-  })
-
-function best(): KernelTarget | undefined {
-  return native.filter((target) => target.how === 'library' && !target.missing).at(-1)
-}
+// The sanitizers watch the best body that this CPU runs.
+const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
+const watched = best.map((target): KernelTarget => {
+  const flags = [...target.flags, ...sanitizers]
+  return { ...target, name: `${target.name} under sanitizers`, flags, how: 'driver' }
+})
 
 /** Every target with the reason why it cannot run here, where there is one. */
 export const kernelTargets: readonly KernelTarget[] = [...native, ...watched]

@@ -18,7 +18,10 @@ import { place } from './placement.ts'
 import type { RandomTensor } from './randomTensor.ts'
 import { bindDims, runProgram } from './runProgram.ts'
 
-/** A graph of one node whose inputs are called like the op's slots: caches are states, matrices weights, the rest inputs. */
+/**
+ * A graph of one node whose inputs are called like the op's slots: caches are states, matrices weights, the rest inputs. It
+ * has no outputs, for a view cannot be one: a trace keeps every value.
+ */
 export function opGraph(op: AnyOp, sample: Sample<string, never>): Graph {
   const g = new GraphBuilder(op.name)
   const operands: Record<string, Operand> = {}
@@ -30,7 +33,6 @@ export function opGraph(op: AnyOp, sample: Sample<string, never>): Graph {
   }
   const names = Object.fromEntries(op.outputs.map((slot) => [slot, `result.${slot}`]))
   g.apply(op, 'result', operands, sample.attributes, names)
-  for (const slot of op.outputs) g.output({ name: `result.${slot}`, type: g.finish().types[`result.${slot}`]! })
   return g.finish()
 }
 

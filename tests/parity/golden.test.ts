@@ -30,7 +30,6 @@ describe.each(goldenNames())('%s against its PyTorch reference', (name) => {
       expect(await other.logits(golden.ids, { mode: 'decode' })).toEqual(prefill)
       await other.close()
     }
-    await model.close()
   })
 
   it('computes in its own dtypes as closely, with equal bits in every mode and for any number of threads', async () => {
@@ -41,7 +40,6 @@ describe.each(goldenNames())('%s against its PyTorch reference', (name) => {
     expect(await session.logits(golden.ids, { mode: 'decode' })).toEqual(prefill)
     const other = model.session({ threads: 3 })
     expect(await other.logits(golden.ids, { mode: 'decode' })).toEqual(prefill)
-    await model.close()
   })
 })
 
@@ -54,7 +52,6 @@ describe.each(['scalar', 'x86-64-v3'])('target %s', (target) => {
         const model = await build(golden.checkpoint, { target })
         const logits = await model.session({ threads: 2 }).logits(golden.ids)
         expect(nmseOf(golden.logits, logits)).toBeLessThan(name.includes('_') ? quantisedBound : 1e-9)
-        await model.close()
       }
     },
   )

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
 import { type CompileOptions, compile } from '../../src/compile.ts'
 import { tensor } from '../../src/ir/tensor.ts'
 import { compareTensors } from '../../src/parity/difference.ts'
@@ -50,11 +51,15 @@ export function readGolden(name: string): Golden {
   }
 }
 
-/** Compiles into a fresh folder and loads it; the caller closes the model. */
+/** Compiles into a fresh folder and loads it. When the test is over the model is closed and the folder gone. */
 export async function build(checkpoint: string, options: Omit<CompileOptions, 'out'> = {}): Promise<Model> {
-  const out = join(mkdtempSync(join(tmpdir(), 'ck-parity-')), 'run')
+  const dir = mkdtempSync(join(tmpdir(), 'ck-parity-'))
+  onTestFinished(() => rmSync(dir, { recursive: true }))
+  const out = join(dir, 'run')
   await compile(checkpoint, { out, ...options })
-  return load(out)
+  const model = await load(out)
+  onTestFinished(() => model.close())
+  return model
 }
 
 /** Mean squared error over mean square. */

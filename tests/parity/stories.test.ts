@@ -31,7 +31,6 @@ describe.skipIf(!hasShared)('stories260K (needs ../shared/data)', () => {
     for await (const { text } of model.session({ threads: 2 }).generate(prompt, { temperature: 0, tokens: 200 }))
       pieces.push(text)
     expect(pieces.join('').trim()).toBe(readFileSync(join(shared, 'data/stories260K-greedy-200.txt'), 'utf8').trim())
-    await model.close()
   })
 
   it('agrees with the float64 logits to 1e-4 in prefill, decode and interpret', async () => {
@@ -42,7 +41,6 @@ describe.skipIf(!hasShared)('stories260K (needs ../shared/data)', () => {
     const prefill = await session.logits(some)
     expect(largestError(expected, prefill)).toBeLessThan(1e-4)
     expect(await session.logits(some, { mode: 'decode' })).toEqual(prefill)
-    await model.close()
     const checkpoint = openCheckpoint(gguf)
     expect(largestError(expected, interpretLogits(checkpoint, readModel(checkpoint), some).data)).toBeLessThan(1e-5)
     checkpoint.close()

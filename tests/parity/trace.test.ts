@@ -1,15 +1,11 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveTarget } from '../../src/build/targets.ts'
-import { compile, planModel } from '../../src/compile.ts'
+import { planModel } from '../../src/compile.ts'
 import type { Checkpoint, TensorRecord } from '../../src/formats/checkpoint.ts'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import { compareTrace, describeDivergence, type ParityReport } from '../../src/parity/compareTrace.ts'
-import { load } from '../../src/run/session.ts'
 import { readModel } from '../../src/templates/readModel.ts'
-import { readGolden } from './golden.ts'
+import { build, readGolden } from './golden.ts'
 
 /** Builds a golden with taps, runs one step and compares; `seen` is what the comparison believes the checkpoint to be. */
 async function trace(
@@ -18,9 +14,7 @@ async function trace(
 ): Promise<ParityReport> {
   const golden = readGolden(name)
   const options = { trace: true, prefillTokens: golden.ids.length }
-  const out = join(mkdtempSync(join(tmpdir(), 'ck-trace-')), 'run')
-  await compile(golden.checkpoint, { out, ...options })
-  const built = await load(out)
+  const built = await build(golden.checkpoint, options)
   const session = built.session({ threads: 2 })
   await session.logits(golden.ids)
   const checkpoint = seen(openCheckpoint(golden.checkpoint))
@@ -37,7 +31,6 @@ async function trace(
     ids: golden.ids,
     peek: async (offset, bytes) => session.peek(offset, bytes),
   })
-  await built.close()
   return report
 }
 

@@ -10,7 +10,10 @@
  * and at last y / total. Scores and values are one chain of multiply-adds each, so nothing depends on the rows that are
  * worked on together: a row is one query head of one token.
  */
-enum { CK_CHUNK = 64, CK_ROWS = 16, CK_TILE_ROWS = 4, CK_TILE_VECTORS = 2 };
+enum { CK_CHUNK = 64, CK_ROWS = 16 };
+
+/* A tile has 4 rows x 2 vectors (key panels, or columns of values), or fewer rows x 4 vectors. */
+enum { CK_TILE = 8, CK_TILE_VECTORS = 4 };
 
 typedef struct {
     int half; /* the cache holds f16, else f32 */
@@ -48,7 +51,7 @@ CK_INLINE ck_vf ck_load_cached_n(const int half, const void *cache, int64_t inde
 CK_INLINE void ck_score_tile(const int half, const int R, const int P, const ck_attention *a, ck_rows *rows, int row,
                              int64_t keys, int64_t at)
 {
-    ck_vf sum[CK_TILE_ROWS * CK_TILE_VECTORS];
+    ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < R * P; i++) {
         sum[i] = ck_set(0.0f);
@@ -77,28 +80,16 @@ CK_INLINE void ck_score_tile(const int half, const int R, const int P, const ck_
     }
 }
 
-/* Scores of all rows with the first `positions` of a chunk, rounded up to whole panels. */
-CK_INLINE void ck_score_chunk(const int half, const ck_attention *a, ck_rows *rows, int64_t keys, int64_t positions)
+/* Scores of R rows with the first `positions` of a chunk, rounded up to whole panels. */
+CK_INLINE void ck_score_rows(const int half, const int R, const int P, const ck_attention *a, ck_rows *rows, int row,
+                             int64_t keys, int64_t positions)
 {
-    const int step = CK_TILE_VECTORS * CK_LANES;
-    for (int row = 0; row < rows->count;) {
-        const int tall = rows->count - row >= CK_TILE_ROWS;
-        int64_t at = 0;
-        for (; at + step <= positions; at += step) {
-            if (tall) {
-                ck_score_tile(half, CK_TILE_ROWS, CK_TILE_VECTORS, a, rows, row, keys + at * a->width, at);
-            } else {
-                ck_score_tile(half, 1, CK_TILE_VECTORS, a, rows, row, keys + at * a->width, at);
-            }
-        }
-        for (; at < positions; at += CK_LANES) {
-            if (tall) {
-                ck_score_tile(half, CK_TILE_ROWS, 1, a, rows, row, keys + at * a->width, at);
-            } else {
-                ck_score_tile(half, 1, 1, a, rows, row, keys + at * a->width, at);
-            }
-        }
-        row += tall ? CK_TILE_ROWS : 1;
+    int64_t at = 0;
+    for (; at + P * CK_LANES <= positions; at += P * CK_LANES) {
+        ck_score_tile(half, R, P, a, rows, row, keys + at * a->width, at);
+    }
+    for (; at < positions; at += CK_LANES) {
+        ck_score_tile(half, R, 1, a, rows, row, keys + at * a->width, at);
     }
 }
 
@@ -131,7 +122,7 @@ static void ck_weigh_row(ck_rows *rows, int row)
 CK_INLINE void ck_value_tile(const int half, const int R, const int V, const int partial, const ck_attention *a,
                              const ck_rows *rows, int row, int64_t values, int first, int64_t col, int64_t n)
 {
-    ck_vf sum[CK_TILE_ROWS * CK_TILE_VECTORS];
+    ck_vf sum[CK_TILE];
     int64_t common = CK_CHUNK;
     CK_UNROLL
     for (int r = 0; r < R; r++) {
@@ -184,18 +175,60 @@ CK_INLINE void ck_value_tile(const int half, const int R, const int V, const int
     }
 }
 
-CK_INLINE void ck_value_rows(const int half, const int R, const ck_attention *a, const ck_rows *rows, int row,
-                             int64_t values, int first)
+CK_INLINE void ck_value_rows(const int half, const int R, const int V, const ck_attention *a, const ck_rows *rows,
+                             int row, int64_t values, int first)
 {
     int64_t col = 0;
-    for (; col + CK_TILE_VECTORS * CK_LANES <= a->width; col += CK_TILE_VECTORS * CK_LANES) {
-        ck_value_tile(half, R, CK_TILE_VECTORS, 0, a, rows, row, values, first, col, CK_LANES);
+    for (; col + V * CK_LANES <= a->width; col += V * CK_LANES) {
+        ck_value_tile(half, R, V, 0, a, rows, row, values, first, col, CK_LANES);
     }
     for (; col + CK_LANES <= a->width; col += CK_LANES) {
         ck_value_tile(half, R, 1, 0, a, rows, row, values, first, col, CK_LANES);
     }
     if (col < a->width) {
         ck_value_tile(half, R, 1, 1, a, rows, row, values, first, col, a->width - col);
+    }
+}
+
+CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
+{
+    const int left = rows->count - row;
+    return left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* Scores of all rows with the chunk of positions at element `chunk` of the keys. */
+CK_INLINE void ck_score_chunk(const int half, const ck_attention *a, ck_rows *rows, int64_t chunk, int64_t positions)
+{
+    for (int row = 0; row < rows->count; row += ck_tile_rows(rows, row)) {
+        switch (ck_tile_rows(rows, row)) {
+        case 4:
+            ck_score_rows(half, 4, 2, a, rows, row, chunk, positions);
+            break;
+        case 2:
+            ck_score_rows(half, 2, 4, a, rows, row, chunk, positions);
+            break;
+        default:
+            ck_score_rows(half, 1, 4, a, rows, row, chunk, positions);
+            break;
+        }
+    }
+}
+
+/* Adds the weighed values of the chunk at element `chunk` of the values to all rows. */
+CK_INLINE void ck_add_chunk(const int half, const ck_attention *a, const ck_rows *rows, int64_t chunk, int first)
+{
+    for (int row = 0; row < rows->count; row += ck_tile_rows(rows, row)) {
+        switch (ck_tile_rows(rows, row)) {
+        case 4:
+            ck_value_rows(half, 4, 2, a, rows, row, chunk, first);
+            break;
+        case 2:
+            ck_value_rows(half, 2, 4, a, rows, row, chunk, first);
+            break;
+        default:
+            ck_value_rows(half, 1, 4, a, rows, row, chunk, first);
+            break;
+        }
     }
 }
 
@@ -219,15 +252,7 @@ CK_INLINE void ck_attend_rows(const int half, const ck_attention *a, ck_rows *ro
                 ck_weigh_row(rows, row);
             }
         }
-        for (int row = 0; row < rows->count;) {
-            if (rows->count - row >= CK_TILE_ROWS) {
-                ck_value_rows(half, CK_TILE_ROWS, a, rows, row, (base + start) * a->width, start == 0);
-                row += CK_TILE_ROWS;
-            } else {
-                ck_value_rows(half, 1, a, rows, row, (base + start) * a->width, start == 0);
-                row++;
-            }
-        }
+        ck_add_chunk(half, a, rows, (base + start) * a->width, start == 0);
     }
     for (int row = 0; row < rows->count; row++) {
         const float inverse = 1.0f / rows->total[row];
