@@ -76,8 +76,39 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
 CK_INLINE int32_t ck_code_sum(const int parts, const uint8_t *x, int part)
 {
     int16_t sums[2];
-    memcpy(sums, x + CK_A8_SUMS, sizeof sums);
+    memcpy(sums, x + CK_A8_HALF_SUMS, sizeof sums);
     return parts == 1 ? sums[0] + sums[1] : sums[part];
+}
+
+CK_INLINE float ck_load_float(const uint8_t *p)
+{
+    float value;
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+/* The same times the scale of x. */
+CK_INLINE float ck_scaled_code_sum(const int parts, const uint8_t *x, int part)
+{
+    return parts == 1 ? ck_load_float(x + CK_A8_SUM) : ck_load_float(x) * (float)ck_code_sum(parts, x, part);
+}
+
+/* Asks for block `block` of the next P panels: a stream from memory ends with its panel, so the processor's own foresight
+ * starts anew with every panel. */
+CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks *w, int64_t block)
+{
+    const ck_format f = ck_formats[format];
+    const int64_t code_bytes = f.bits * 4 * CK_LANES;
+    const int64_t scale_bytes = ck_record_bytes(format) * CK_BLOCK / f.columns;
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        const int64_t ahead = (P + p) * w->panel_bytes;
+        CK_UNROLL
+        for (int64_t byte = 0; byte < code_bytes; byte += 64) {
+            __builtin_prefetch(w->codes + ahead + block * code_bytes + byte, 0, 2);
+        }
+        __builtin_prefetch(w->scales + ahead + block * scale_bytes, 0, 2);
+    }
 }
 
 /* dot += four columns of each panel times each token. */
@@ -106,6 +137,9 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
         sum[i] = sums[i];
     }
     for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
+        if (!ck_is_expanded(format)) {
+            ck_prefetch_block(format, P, w, block);
+        }
         CK_UNROLL
         for (int part = 0; part < parts; part++) {
             ck_vi dot[CK_TILE];
@@ -135,13 +169,12 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
             }
             CK_UNROLL
             for (int t = 0; t < T; t++) {
-                float x_scale;
-                memcpy(&x_scale, x + t * x_bytes, sizeof x_scale);
-                const ck_vf x_sum = ck_set(x_scale * (float)ck_code_sum(parts, x + t * x_bytes, part));
+                const ck_vf x_scale = ck_set(ck_load_float(x + t * x_bytes));
+                const ck_vf x_sum = ck_set(ck_scaled_code_sum(parts, x + t * x_bytes, part));
                 CK_UNROLL
                 for (int p = 0; p < P; p++) {
                     ck_vf *at = &sum[t * P + p];
-                    *at = ck_fma(scale[p] * ck_set(x_scale), ck_to_float(dot[t * P + p]), *at);
+                    *at = ck_fma(scale[p] * x_scale, ck_to_float(dot[t * P + p]), *at);
                     if (ck_formats[format].offsets) {
                         *at = ck_fma(offset[p], x_sum, *at);
                     }

@@ -43,7 +43,9 @@ static void ck_quantize_block(const float *x, uint8_t *y)
             }
             memcpy(y + CK_A8_CODES + i, &bytes, sizeof bytes);
         }
-        memcpy(y + CK_A8_SUMS, sum, sizeof sum);
+        const float scaled_sum = scale * (float)(sum[0] + sum[1]);
+        memcpy(y + CK_A8_SUM, &scaled_sum, sizeof scaled_sum);
+        memcpy(y + CK_A8_HALF_SUMS, sum, sizeof sum);
     }
     memcpy(y, &scale, sizeof scale);
 }
