@@ -34,23 +34,17 @@ SCALES = {
 EDGES = np.array([0x7BFF, 0xFBFF, 0x0001, 0x8001, 0x0000, 0x8000, 0x0400, 0x3C00], dtype="<u2")
 
 
-def random_blocks(type: Type, count: int, rng: np.random.Generator, deviation: float | None = None) -> np.ndarray:
-    """Valid blocks of random bytes, U8 [count, bytes]. Scales are normal with this deviation, or of every magnitude."""
+def random_blocks(type: Type, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Valid blocks of random bytes, U8 [count, bytes], with scales of every magnitude."""
     elements, size = gguf.GGML_QUANT_SIZES[type]
     blocks = rng.integers(0, 256, (count, size), dtype=np.uint8)
     for at in SCALES[type]:
-        if deviation is None:
-            scales = rng.integers(0, 0x7C00, count).astype("<u2") | (rng.integers(0, 2, count).astype("<u2") << 15)
-            scales[: len(EDGES)] = np.roll(EDGES, at)[:count]
-        else:
-            scales = (rng.standard_normal(count) * deviation).astype("<f2").view("<u2")
+        scales = rng.integers(0, 0x7C00, count).astype("<u2") | (rng.integers(0, 2, count).astype("<u2") << 15)
+        scales[: len(EDGES)] = np.roll(EDGES, at)[:count]
         blocks[:, at : at + 2] = scales.view(np.uint8).reshape(count, 2)
     if type == Type.MXFP4:
-        if deviation is None:
-            blocks[:, 0] = rng.integers(0, 252, count)
-            blocks[:4, 0] = [0, 1, 2, 251]
-        else:
-            blocks[:, 0] = 127 + np.round(np.log2(deviation)) + rng.integers(-1, 2, count)
+        blocks[:, 0] = rng.integers(0, 252, count)
+        blocks[:4, 0] = [0, 1, 2, 251]
     return blocks
 
 
