@@ -125,6 +125,18 @@ CK_INLINE void ck_dot_step(const int P, const int T, const ck_codes *codes, cons
     }
 }
 
+/* dot += group `group` of block `block` of each panel times each token. */
+CK_INLINE void ck_dot_group(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int group,
+                            const uint8_t *x, int64_t x_bytes, ck_vi *dot)
+{
+    ck_codes codes[4];
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        codes[p] = ck_block_codes(format, w, p, block, group);
+    }
+    ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
+}
+
 /* sums += the dots of `blocks` blocks of the panels of w with the tokens of x, a8 with x_bytes from token to token. */
 CK_INLINE void ck_block_tile(const int format, const int P, const int T, const ck_blocks *w, int64_t blocks,
                              const uint8_t *x, int64_t x_bytes, ck_vf *sums)
@@ -145,21 +157,24 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
             ck_vi dot[CK_TILE];
             CK_UNROLL
             for (int t = 0; t < T; t++) {
-                const ck_vi start = ck_set_i(-w->bias * ck_code_sum(parts, x + t * x_bytes, part));
+                /* Codes have a bias or an offset, never both. */
+                const int32_t bias = ck_formats[format].offsets ? 0 : w->bias;
+                const ck_vi start = ck_set_i(-bias * ck_code_sum(parts, x + t * x_bytes, part));
                 CK_UNROLL
                 for (int p = 0; p < P; p++) {
                     dot[t * P + p] = start;
                 }
             }
-            CK_UNROLL
-            for (int i = 0; i < groups; i++) {
-                const int group = part * groups + i;
-                ck_codes codes[4];
-                CK_UNROLL
-                for (int p = 0; p < P; p++) {
-                    codes[p] = ck_block_codes(format, w, p, block, group);
+            /* Stored codes are shifted by numbers that must be constants. */
+            if (ck_is_expanded(format)) {
+                for (int i = 0; i < groups; i++) {
+                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
                 }
-                ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
+            } else {
+                CK_UNROLL
+                for (int i = 0; i < groups; i++) {
+                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
+                }
             }
             ck_vf scale[4], offset[4];
             CK_UNROLL

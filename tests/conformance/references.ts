@@ -93,7 +93,7 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const blocks = blockElements === 32 ? [1, 2, 3, 7, 19] : [1, 2, 3, 5]
       const cols = widths(dtype, blocks, [1, lanes + 1, 37, 2 * lanes, 259])
       // More tokens and columns than a kernel takes at once.
-      const many = { tokens: 101, rows: 2 * lanes + 1, cols: blockElements > 1 ? 9 * 256 : 259 }
+      const many = { tokens: 193, rows: 2 * lanes + 1, cols: blockElements > 1 ? 9 * 256 : 259 }
       // A lone output may cancel to near nothing, which says little about the kernel.
       const sizes = mixed(count, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
         .map((dims) => (dims.tokens === 1 && dims.rows === 1 ? { ...dims, tokens: 5 } : dims))

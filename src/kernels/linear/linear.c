@@ -183,7 +183,7 @@ CK_INLINE void ck_expanded_tiles(const int format, const ck_blocks *w, int64_t b
 }
 
 /* Tokens whose sums are kept while a panel's pieces pass by. */
-enum { CK_CHUNK = 96 };
+enum { CK_CHUNK = 192 };
 
 /* Block formats, several tokens: codes are expanded to the first-level cache, a piece at a time, for many tokens. */
 static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
