@@ -9,7 +9,7 @@ export interface Io {
   note(line: string): void
   /** Aborted by Ctrl-C, by SIGTERM, and when nobody reads standard output any more. */
   readonly signal: AbortSignal
-  /** Shows how far a build is; to be ended before anything else is written. */
+  /** Shows how far long work is; to be ended before anything else is written. */
   readonly progress: Progress
 }
 
@@ -29,6 +29,8 @@ export interface Command<N extends OptionName = OptionName> {
   readonly options: readonly N[]
   /** Options that must be given. */
   readonly required?: readonly N[]
+  /** What the help says after the options, where their own texts are not enough. */
+  readonly explanation?: string
   /** Command lines for the help. */
   readonly examples: readonly string[]
   /** Gives the exit code. */

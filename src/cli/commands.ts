@@ -4,8 +4,9 @@ import { doctor } from './doctor.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
+import { perplexity } from './perplexity.ts'
 import { run } from './run.ts'
 import { tokenize } from './tokenize.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, doctor]
+export const commands: readonly Command[] = [run, build, inspect, tokenize, logits, parity, perplexity, doctor]

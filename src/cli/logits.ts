@@ -1,6 +1,7 @@
 import { fail } from '../base/errors.ts'
 import type { Io } from './command.ts'
 import { anyModel, defineCommand } from './command.ts'
+import { fittingContext } from './fittingContext.ts'
 import { given } from './given.ts'
 import { checkIds, givenIds } from './givenIds.ts'
 import { isRunFolder, openModel } from './openModel.ts'
@@ -52,22 +53,6 @@ async function evaluated(path: string, ids: readonly number[], options: Evaluati
     return { name, vocabulary, values }
   } finally {
     await model.close()
-  }
-}
-
-/** Where the default context could be too short: the next power of two, so that few builds serve many lengths. */
-async function fittingContext(path: string, tokens: number): Promise<number | undefined> {
-  const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
-  const { readModel } = await import('../templates/readModel.ts')
-  const { defaultContext } = await import('../compile.ts')
-  if (tokens <= defaultContext) return undefined
-  const checkpoint = openCheckpoint(path)
-  try {
-    const { context } = readModel(checkpoint).sizes
-    if (tokens > context) fail('context_exceeded', { tokens, context })
-    return Math.min(context, 2 ** Math.ceil(Math.log2(tokens)))
-  } finally {
-    checkpoint.close()
   }
 }
 

@@ -69,6 +69,17 @@ export const options = {
   decode: { help: 'turn ids into text' },
   special: { help: 'special tokens written in the text become their ids (with --decode: are written out)' },
   addSpecial: { help: 'put the special tokens around the text that the model asks for' },
+  window: {
+    value: 'tokens',
+    check: wholeNumber(1),
+    help: 'tokens read at a time, each time from an empty context (default: the context, at most 512)',
+  },
+  bos: { help: 'begin every window with the token that begins texts for this model, in place of its first' },
+  klBase: {
+    value: 'model',
+    check: someText,
+    help: 'compare with this model, which reads the same tokens (a checkpoint is computed in f32, as with --strict)',
+  },
   mode: {
     value: 'mode',
     check: choice('prefill', 'decode', 'interpret'),

@@ -34,6 +34,7 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
   const added = program
     .command(command.name)
     .description(command.summary)
+    .addHelpText('after', command.explanation ? `\n${command.explanation}` : '')
     .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
   if (command.model !== null) added.argument('<model>', command.model)
   for (const name of command.options) {

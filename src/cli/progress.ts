@@ -2,15 +2,19 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
-const stageTexts: { readonly [S in CompileStage]: string } = {
+/** The stages of a build, and the scoring of a text. */
+export type Stage = CompileStage | 'score'
+
+const stageTexts: { readonly [S in Stage]: string } = {
   plan: 'planning',
   weights: 'writing weights',
   compile: 'compiling',
+  score: 'scoring',
 }
 
-/** Shows the stages of a build on standard error. */
+/** Shows the stages of long work on standard error. */
 export interface Progress {
-  show(stage: CompileStage, done: number): void
+  show(stage: Stage, done: number): void
   end(): void
 }
 
@@ -23,7 +27,7 @@ export function createProgress(): Progress {
 export const noProgress: Progress = { show: () => {}, end: () => {} }
 
 function lines(): Progress {
-  let shown: CompileStage | undefined
+  let shown: Stage | undefined
   return {
     show(stage) {
       if (stage !== shown) process.stderr.write(`ck: ${stageTexts[stage]}\n`)
@@ -34,7 +38,7 @@ function lines(): Progress {
 }
 
 function bars(): Progress {
-  let stage: CompileStage | undefined
+  let stage: Stage | undefined
   let bar: SingleBar | undefined
   const end = () => {
     bar?.stop()
@@ -54,7 +58,7 @@ function bars(): Progress {
   }
 }
 
-function startBar(stage: CompileStage): SingleBar {
+function startBar(stage: Stage): SingleBar {
   // Most commands show no bar and must start fast; a stage that computes without pause could not wait for an import.
   const library = createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress')
   const bar = new library.SingleBar({
