@@ -15,6 +15,7 @@ import torch
 from gguf import GGMLQuantizationType as Type
 
 import checkpoints
+import formats
 import reference
 from checkpoints import GOLDENS, LLAMA3_ROPE, llama, qwen3
 
@@ -25,12 +26,27 @@ FILE_TYPES = {
     Type.BF16: gguf.LlamaFileType.MOSTLY_BF16,
     Type.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0,
     Type.Q4_0: gguf.LlamaFileType.MOSTLY_Q4_0,
+    Type.Q4_1: gguf.LlamaFileType.MOSTLY_Q4_1,
+    Type.Q2_K: gguf.LlamaFileType.MOSTLY_Q2_K,
+    Type.Q4_K: gguf.LlamaFileType.MOSTLY_Q4_K_M,
+    Type.Q5_K: gguf.LlamaFileType.MOSTLY_Q5_K_M,
+    Type.IQ4_NL: gguf.LlamaFileType.MOSTLY_IQ4_NL,
 }
 # Rows are whole blocks of 32; the heads (4 x 24) are still wider than hidden.
 WHOLE_BLOCKS = dict(hidden_size=64, intermediate_size=96, num_attention_heads=4, num_key_value_heads=2, head_dim=24)
+# Rows are whole blocks of 256.
+WHOLE_SUPER_BLOCKS = dict(
+    vocab_size=37,
+    hidden_size=256,
+    intermediate_size=256,
+    num_hidden_layers=1,
+    num_attention_heads=4,
+    num_key_value_heads=1,
+    head_dim=64,
+)
 LINEAR_ROPE = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.5}
 
-# name -> configuration, seed, type of the matrices, tensors per file
+# name -> configuration, seed, type of the matrices, types of some (by a part of the name, first match), tensors per file
 FILES = {
     "gguf-llama-f32": dict(config=llama(), seed=21, type=Type.F32),
     "gguf-llama-llama3-f32": dict(
@@ -44,7 +60,40 @@ FILES = {
     "gguf-qwen3-f16": dict(config=qwen3(), seed=28, type=Type.F16),
     "gguf-qwen3-bf16": dict(config=qwen3(tie_word_embeddings=True), seed=29, type=Type.BF16),
     "gguf-qwen3-q8_0": dict(config=qwen3(**WHOLE_BLOCKS, tie_word_embeddings=True), seed=30, type=Type.Q8_0),
+    "gguf-llama-q4_1-q5": dict(
+        config=llama(**WHOLE_BLOCKS),
+        seed=31,
+        type=Type.Q4_1,
+        others={"blk.0.attn_v": Type.Q5_1, "attn_v": Type.Q5_0, "ffn_down": Type.Q5_1, "ffn_": Type.Q5_0},
+    ),
+    "gguf-qwen3-iq4_nl-mxfp4": dict(
+        config=qwen3(**WHOLE_BLOCKS, tie_word_embeddings=True),
+        seed=32,
+        type=Type.IQ4_NL,
+        others={"blk.1.ffn_": Type.MXFP4, "ffn_gate": Type.MXFP4},
+    ),
+    "gguf-llama-q4_K_m": dict(
+        config=llama(**WHOLE_SUPER_BLOCKS, tie_word_embeddings=True),
+        seed=33,
+        type=Type.Q4_K,
+        others={"attn_v": Type.Q6_K, "token_embd": Type.Q6_K},
+    ),
+    "gguf-qwen3-q5_K-iq4_xs": dict(
+        config=qwen3(**WHOLE_SUPER_BLOCKS, tie_word_embeddings=True),
+        seed=34,
+        type=Type.Q5_K,
+        others={"ffn_": Type.IQ4_XS},
+    ),
+    "gguf-llama-q2_K-q3_K": dict(
+        config=llama(**WHOLE_SUPER_BLOCKS, tie_word_embeddings=True),
+        seed=35,
+        type=Type.Q2_K,
+        others={"attn_v": Type.Q3_K, "attn_output": Type.Q3_K, "ffn_down": Type.Q3_K},
+    ),
 }
+# Formats that the gguf package reads but does not write, and about how many scales d their scale dmin is, so that the
+# values have no mean.
+RANDOM_TYPES = {Type.Q2_K: 1.5, Type.Q3_K: 0, Type.Q4_K: 7.5, Type.Q5_K: 15.5, Type.Q6_K: 0, Type.IQ4_NL: 0, Type.IQ4_XS: 0}
 
 
 def interleave(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -75,11 +124,35 @@ def gguf_names(config, names) -> dict[str, str]:
     return {name: table.get_name(name, try_suffixes=(".weight",)) for name in names}
 
 
-def write(path: Path, config, model, type: Type, tensors_per_file: int = 0):
-    """Writes the model's float32 weights as GGUF, matrices in `type`, vectors in F32."""
+def store(weight: np.ndarray, type: Type, rng: np.random.Generator) -> np.ndarray:
+    """The bytes of a tensor: its values rounded to `type` or, where the gguf package has no quantiser, random blocks whose
+    values have the same deviation."""
+    if type not in RANDOM_TYPES:
+        return gguf.quantize(weight, type)
+    elements, size = gguf.GGML_QUANT_SIZES[type]
+    blocks = formats.random_blocks(type, weight.size // elements, rng)
+    scales = (rng.uniform(0.5, 1.5, len(blocks)), RANDOM_TYPES[type] * rng.uniform(0.8, 1.2, len(blocks)))
+
+    def set_scales(factor: float):
+        for at, scale in zip(formats.SCALES[type], scales):
+            blocks[:, at : at + 2] = (scale * factor).astype("<f2").view(np.uint8).reshape(-1, 2)
+
+    set_scales(2**-10)
+    set_scales(2**-10 * float(weight.std() / gguf.dequantize(blocks, type).std()))
+    return blocks.reshape(*weight.shape[:-1], -1)
+
+
+def stored_type(recipe: dict, name: str) -> Type:
+    """The type of a matrix."""
+    return next((type for part, type in recipe.get("others", {}).items() if part in name), recipe["type"])
+
+
+def write(path: Path, config, model, recipe: dict):
+    """Writes the model's float32 weights as GGUF, vectors in F32."""
+    rng = np.random.default_rng(recipe["seed"])
     architecture = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config.model_type]]
-    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_per_file)
-    add_metadata(writer, config, type)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=recipe.get("tensors_per_file", 0))
+    add_metadata(writer, config, recipe["type"])
     divisors = reference.frequency_divisors(config)
     if config.rope_parameters["rope_type"] == "llama3":
         writer.add_tensor("rope_freqs.weight", divisors.numpy().astype(np.float32))
@@ -90,8 +163,8 @@ def write(path: Path, config, model, type: Type, tensors_per_file: int = 0):
         weight = weights[name]
         heads = rotated_heads(config, target)
         weight = interleave(weight, heads) if heads else weight
-        stored = type if weight.ndim > 1 else Type.F32
-        writer.add_tensor(target, gguf.quantize(weight, stored), raw_dtype=stored)
+        stored = stored_type(recipe, target) if weight.ndim > 1 else Type.F32
+        writer.add_tensor(target, store(weight, stored, rng), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -155,14 +228,14 @@ def reference_logits(paths: list[Path], config, ids: np.ndarray) -> torch.Tensor
 def record(name: str):
     """Writes one GGUF golden and its logits, and prints how far the model before storage is from them."""
     recipe = FILES[name]
-    config, type = recipe["config"], recipe["type"]
+    config = recipe["config"]
     folder = GOLDENS / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
         ids = checkpoints.write_folder(Path(scratch), config, recipe["seed"])
         model = reference.load(Path(scratch))
-        write(folder / "model.gguf", config, model, type, recipe.get("tensors_per_file", 0))
+        write(folder / "model.gguf", config, model, recipe)
         before = reference.logits(reference.load(Path(scratch)), ids)
     paths = sorted(folder.glob("*.gguf"))
     expected = reference_logits(paths, config, ids)

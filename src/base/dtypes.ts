@@ -1,72 +1,16 @@
+import { plainBlocks } from './blocks/plainBlocks.ts'
+import { superBlocks } from './blocks/superBlocks.ts'
+import { tableBlocks } from './blocks/tableBlocks.ts'
+import type { DtypeRow } from './dtypeRow.ts'
+import { bfloat16ToNumber, halfToNumber } from './halfFloats.ts'
+
+export type { DtypeRow } from './dtypeRow.ts'
+export { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from './halfFloats.ts'
+
 /**
  * The dtype table: one row per element or block format. A format that a checkpoint may hold has a GGUF id or a
  * safetensors name; `decode` gives its exact values. Block layouts follow GGML's definitions (ggml-common.h).
  */
-export interface DtypeRow {
-  /** Elements per block: 1 for plain types. Rows are a whole number of blocks. */
-  readonly blockElements: number
-  readonly blockBytes: number
-  /** `ggml_type` number in a GGUF tensor record; null: never in a GGUF file. */
-  readonly gguf: number | null
-  /** `dtype` in a safetensors header; null: never in a safetensors file. */
-  readonly safetensors: string | null
-  /** C type that a kernel sees: block formats are bytes. */
-  readonly c: 'float' | 'int32_t' | 'int8_t' | 'uint8_t' | 'uint16_t'
-  /** Distance from 1 to the next value; tolerances are counted in it. 0 for integers. */
-  readonly epsilon: number
-  /** Writes the exact values of `blocks` blocks that begin at byte `at` to `out[to ...]`. */
-  readonly decode: (bytes: DataView, at: number, blocks: number, out: Float64Array, to: number) => void
-}
-
-/** IEEE 754 binary16 bits to its value. Exact. */
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 0x1f
-  const fraction = bits & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-}
-
-/** A number to the bits of the nearest binary16, ties to even; overflow becomes infinity. */
-export function numberToHalf(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
-  const magnitude = Math.abs(value)
-  if (magnitude >= 65520) return sign | 0x7c00
-  const e = Math.max(-14, binadeOf(magnitude))
-  const scaled = magnitude / 2 ** (e - 10)
-  const floor = Math.floor(scaled)
-  const rest = scaled - floor
-  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
-  if (magnitude < 2 ** -14) return sign | rounded
-  return sign | (((e + 15) << 10) + (rounded - 1024))
-}
-
-/** The whole number e with 2^e <= magnitude < 2^(e + 1). */
-function binadeOf(magnitude: number): number {
-  const guess = Math.floor(Math.log2(magnitude))
-  if (magnitude < 2 ** guess) return guess - 1
-  return magnitude >= 2 ** (guess + 1) ? guess + 1 : guess
-}
-
-/** A float32-representable number to the bits of the nearest bfloat16, ties to even. */
-export function numberToBfloat16(value: number): number {
-  floatScratch[0] = value
-  const bits = bitsScratch[0]!
-  if (Number.isNaN(value)) return (bits >>> 16) | 0x40
-  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff
-}
-
-/** bfloat16 bits to its value. Exact. */
-export function bfloat16ToNumber(bits: number): number {
-  bitsScratch[0] = bits << 16
-  return floatScratch[0]!
-}
-
-const floatScratch = new Float32Array(1)
-const bitsScratch = new Uint32Array(floatScratch.buffer)
-
 const rows = {
   f32: {
     blockElements: 1,
@@ -74,6 +18,7 @@ const rows = {
     gguf: 0,
     safetensors: 'F32',
     c: 'float',
+    scales: [],
     epsilon: 2 ** -23,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getFloat32(at + 4 * i, true)
@@ -85,6 +30,7 @@ const rows = {
     gguf: 1,
     safetensors: 'F16',
     c: 'uint16_t',
+    scales: [],
     epsilon: 2 ** -10,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = halfToNumber(bytes.getUint16(at + 2 * i, true))
@@ -96,72 +42,42 @@ const rows = {
     gguf: 30,
     safetensors: 'BF16',
     c: 'uint16_t',
+    scales: [],
     epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bfloat16ToNumber(bytes.getUint16(at + 2 * i, true))
     },
   },
-  q8_0: {
-    // { f16 d; int8 code[32] }, value = d * code.
-    blockElements: 32,
-    blockBytes: 34,
-    gguf: 8,
-    safetensors: null,
-    c: 'uint8_t',
-    epsilon: 2 ** -7,
-    decode(bytes, at, blocks, out, to) {
-      for (let b = 0; b < blocks; b++) {
-        const block = at + 34 * b
-        const d = halfToNumber(bytes.getUint16(block, true))
-        for (let i = 0; i < 32; i++) out[to + 32 * b + i] = d * bytes.getInt8(block + 2 + i)
-      }
-    },
-  },
-  q4_0: {
-    // { f16 d; uint8 pair[16] }, value i = d * (low nibble - 8), value i + 16 = d * (high nibble - 8).
-    blockElements: 32,
-    blockBytes: 18,
-    gguf: 2,
-    safetensors: null,
-    c: 'uint8_t',
-    epsilon: 2 ** -3,
-    decode(bytes, at, blocks, out, to) {
-      for (let b = 0; b < blocks; b++) {
-        const block = at + 18 * b
-        const d = halfToNumber(bytes.getUint16(block, true))
-        for (let i = 0; i < 16; i++) {
-          const pair = bytes.getUint8(block + 2 + i)
-          out[to + 32 * b + i] = d * ((pair & 15) - 8)
-          out[to + 32 * b + 16 + i] = d * ((pair >> 4) - 8)
-        }
-      }
-    },
-  },
+  ...plainBlocks,
+  ...superBlocks,
+  ...tableBlocks,
   i32: {
     blockElements: 1,
     blockBytes: 4,
     gguf: 26,
     safetensors: 'I32',
     c: 'int32_t',
+    scales: [],
     epsilon: 0,
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getInt32(at + 4 * i, true)
     },
   },
   a8: {
-    // An activation row quantised for integer dots. Per 32 values: f32 scale, i32 sum of codes, int8 code[32].
-    // Lives only in the arena, never in a file.
+    // An activation row quantised for integer dots. Per 32 values: f32 scale, f32 scale * sum of
+    // codes, int16 sums of codes 0 .. 15 and 16 .. 31, int8 code[32]. Lives only in the arena, never in a file.
     blockElements: 32,
-    blockBytes: 40,
+    blockBytes: 44,
     gguf: null,
     safetensors: null,
     c: 'uint8_t',
+    scales: [{ at: 0, type: 'f32' }],
     epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) {
-        const block = at + 40 * b
+        const block = at + 44 * b
         const scale = bytes.getFloat32(block, true)
-        for (let i = 0; i < 32; i++) out[to + 32 * b + i] = scale * bytes.getInt8(block + 8 + i)
+        for (let i = 0; i < 32; i++) out[to + 32 * b + i] = scale * bytes.getInt8(block + 12 + i)
       }
     },
   },
@@ -172,12 +88,27 @@ export type Dtype = keyof typeof rows
 export const dtypes: { readonly [D in Dtype]: DtypeRow } = rows
 export const dtypeNames = Object.keys(rows) as readonly Dtype[]
 
+/** Weights whose values stand alone. */
+export type FloatDtype = 'f32' | 'f16' | 'bf16'
+
+/** Weights in blocks of integer codes that share scales. */
+export type BlockDtype = keyof typeof plainBlocks | keyof typeof superBlocks | keyof typeof tableBlocks
+
 /** Formats a checkpoint's weight may have. */
-export type WeightDtype = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0'
-export const weightDtypes: readonly WeightDtype[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0']
+export type WeightDtype = FloatDtype | BlockDtype
+export const blockDtypes = [
+  ...Object.keys(plainBlocks),
+  ...Object.keys(superBlocks),
+  ...Object.keys(tableBlocks),
+] as readonly BlockDtype[]
+export const weightDtypes: readonly WeightDtype[] = ['f32', 'f16', 'bf16', ...blockDtypes]
 
 export function isWeightDtype(dtype: Dtype): dtype is WeightDtype {
   return (weightDtypes as readonly Dtype[]).includes(dtype)
+}
+
+export function isBlockDtype(dtype: Dtype): dtype is BlockDtype {
+  return (blockDtypes as readonly Dtype[]).includes(dtype)
 }
 
 /** The dtype with this `ggml_type` number, or undefined. */
@@ -202,4 +133,29 @@ export function decodeTensor(dtype: Dtype, bytes: Uint8Array, elements: number):
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   dtypes[dtype].decode(view, 0, elements / dtypes[dtype].blockElements, out, 0)
   return out
+}
+
+/** The weight format, other than `dtype`, whose blocks divide rows of `cols` and whose bits per value are nearest. */
+export function nearestWeightDtype(dtype: WeightDtype, cols: number): WeightDtype {
+  const distance = (other: WeightDtype) => Math.abs(bitsPerValue(other) - bitsPerValue(dtype))
+  return weightDtypes
+    .filter((other) => other !== dtype && cols % dtypes[other].blockElements === 0)
+    .reduce((best, other) => (distance(other) < distance(best) ? other : best))
+}
+
+function bitsPerValue(dtype: WeightDtype): number {
+  return (8 * dtypes[dtype].blockBytes) / dtypes[dtype].blockElements
+}
+
+/** The first of `rows` rows of `cols` values with a scale that is infinite or NaN; undefined: none has. */
+export function rowOfBadScale(dtype: WeightDtype, bytes: Uint8Array, rows: number, cols: number): number | undefined {
+  const { scales, blockBytes } = dtypes[dtype]
+  const rowBytes = bytesOf(dtype, cols)!
+  for (const { at, type } of scales) {
+    for (let block = 0; block < rows * rowBytes; block += blockBytes) {
+      const bad = type === 'e8m0' ? bytes[block + at] === 255 : (bytes[block + at + 1]! & 0x7c) === 0x7c
+      if (bad) return Math.floor(block / rowBytes)
+    }
+  }
+  return undefined
 }

@@ -22,6 +22,8 @@ const messages = {
     `${d.path}: tensor '${d.tensor}' is not read by template '${d.template}'; a checkpoint of this family has no such tensor`,
   tensor_shape: (d: { path: string; tensor: string; found: string; accepted: string }) =>
     `${d.path}: tensor '${d.tensor}' has shape ${d.found}; accepted: ${d.accepted}`,
+  tensor_values: (d: { path: string; tensor: string; row: number; found: string; accepted: string }) =>
+    `${d.path}: row ${d.row} of tensor '${d.tensor}' has ${d.found}; accepted: ${d.accepted}`,
   tokenizer_invalid: (d: { path: string; what: string; accepted: string }) =>
     `${d.path}: tokenizer: ${d.what}; accepted: ${d.accepted}`,
   tokenizer_missing: (d: { path: string }) =>

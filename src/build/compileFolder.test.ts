@@ -225,7 +225,7 @@ describe('compileFolder for another architecture', () => {
         'kernels/dot.h': header('dot.h'),
         'kernels/dot.c':
           '#include "dot.h"\nvoid ck_dot(ck_vi *, const uint8_t *);\nvoid ck_dot(ck_vi *sum, const uint8_t *p) ' +
-          '{ *sum = ck_dot4(*sum, ck_codes_q8(ck_load_codes(p)), ck_set_inputs(p)); }\n',
+          '{ *sum = ck_dot4(*sum, ck_wide_codes(ck_load_codes(p)), ck_set_inputs(p)); }\n',
       }
       for (const each of targets.filter(({ arch }) => arch === foreign.arch)) {
         const dir = writeFolder(each.name, dot)

@@ -139,7 +139,7 @@ static float dot(const crew *crew, int part, int64_t amount)
         ck_codes rows[TILE_ROWS];
         CK_UNROLL
         for (int r = 0; r < TILE_ROWS; r++) {
-            rows[r] = ck_codes_q8(ck_load_codes(weights[r]));
+            rows[r] = ck_wide_codes(ck_load_codes(weights[r]));
         }
         CK_UNROLL
         for (int c = 0; c < TILE_COLS; c++) {

@@ -227,15 +227,20 @@ const refusals: readonly (readonly [string, CraftedGguf, RegExp])[] = [
   ],
   [
     'a known type without a row in the dtype table',
-    { tensors: [{ ...one, type: 14 }], dataBytes: 8 },
-    /tensor 'a' has type Q6_K; accepted types: F32, F16, BF16, Q8_0, Q4_0/,
+    { tensors: [{ ...one, type: 16 }], dataBytes: 8 },
+    /tensor 'a' has type IQ2_XXS; accepted types: F32, F16, BF16, Q8_0, Q4_0, .*, MXFP4; nearest: Q2_K/,
   ],
   ['a type that no weight has', { tensors: [{ ...one, type: 26 }], dataBytes: 8 }, /tensor 'a' has type I32; accepted/],
   ['an unknown type', { tensors: [{ ...one, type: 77 }], dataBytes: 8 }, /tensor 'a' has type number 77; accepted/],
   [
     'a row that is no whole number of blocks',
     { tensors: [{ ...one, dims: [48, 2], type: 8 }], dataBytes: 102 },
-    /tensor 'a' has shape \[2, 48\]; accepted: rows of a multiple of 32 elements, as type Q8_0 has/,
+    /'a' has shape \[2, 48\]; accepted: rows of a multiple of 32 elements, as type Q8_0 has; nearest type for these: F16/,
+  ],
+  [
+    'a row that is no whole number of large blocks',
+    { tensors: [{ ...one, dims: [96, 2], type: 14 }], dataBytes: 102 },
+    /'a' has shape \[2, 96\]; accepted: rows of a multiple of 256 elements, as type Q6_K has; nearest type for these: Q5_1/,
   ],
   [
     'an offset between two alignments',

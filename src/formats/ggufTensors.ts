@@ -1,9 +1,9 @@
-import { bytesOf, dtypeFromGguf, dtypes, isWeightDtype, type WeightDtype } from '../base/dtypes.ts'
+import { bytesOf, dtypeFromGguf, dtypes, isWeightDtype, nearestWeightDtype, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
 import type { TensorRecord } from './checkpoint.ts'
 import { checkLimit, readName } from './ggufMetadata.ts'
-import { acceptedGgmlTypes, ggmlTypeName, ggufLimits } from './ggufTypes.ts'
+import { acceptedGgmlTypes, ggmlTypeName, ggufLimits, nearestToGgmlType } from './ggufTypes.ts'
 import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
 
 const maxDims = 4
@@ -67,7 +67,9 @@ function readEntry(reader: ByteReader, what: string, alignment: number): TensorE
       path: reader.source.path,
       tensor: name,
       found: `[${shape.join(', ')}]`,
-      accepted: `rows of a multiple of ${dtypes[dtype].blockElements} elements, as type ${dtype.toUpperCase()} has`,
+      accepted:
+        `rows of a multiple of ${dtypes[dtype].blockElements} elements, as type ${dtype.toUpperCase()} has; ` +
+        `nearest type for these: ${nearestWeightDtype(dtype, columns).toUpperCase()}`,
     })
   }
   const offset = reader.size(`offset of tensor '${name}'`)
@@ -101,10 +103,11 @@ function readDtype(reader: ByteReader, name: string): WeightDtype {
   const id = reader.u32(`type of tensor '${name}'`)
   const dtype = dtypeFromGguf(id)
   if (dtype !== undefined && isWeightDtype(dtype)) return dtype
+  const nearest = nearestToGgmlType.get(id)
   fail('tensor_type_unsupported', {
     path: reader.source.path,
     tensor: name,
     found: ggmlTypeName(id),
-    accepted: acceptedGgmlTypes,
+    accepted: nearest ? `${acceptedGgmlTypes}; nearest: ${nearest.toUpperCase()}` : acceptedGgmlTypes,
   })
 }

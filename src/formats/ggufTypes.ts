@@ -77,6 +77,23 @@ export function ggmlTypeName(id: number): string {
   return ggmlTypeNames.get(id) ?? `number ${id}`
 }
 
+/** For types of weights that are not accepted: the accepted one whose bits per value are nearest. */
+export const nearestToGgmlType: ReadonlyMap<number, WeightDtype> = new Map([
+  [9, 'q8_0'],
+  [15, 'q8_0'],
+  [16, 'q2_K'],
+  [17, 'q2_K'],
+  [18, 'q3_K'],
+  [19, 'q2_K'],
+  [21, 'q3_K'],
+  [22, 'q2_K'],
+  [29, 'q2_K'],
+  [34, 'q2_K'],
+  [35, 'q2_K'],
+  [40, 'mxfp4'],
+  [41, 'q2_K'],
+])
+
 /** `F32, F16, …`: the tensor types that a GGUF file may have here. */
 export const acceptedGgmlTypes = weightDtypes
   .filter((dtype: WeightDtype) => dtypes[dtype].gguf !== null)

@@ -1,9 +1,10 @@
 /*
  * dot.h: exact integer dot products of four 8-bit columns per lane: the arithmetic with a body per instruction set.
  *
- * ck_codes: four weight codes per lane, as the panels of layouts.ts hold them. ck_inputs: the same four activation
- * codes (-127 .. 127) for every lane. CK_Q8_BIAS is what ck_codes_q8 leaves added to the value of a code: a caller takes
- * bias times the sum of the activation codes off. No form saturates for any codes.
+ * ck_codes: four weight codes per lane, from bytes: ck_small_codes takes 0 .. 127 as they are, ck_wide_codes takes
+ * 0 .. 255, of which it leaves CK_WIDE_BIAS added where the bytes have 128 added: a caller takes the bias times the sum of
+ * the activation codes off. ck_inputs: the same four activation codes (-127 .. 127) for every lane. No form saturates for
+ * any codes.
  */
 #ifndef CK_DOT_H
 #define CK_DOT_H
@@ -26,18 +27,18 @@ CK_INLINE int32_t ck_load_i32(const uint8_t *p)
 
 #if defined CK_AVX512 && defined __AVX512VNNI__
 
-#define CK_Q8_BIAS 128
+#define CK_WIDE_BIAS 128
 typedef ck_vi ck_codes;
 typedef ck_vi ck_inputs;
 
-CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+CK_INLINE ck_codes ck_wide_codes(ck_vi stored)
 {
     return stored;
 }
 
-CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+CK_INLINE ck_codes ck_small_codes(ck_vi codes)
 {
-    return nibbles;
+    return codes;
 }
 
 CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
@@ -52,18 +53,18 @@ CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
 
 #elif defined CK_NEON && defined __ARM_FEATURE_DOTPROD
 
-#define CK_Q8_BIAS 0
+#define CK_WIDE_BIAS 0
 typedef int8x16_t ck_codes;
 typedef int8x16_t ck_inputs;
 
-CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+CK_INLINE ck_codes ck_wide_codes(ck_vi stored)
 {
     return veorq_s8((int8x16_t)stored, vdupq_n_s8(-128));
 }
 
-CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+CK_INLINE ck_codes ck_small_codes(ck_vi codes)
 {
-    return (int8x16_t)nibbles;
+    return (int8x16_t)codes;
 }
 
 CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
@@ -78,18 +79,18 @@ CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
 
 #elif defined CK_NEON
 
-#define CK_Q8_BIAS 0
+#define CK_WIDE_BIAS 0
 typedef int8x16_t ck_codes;
 typedef int8x16_t ck_inputs;
 
-CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+CK_INLINE ck_codes ck_wide_codes(ck_vi stored)
 {
     return veorq_s8((int8x16_t)stored, vdupq_n_s8(-128));
 }
 
-CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+CK_INLINE ck_codes ck_small_codes(ck_vi codes)
 {
-    return (int8x16_t)nibbles;
+    return (int8x16_t)codes;
 }
 
 CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
@@ -111,7 +112,7 @@ CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
  * Columns 0, 2 and 1, 3 of each four apart, as 16-bit values: the weights 0 .. 255, the activations signed. (The 8-bit
  * multiply-add of AVX2 would saturate.)
  */
-#define CK_Q8_BIAS 128
+#define CK_WIDE_BIAS 128
 typedef struct {
     ck_vi even, odd;
 } ck_codes;
@@ -120,14 +121,14 @@ typedef ck_codes ck_inputs;
 typedef int16_t ck_vs __attribute__((vector_size(4 * CK_LANES)));
 typedef uint16_t ck_vus __attribute__((vector_size(4 * CK_LANES)));
 
-CK_INLINE ck_codes ck_codes_q8(ck_vi stored)
+CK_INLINE ck_codes ck_wide_codes(ck_vi stored)
 {
     return (ck_codes){(ck_vi)((ck_vus)stored & 255), (ck_vi)((ck_vus)stored >> 8)};
 }
 
-CK_INLINE ck_codes ck_codes_q4(ck_vi nibbles)
+CK_INLINE ck_codes ck_small_codes(ck_vi codes)
 {
-    return ck_codes_q8(nibbles);
+    return ck_wide_codes(codes);
 }
 
 CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)

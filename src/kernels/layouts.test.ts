@@ -12,18 +12,23 @@ function randomRows(dtype: (typeof weightDtypes)[number], elements: number, seed
   const bytes = new Uint8Array(bytesOf(dtype, elements)!)
   for (let i = 0; i < bytes.length; i++) bytes[i] = next()
   const view = new DataView(bytes.buffer)
-  const { blockBytes, blockElements } = dtypes[dtype]
+  const { blockBytes, scales } = dtypes[dtype]
   for (let at = 0; at < bytes.length; at += blockBytes) {
     if (dtype === 'f32') view.setFloat32(at, next() / 2 ** 20 - 8, true)
     else if (dtype === 'bf16') view.setUint16(at, view.getUint16(at, true) & 0xbfff, true)
-    else if (blockElements > 1 || dtype === 'f16') view.setUint16(at, numberToHalf(next() / 2 ** 20 - 8), true)
+    else if (dtype === 'f16') view.setUint16(at, numberToHalf(next() / 2 ** 20 - 8), true)
+    for (const scale of scales) {
+      if (scale.type === 'e8m0') bytes[at + scale.at] = next() % 255
+      else view.setUint16(at + scale.at, numberToHalf(next() / 2 ** 20 - 8), true)
+    }
   }
   return bytes
 }
 
 describe.each(weightDtypes)('a panel of %s', (dtype) => {
   it.each([4, 8, 16])('of %d lanes unpacks to the values that decodeTensor gives', (lanes) => {
-    for (const cols of [32, 96, 224]) {
+    for (const blocks of [1, 3, 7]) {
+      const cols = blocks * Math.max(32, dtypes[dtype].blockElements)
       for (const rows of [1, lanes - 1, lanes]) {
         const source = randomRows(dtype, rows * cols, lanes + cols + rows)
         const expected = decodeTensor(dtype, source, rows * cols)
@@ -32,10 +37,9 @@ describe.each(weightDtypes)('a panel of %s', (dtype) => {
         const out = new Uint8Array(64 + bytes + 64).fill(0xaa)
         packPanel(dtype, lanes, cols, source, rows, out, 64)
         const unpacked = unpackPanel(dtype, lanes, cols, out, 64)
-        for (let row = 0; row < lanes; row++)
-          expect(unpacked[row]).toEqual(
-            row < rows ? expected.subarray(row * cols, (row + 1) * cols) : new Float64Array(cols),
-          )
+        for (let row = 0; row < rows; row++)
+          expect(unpacked[row]).toEqual(expected.subarray(row * cols, (row + 1) * cols))
+        for (let row = rows; row < lanes; row++) expect(unpacked[row]!.every((value) => value === 0)).toBe(true)
         expect(out.subarray(0, 64).every((byte) => byte === 0xaa)).toBe(true)
         expect(out.subarray(64 + bytes).every((byte) => byte === 0xaa)).toBe(true)
       }
@@ -43,26 +47,30 @@ describe.each(weightDtypes)('a panel of %s', (dtype) => {
   })
 
   it('is the same from a source at an odd address', () => {
-    const source = randomRows(dtype, 16 * 64, 7)
+    const source = randomRows(dtype, 16 * 256, 7)
     const moved = new Uint8Array(source.length + 1).subarray(1)
     moved.set(source)
     const [a, b] = [source, moved].map((bytes) => {
-      const out = new Uint8Array(panelBytes(dtype, 16, 64))
-      packPanel(dtype, 16, 64, bytes, 16, out, 0)
+      const out = new Uint8Array(panelBytes(dtype, 16, 256))
+      packPanel(dtype, 16, 256, bytes, 16, out, 0)
       return out
     })
     expect(a).toEqual(b)
   })
 
   it('leaves no byte of the old contents', () => {
-    const source = randomRows(dtype, 3 * 32, 7)
+    const source = randomRows(dtype, 3 * 256, 7)
     const [a, b] = [0, 255].map((old) => {
-      const out = new Uint8Array(panelBytes(dtype, 4, 32)).fill(old)
-      packPanel(dtype, 4, 32, source, 3, out, 0)
+      const out = new Uint8Array(panelBytes(dtype, 4, 256)).fill(old)
+      packPanel(dtype, 4, 256, source, 3, out, 0)
       return out
     })
     expect(a).toEqual(b)
   })
+})
+
+it.each(weightDtypes)('a panel of %s takes at most a twentieth more than the checkpoint', (dtype) => {
+  expect(panelBytes(dtype, 16, 1024)).toBeLessThanOrEqual(1.05 * bytesOf(dtype, 16 * 1024)!)
 })
 
 it('counts padded rows in the bytes of a matrix', () => {

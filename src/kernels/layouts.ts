@@ -1,12 +1,22 @@
-import { bfloat16ToNumber, bytesOf, halfToNumber, type WeightDtype } from '../base/dtypes.ts'
+import {
+  type BlockDtype,
+  bfloat16ToNumber,
+  blockDtypes,
+  bytesOf,
+  dtypes,
+  halfToNumber,
+  type WeightDtype,
+} from '../base/dtypes.ts'
+import { blockLayouts, type SplitBlock } from './blockLayouts.ts'
+import { codeAt } from './codePlanes.ts'
 
 /**
  * Execution layouts of weights: `lanes` rows of a matrix become one panel, in which a vector register holds the same
  * column (or the same four columns) of all rows. Values are kept bit for bit. Panels are whole multiples of 64 bytes.
  * - f32, f16, bf16: [cols][lanes].
- * - q8_0: f16 scales [cols / 32][lanes], zeros up to a multiple of 64 bytes, then codes + 128 as bytes
- *   [cols / 32][8 groups][lanes][4]: group g holds columns 4g .. 4g + 3 of the block.
- * - q4_0: scales likewise, then bytes [cols / 32][4][lanes][4]: low nibbles are group g, high nibbles group g + 4.
+ * - Block formats: first the scales, a record per stored block: binary16 numbers [halves][lanes], then bytes
+ *   [bytes][lanes]; zeros up to a multiple of 64 bytes; then the codes [cols / 32][bits][lanes] as words of four bytes
+ *   (codePlanes.ts). What the numbers, bytes and codes stand for is in blockLayouts.ts.
  */
 interface PanelLayout {
   /** Bytes per column or block of columns of all lanes; the scales of block formats come apart. */
@@ -52,44 +62,57 @@ function plain(elementBytes: 2 | 4, decode: (panel: Uint8Array, index: number) =
   }
 }
 
-function blocks(
-  words: 4 | 8,
-  zeroWord: number,
-  flip: number,
-  decode: (word: number, at: number) => number,
-): PanelLayout {
-  const scaleBytes = (lanes: number, cols: number) => roundUp((cols / 32) * lanes * 2, 64)
+function blocks(dtype: BlockDtype): PanelLayout {
+  const { bits, halves, bytes, split, number, scale, offset } = blockLayouts[dtype]
+  const { blockElements, blockBytes } = dtypes[dtype]
+  const blockWords = (bits * blockElements) / 32
+  const recordBytes = (lanes: number) => lanes * (2 * halves + bytes)
+  const scaleBytes = (lanes: number, cols: number) => roundUp((cols / blockElements) * recordBytes(lanes), 64)
+  const empty = (): SplitBlock => ({
+    words: new Uint32Array(blockWords),
+    halves: new Uint16Array(halves),
+    bytes: new Uint8Array(bytes),
+  })
   return {
-    bytes: (lanes, cols) => roundUp(scaleBytes(lanes, cols) + (cols / 32) * lanes * words * 4, 64),
+    bytes: (lanes, cols) => roundUp(scaleBytes(lanes, cols) + (cols / 8) * lanes * bits, 64),
     pack(lanes, cols, source, rows, panel) {
-      const count = cols / 32
-      const from = words16(aligned(source, 2))
+      const count = cols / blockElements
       const scales = words16(panel)
       const codes = words32(panel.subarray(scaleBytes(lanes, cols)))
-      scales.fill(0, rows === lanes ? count * lanes : 0, scaleBytes(lanes, cols) / 2)
-      codes.fill(zeroWord, rows === lanes ? count * words * lanes : 0)
-      const blockHalves = 1 + 2 * words
-      for (let block = 0; block < count; block++) {
-        for (let row = 0; row < rows; row++) {
-          let at = (row * count + block) * blockHalves
-          scales[block * lanes + row] = from[at++]!
-          const end = at + 2 * words
-          for (let to = block * words * lanes + row; at < end; at += 2, to += lanes)
-            codes[to] = (from[at]! | (from[at + 1]! << 16)) ^ flip
+      const block = empty()
+      if (rows < lanes) panel.fill(0)
+      else panel.fill(0, count * recordBytes(lanes), scaleBytes(lanes, cols))
+      for (let row = 0; row < rows; row++) {
+        for (let b = 0; b < count; b++) {
+          split(source, (row * count + b) * blockBytes, block)
+          const record = b * recordBytes(lanes)
+          for (let i = 0; i < halves; i++) scales[record / 2 + i * lanes + row] = block.halves[i]!
+          for (let i = 0, to = record + 2 * halves * lanes + row; i < bytes; i++, to += lanes)
+            panel[to] = block.bytes[i]!
+          for (let i = 0, to = b * blockWords * lanes + row; i < blockWords; i++, to += lanes)
+            codes[to] = block.words[i]!
         }
       }
     },
     unpack(lanes, cols, panel) {
       const scales = words16(panel)
       const codes = words32(panel.subarray(scaleBytes(lanes, cols)))
-      return Array.from({ length: lanes }, (_, row) =>
-        Float64Array.from({ length: cols }, (_, col) => {
-          const block = Math.floor(col / 32)
-          const group = (col % 32) >> 2
-          const word = codes[(block * words + (group % words)) * lanes + row]!
-          return halfToNumber(scales[block * lanes + row]!) * decode(word, col % 32)
-        }),
-      )
+      const block = empty()
+      return Array.from({ length: lanes }, (_, row) => {
+        const values = new Float64Array(cols)
+        for (let b = 0; b < cols / blockElements; b++) {
+          const record = b * recordBytes(lanes)
+          for (let i = 0; i < halves; i++) block.halves[i] = scales[record / 2 + i * lanes + row]!
+          for (let i = 0; i < bytes; i++) block.bytes[i] = panel[record + (2 * halves + i) * lanes + row]!
+          for (let i = 0; i < blockWords; i++) block.words[i] = codes[(b * blockWords + i) * lanes + row]!
+          for (let col = 0; col < blockElements; col++) {
+            const first = (col >> 5) * bits
+            const product = scale(block, col >> 4) * number(codeAt(bits, (i) => block.words[first + i]!, col & 31))
+            values[b * blockElements + col] = offset ? product + offset(block, col >> 4) : product
+          }
+        }
+        return values
+      })
     },
   }
 }
@@ -101,8 +124,7 @@ const layouts: { readonly [D in WeightDtype]: PanelLayout } = {
   f32: plain(4, floatAt),
   f16: plain(2, (panel, index) => halfToNumber(words16(panel)[index]!)),
   bf16: plain(2, (panel, index) => bfloat16ToNumber(words16(panel)[index]!)),
-  q8_0: blocks(8, 0x80808080, 0x80808080, (word, at) => ((word >>> (8 * (at & 3))) & 255) - 128),
-  q4_0: blocks(4, 0x88888888, 0, (word, at) => ((word >>> (8 * (at & 3) + (at & 16 ? 4 : 0))) & 15) - 8),
+  ...(Object.fromEntries(blockDtypes.map((dtype) => [dtype, blocks(dtype)])) as { [D in BlockDtype]: PanelLayout }),
 }
 
 /** Bytes of one panel of `lanes` rows of `cols` values: a multiple of 64. `cols` is a whole number of blocks. */
@@ -117,7 +139,7 @@ export function panelsBytes(dtype: WeightDtype, lanes: number, rows: number, col
 
 /**
  * Writes one panel to `out` at byte `at` from `rows` <= lanes rows in checkpoint format, dense from the first byte of
- * `source`. Missing rows become zeros. The address of `out[at]` must be a multiple of 4.
+ * `source`. Missing rows become zeros, of either sign. The address of `out[at]` must be a multiple of 4.
  */
 export function packPanel(
   dtype: WeightDtype,

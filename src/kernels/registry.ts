@@ -17,25 +17,8 @@ import { softmaxForward } from './softmax/softmax.kernel.ts'
 export const families = {
   attention: [attentionForward.f32, attentionForward.f16],
   cache: [cacheKeysForward.f32, cacheKeysForward.f16, cacheValuesForward.f32, cacheValuesForward.f16],
-  embedding: [
-    embeddingForward.f32,
-    embeddingForward.f16,
-    embeddingForward.bf16,
-    embeddingForward.q8_0,
-    embeddingForward.q4_0,
-  ],
-  linear: [
-    linearForward.f32,
-    linearForward.f16,
-    linearForward.bf16,
-    linearForward.q8_0,
-    linearForward.q4_0,
-    linearSwigluForward.f32,
-    linearSwigluForward.f16,
-    linearSwigluForward.bf16,
-    linearSwigluForward.q8_0,
-    linearSwigluForward.q4_0,
-  ],
+  embedding: Object.values(embeddingForward),
+  linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
   norm: [rmsNormForward, residualRmsNormForward],
   pointwise: [swigluForward, addForward, multiplyForward, siluForward],
   quantize: [quantizeForward],
@@ -54,7 +37,7 @@ export type KernelName = (typeof families)[Family][number]['name']
 export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
-export const sharedHeaders: readonly string[] = ['dot.h', 'simd.h', 'split.h', 'tiles.h']
+export const sharedHeaders: readonly string[] = ['a8.h', 'blocks.h', 'dot.h', 'simd.h', 'split.h', 'tiles.h']
 
 /** The kernels of one family as plain declarations. */
 export function kernelsOf(family: Family): readonly Kernel[] {

@@ -239,6 +239,40 @@ CK_INLINE ck_vh ck_load_h_n(const uint16_t *p, int64_t n)
     return ck_load_h(part);
 }
 
+/* One byte per lane, zero-extended. */
+CK_INLINE ck_vi ck_load_bytes(const uint8_t *p)
+{
+#if defined CK_AVX512
+    return (ck_vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+#elif defined CK_AVX2
+    return (ck_vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+#else
+    return (ck_vi){p[0], p[1], p[2], p[3]};
+#endif
+}
+
+/* table[n] for every byte n, which must be 0 .. 15. */
+CK_INLINE ck_vi ck_lookup(const uint8_t *table, ck_vi bytes)
+{
+#if defined CK_AVX512
+    const __m128i entries = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return (ck_vi)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), (__m512i)bytes);
+#elif defined CK_AVX2
+    const __m128i entries = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return (ck_vi)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), (__m256i)bytes);
+#elif defined CK_NEON
+    return (ck_vi)vqtbl1q_u8(vld1q_u8(table), (uint8x16_t)bytes);
+#else
+    uint8_t each[4 * CK_LANES];
+    memcpy(each, &bytes, sizeof each);
+    for (int i = 0; i < 4 * CK_LANES; i++) {
+        each[i] = table[each[i]];
+    }
+    memcpy(&bytes, each, sizeof each);
+    return bytes;
+#endif
+}
+
 /* bfloat16 bits to f32. Exact. */
 CK_INLINE ck_vf ck_from_bf16(ck_vh h)
 {

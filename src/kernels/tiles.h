@@ -1,16 +1,14 @@
 /*
  * tiles.h: register tiles of y = x · wᵀ: P panels of weights times T tokens.
  *
- * Whatever the tile, an output is one chain along the columns: one ck_fma per column (float formats) or per block of 32
- * columns (block formats). So the bits of an output depend neither on the tile nor on the other tokens of a call.
+ * Whatever the tile, an output is one chain along the columns: one ck_fma per column (float formats), or per scale and per
+ * offset of a block of 32 columns (block formats). So the bits of an output depend neither on the tile nor on the other
+ * tokens of a call. sum[t * P + p] is the output of the rows of panel p for token t.
  */
 #ifndef CK_TILES_H
 #define CK_TILES_H
 
-#include "dot.h"
-
-enum { CK_F32, CK_F16, CK_BF16, CK_Q8_0, CK_Q4_0 };
-enum { CK_BLOCK = 32, CK_A8_BYTES = 40, CK_A8_SUM = 4, CK_A8_CODES = 8 };
+#include "blocks.h"
 
 /* Most accumulators of a tile. */
 enum { CK_TILE = 24 };
@@ -29,28 +27,9 @@ enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 6 };
 /* One token takes more panels at once: more streams from memory. */
 enum { CK_WIDE_PANELS = 4 };
 
-/* Weights in panels; see layouts.ts. */
-typedef struct {
-    const uint8_t *first;
-    int64_t panel_bytes;
-    int64_t code_offset; /* block formats: from the scales to the codes of a panel */
-} ck_panels;
-
-CK_INLINE int64_t ck_whole_lines(int64_t bytes)
+CK_INLINE int64_t ck_float_panel_bytes(const int format, int64_t cols)
 {
-    return (bytes + 63) / 64 * 64;
-}
-
-CK_INLINE ck_panels ck_panels_of(const int format, const void *first, int64_t cols)
-{
-    ck_panels panels = {first, 0, 0};
-    if (format == CK_Q8_0 || format == CK_Q4_0) {
-        panels.code_offset = ck_whole_lines(cols / CK_BLOCK * CK_LANES * 2);
-        panels.panel_bytes = ck_whole_lines(panels.code_offset + cols * CK_LANES / (format == CK_Q8_0 ? 1 : 2));
-    } else {
-        panels.panel_bytes = ck_whole_lines(cols * CK_LANES * (format == CK_F32 ? 4 : 2));
-    }
-    return panels;
+    return ck_whole_lines(cols * CK_LANES * (format == CK_F32 ? 4 : 2));
 }
 
 CK_INLINE ck_vf ck_load_weights(const int format, const uint8_t *p, int64_t index)
@@ -62,10 +41,11 @@ CK_INLINE ck_vf ck_load_weights(const int format, const uint8_t *p, int64_t inde
     return format == CK_F16 ? ck_from_f16(half) : ck_from_bf16(half);
 }
 
-/* out[p * T + t] = the dots of the rows of panel p of w with token t of x; x_row in elements. */
-CK_INLINE void ck_float_tile(const int format, const int P, const int T, const ck_panels *w, const uint8_t *panel,
-                             int64_t cols, const float *x, int64_t x_row, ck_vf *out)
+/* sum = the dots of the rows of the panels from `panel` on with the tokens of x; x_row in elements. */
+CK_INLINE void ck_float_tile(const int format, const int P, const int T, const uint8_t *panel, int64_t cols,
+                             const float *x, int64_t x_row, ck_vf *out)
 {
+    const int64_t panel_bytes = ck_float_panel_bytes(format, cols);
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
@@ -75,20 +55,59 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const c
         ck_vf weights[4];
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            weights[p] = ck_load_weights(format, panel + p * w->panel_bytes, col * CK_LANES);
+            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * CK_LANES);
         }
         CK_UNROLL
         for (int t = 0; t < T; t++) {
             const ck_vf input = ck_set(x[t * x_row + col]);
             CK_UNROLL
             for (int p = 0; p < P; p++) {
-                sum[p * T + t] = ck_fma(input, weights[p], sum[p * T + t]);
+                sum[t * P + p] = ck_fma(input, weights[p], sum[t * P + p]);
             }
         }
     }
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
         out[i] = sum[i];
+    }
+}
+
+/* The sum of the activation codes of part `part` of the a8 block x. */
+CK_INLINE int32_t ck_code_sum(const int parts, const uint8_t *x, int part)
+{
+    int16_t sums[2];
+    memcpy(sums, x + CK_A8_HALF_SUMS, sizeof sums);
+    return parts == 1 ? sums[0] + sums[1] : sums[part];
+}
+
+CK_INLINE float ck_load_float(const uint8_t *p)
+{
+    float value;
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+/* The same times the scale of x. */
+CK_INLINE float ck_scaled_code_sum(const int parts, const uint8_t *x, int part)
+{
+    return parts == 1 ? ck_load_float(x + CK_A8_SUM) : ck_load_float(x) * (float)ck_code_sum(parts, x, part);
+}
+
+/* Asks for block `block` of the next P panels: a stream from memory ends with its panel, so the processor's own foresight
+ * starts anew with every panel. */
+CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks *w, int64_t block)
+{
+    const ck_format f = ck_formats[format];
+    const int64_t code_bytes = f.bits * 4 * CK_LANES;
+    const int64_t scale_bytes = ck_record_bytes(format) * CK_BLOCK / f.columns;
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        const int64_t ahead = (P + p) * w->panel_bytes;
+        CK_UNROLL
+        for (int64_t byte = 0; byte < code_bytes; byte += 64) {
+            __builtin_prefetch(w->codes + ahead + block * code_bytes + byte, 0, 2);
+        }
+        __builtin_prefetch(w->scales + ahead + block * scale_bytes, 0, 2);
     }
 }
 
@@ -101,69 +120,122 @@ CK_INLINE void ck_dot_step(const int P, const int T, const ck_codes *codes, cons
         const ck_inputs inputs = ck_set_inputs(x + t * x_bytes);
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            dot[p * T + t] = ck_dot4(dot[p * T + t], codes[p], inputs);
+            dot[t * P + p] = ck_dot4(dot[t * P + p], codes[p], inputs);
         }
     }
 }
 
-/* out[p * T + t] as ck_float_tile, x being a8 with x_bytes from token to token. */
-CK_INLINE void ck_block_tile(const int format, const int P, const int T, const ck_panels *w, const uint8_t *panel,
-                             int64_t cols, const uint8_t *x, int64_t x_bytes, ck_vf *out)
+/* dot += group `group` of block `block` of each panel times each token. */
+CK_INLINE void ck_dot_group(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int group,
+                            const uint8_t *x, int64_t x_bytes, ck_vi *dot)
 {
-    const int bias = format == CK_Q8_0 ? CK_Q8_BIAS : 8;
+    ck_codes codes[4];
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        codes[p] = ck_block_codes(format, w, p, block, group);
+    }
+    ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
+}
+
+/* sums += the dots of `blocks` blocks of the panels of w with the tokens of x, a8 with x_bytes from token to token. */
+CK_INLINE void ck_block_tile(const int format, const int P, const int T, const ck_blocks *w, int64_t blocks,
+                             const uint8_t *x, int64_t x_bytes, ck_vf *sums)
+{
+    const int parts = ck_formats[format].scales;
+    const int groups = 8 / parts;
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        sum[i] = ck_set(0.0f);
+        sum[i] = sums[i];
     }
-    const uint8_t *code = panel + w->code_offset;
-    for (int64_t block = 0; block < cols / CK_BLOCK; block++) {
-        ck_vi dot[CK_TILE];
-        CK_UNROLL
-        for (int t = 0; t < T; t++) {
-            const ck_vi start = ck_set_i(-bias * ck_load_i32(x + t * x_bytes + CK_A8_SUM));
-            CK_UNROLL
-            for (int p = 0; p < P; p++) {
-                dot[p * T + t] = start;
-            }
-        }
-        for (int group = 0; group < (format == CK_Q8_0 ? 8 : 4); group++) {
-            ck_codes codes[4];
-            ck_codes high[4];
-            CK_UNROLL
-            for (int p = 0; p < P; p++) {
-                const ck_vi stored = ck_load_codes(code + p * w->panel_bytes);
-                codes[p] = format == CK_Q8_0 ? ck_codes_q8(stored) : ck_codes_q4(stored & 0x0f0f0f0f);
-                high[p] = ck_codes_q4((stored >> 4) & 0x0f0f0f0f);
-            }
-            code += 4 * CK_LANES;
-            ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
-            if (format == CK_Q4_0) {
-                ck_dot_step(P, T, high, x + CK_A8_CODES + 4 * group + 16, x_bytes, dot);
-            }
-        }
-        ck_vf scale[4];
-        CK_UNROLL
-        for (int p = 0; p < P; p++) {
-            const uint8_t *scales = panel + p * w->panel_bytes;
-            scale[p] = ck_from_f16(ck_load_h((const uint16_t *)(const void *)scales + block * CK_LANES));
+    for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
+        if (!ck_is_expanded(format)) {
+            ck_prefetch_block(format, P, w, block);
         }
         CK_UNROLL
-        for (int t = 0; t < T; t++) {
-            float input_scale;
-            memcpy(&input_scale, x + t * x_bytes, sizeof input_scale);
+        for (int part = 0; part < parts; part++) {
+            ck_vi dot[CK_TILE];
+            CK_UNROLL
+            for (int t = 0; t < T; t++) {
+                /* Codes have a bias or an offset, never both. */
+                const int32_t bias = ck_formats[format].offsets ? 0 : w->bias;
+                const ck_vi start = ck_set_i(-bias * ck_code_sum(parts, x + t * x_bytes, part));
+                CK_UNROLL
+                for (int p = 0; p < P; p++) {
+                    dot[t * P + p] = start;
+                }
+            }
+            /* Stored codes are shifted by numbers that must be constants. */
+            if (ck_is_expanded(format)) {
+                for (int i = 0; i < groups; i++) {
+                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
+                }
+            } else {
+                CK_UNROLL
+                for (int i = 0; i < groups; i++) {
+                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
+                }
+            }
+            ck_vf scale[4], offset[4];
             CK_UNROLL
             for (int p = 0; p < P; p++) {
-                const ck_vf product = __builtin_convertvector(dot[p * T + t], ck_vf);
-                sum[p * T + t] = ck_fma(scale[p] * ck_set(input_scale), product, sum[p * T + t]);
+                scale[p] = ck_block_scale(format, w, p, block, part);
+                offset[p] = ck_formats[format].offsets ? ck_block_offset(format, w, p, block, part) : scale[p];
+            }
+            CK_UNROLL
+            for (int t = 0; t < T; t++) {
+                const ck_vf x_scale = ck_set(ck_load_float(x + t * x_bytes));
+                const ck_vf x_sum = ck_set(ck_scaled_code_sum(parts, x + t * x_bytes, part));
+                CK_UNROLL
+                for (int p = 0; p < P; p++) {
+                    ck_vf *at = &sum[t * P + p];
+                    *at = ck_fma(scale[p] * x_scale, ck_to_float(dot[t * P + p]), *at);
+                    if (ck_formats[format].offsets) {
+                        *at = ck_fma(offset[p], x_sum, *at);
+                    }
+                }
             }
         }
-        x += CK_A8_BYTES;
     }
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        out[i] = sum[i];
+        sums[i] = sum[i];
     }
+}
+
+/* Blocks of a panel that are expanded at once, a multiple of 8: two panels fit the first-level cache. */
+enum { CK_PIECE = 16384 / (16 * (int)sizeof(ck_codes)) };
+
+/* One panel's blocks, expanded. */
+typedef struct {
+    ck_codes codes[CK_PIECE * 8];
+    ck_vf scales[CK_PIECE * 4];
+} ck_piece;
+
+/* Expands the first `blocks` <= CK_PIECE blocks of w. */
+CK_INLINE void ck_expand(const int format, const ck_blocks *w, int64_t blocks, ck_piece *piece)
+{
+    const ck_format f = ck_formats[format];
+    ck_vf *scales = piece->scales;
+    for (int64_t block = 0; block < blocks; block++) {
+        CK_UNROLL
+        for (int group = 0; group < 8; group++) {
+            piece->codes[block * 8 + group] = ck_block_codes(format, w, 0, block, group);
+        }
+        CK_UNROLL
+        for (int part = 0; part < f.scales; part++) {
+            *scales++ = ck_block_scale(format, w, 0, block, part);
+            if (f.offsets) {
+                *scales++ = ck_block_offset(format, w, 0, block, part);
+            }
+        }
+    }
+}
+
+/* The format of a piece that was expanded from `format`. */
+CK_INLINE int ck_expanded_format(int format)
+{
+    return CK_EXPANDED + 2 * (ck_formats[format].scales - 1) + ck_formats[format].offsets;
 }
 
 #endif

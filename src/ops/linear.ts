@@ -1,4 +1,4 @@
-import { weightDtypes } from '../base/dtypes.ts'
+import { dtypes, isBlockDtype, weightDtypes } from '../base/dtypes.ts'
 import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
@@ -32,7 +32,7 @@ export const linear = defineOp({
   lower({ x, w }, { y }, _attributes, to) {
     const dims = { tokens: x.type.shape[0]!, rows: w.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }
     const dtype = weightDtypeOf(w.type)
-    if (dtype === 'q8_0' || dtype === 'q4_0') {
+    if (isBlockDtype(dtype)) {
       to.call(linearForward[dtype], { ...dims, x, w, y })
     } else {
       to.call(linearForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
@@ -41,9 +41,10 @@ export const linear = defineOp({
   tolerance: { relative: 64 },
   samples: (lanes) =>
     weightDtypes.flatMap((dtype) => {
-      const quantised = dtype === 'q8_0' || dtype === 'q4_0'
+      const { blockElements } = dtypes[dtype]
+      const quantised = blockElements > 1
       const x = quantised ? 'a8' : 'f32'
-      const narrow = quantised ? [32, 96] : [1, lanes - 1, lanes + 1, 37]
+      const narrow = quantised ? [blockElements, 3 * blockElements] : [1, lanes - 1, lanes + 1, 37]
       // A long product of one row may cancel to near nothing, which says little about the kernel: give it many rows.
       const sizes = [
         { tokens: 1, cols: quantised ? 4096 : 4099, rows: 5 * lanes + 1 },

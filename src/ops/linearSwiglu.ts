@@ -1,4 +1,4 @@
-import { weightDtypes } from '../base/dtypes.ts'
+import { dtypes, isBlockDtype, weightDtypes } from '../base/dtypes.ts'
 import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { linearSwigluForward } from '../kernels/linear/linear.kernel.ts'
@@ -30,7 +30,7 @@ export const linearSwiglu = defineOp({
     const dims = { tokens: x.type.shape[0]!, rows: gate.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }
     const w = { packed: [gate, up] }
     const dtype = weightDtypeOf(gate.type)
-    if (dtype === 'q8_0' || dtype === 'q4_0') {
+    if (isBlockDtype(dtype)) {
       to.call(linearSwigluForward[dtype], { ...dims, x, w, y })
     } else {
       to.call(linearSwigluForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
@@ -39,10 +39,12 @@ export const linearSwiglu = defineOp({
   tolerance: { relative: 64 },
   samples: (lanes) =>
     weightDtypes.flatMap((dtype) => {
-      const x = dtype === 'q8_0' || dtype === 'q4_0' ? 'a8' : 'f32'
+      const { blockElements } = dtypes[dtype]
+      const x = blockElements > 1 ? 'a8' : 'f32'
+      const narrow = Math.max(64, blockElements)
       return [
-        [1, 64],
-        [lanes, 64],
+        [1, narrow],
+        [lanes, narrow],
         [3 * lanes - 1, 2048],
       ].flatMap(([rows = 0, cols = 0]) =>
         [1, 5].map((tokens) => {

@@ -1,4 +1,4 @@
-import { bytesOf, decodeTensor, type WeightDtype } from '../base/dtypes.ts'
+import { bytesOf, decodeTensor, rowOfBadScale, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { Tensor } from '../ir/tensor.ts'
@@ -10,7 +10,10 @@ export function rowsAndColsOf(source: WeightSource): { rows: number; cols: numbe
   return shape.length === 1 ? { rows: 1, cols: shape[0]! } : { rows: shape[0]!, cols: shape[1]! }
 }
 
-/** `count` rows of a weight from row `from` on, as its checkpoint has them or, where `dtype` differs, converted to f32. */
+/**
+ * `count` rows of a weight from row `from` on, as its checkpoint has them or, where `dtype` differs, converted to f32.
+ * Refuses `tensor_values` where a block has a scale that is no finite number.
+ */
 export function readRows(
   checkpoint: Checkpoint,
   name: string,
@@ -26,6 +29,16 @@ export function readRows(
   }
   const rowBytes = bytesOf(stored, cols)!
   const bytes = checkpoint.read(source.tensor, from * rowBytes, count * rowBytes)
+  const bad = rowOfBadScale(stored, bytes, count, cols)
+  if (bad !== undefined) {
+    fail('tensor_values', {
+      path: checkpoint.path,
+      tensor: source.tensor.name,
+      row: from + bad,
+      found: 'a block with a scale that is infinite or not a number',
+      accepted: 'finite scales',
+    })
+  }
   if (stored === dtype) return bytes
   if (dtype !== 'f32')
     fail('program_invalid', { where: name, what: `${stored} is not converted to ${dtype}; accepted: f32` })

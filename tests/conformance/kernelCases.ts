@@ -1,8 +1,9 @@
-import { decodeTensor, dtypes, numberToBfloat16, numberToHalf } from '../../src/base/dtypes.ts'
+import { decodeTensor, dtypes, numberToHalf } from '../../src/base/dtypes.ts'
 import type { BufferParameter, Kernel } from '../../src/kernels/kernel.ts'
 import type { KernelCall } from './kernelCall.ts'
 import { type Dims, denseBytes, place, shapeOf } from './placement.ts'
 import { type Random, seededRandom } from './random.ts'
+import { writeRandomBlock } from './randomBlock.ts'
 import type { Reference, Values } from './references.ts'
 
 /** A case with its inputs: dense bytes in each buffer's dtype. */
@@ -42,43 +43,12 @@ function encode(buffer: BufferParameter<string>, values: ArrayLike<number>): Uin
   }
 }
 
-/** Random values of a dtype. Block codes take every value, the outermost ones often. */
+/** Random values of a dtype. Blocks have outermost codes often. */
 function randomBytes(buffer: BufferParameter<string>, bytes: number, random: Random): Uint8Array {
-  const { blockBytes } = dtypes[buffer.dtype]
   const out = new Uint8Array(bytes)
   const view = new DataView(out.buffer)
-  for (let at = 0; at < bytes; at += blockBytes) {
-    const extreme = random.whole(3) === 0
-    switch (buffer.dtype) {
-      case 'f32':
-        view.setFloat32(at, random.normal(), true)
-        break
-      case 'f16':
-        view.setUint16(at, numberToHalf(random.normal()), true)
-        break
-      case 'bf16':
-        view.setUint16(at, numberToBfloat16(Math.fround(random.normal())), true)
-        break
-      case 'q8_0':
-      case 'q4_0':
-        view.setUint16(at, numberToHalf(random.normal() / 64), true)
-        for (let i = 2; i < blockBytes; i++) out[at + i] = extreme ? 0x80 - random.whole(2) : random.whole(256)
-        break
-      case 'a8': {
-        let sum = 0
-        for (let i = 0; i < 32; i++) {
-          const code = extreme ? 127 * (1 - 2 * random.whole(2)) : random.whole(255) - 127
-          view.setInt8(at + 8 + i, code)
-          sum += code
-        }
-        view.setFloat32(at, Math.abs(random.normal()) / 64, true)
-        view.setInt32(at + 4, sum, true)
-        break
-      }
-      default:
-        throw new Error(`random values of ${buffer.dtype} need a fill`)
-    }
-  }
+  for (let at = 0; at < bytes; at += dtypes[buffer.dtype].blockBytes)
+    writeRandomBlock(buffer.dtype, view, at, random, random.whole(3) === 0)
   return out
 }
 

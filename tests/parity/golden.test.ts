@@ -9,7 +9,6 @@ const quantisedBound = 2e-3
 
 describe.each(goldenNames())('%s against its PyTorch reference', (name) => {
   const golden = readGolden(name)
-  const isQuantised = /q\d_/.test(name)
 
   it('interprets to NMSE 1e-12', () => {
     const checkpoint = openCheckpoint(golden.checkpoint)
@@ -36,7 +35,7 @@ describe.each(goldenNames())('%s against its PyTorch reference', (name) => {
     const model = await build(golden.checkpoint)
     const session = model.session({ threads: 1 })
     const prefill = await session.logits(golden.ids)
-    expect(nmseOf(golden.logits, prefill)).toBeLessThan(isQuantised ? quantisedBound : 1e-9)
+    expect(nmseOf(golden.logits, prefill)).toBeLessThan(golden.isQuantised ? quantisedBound : 1e-9)
     expect(await session.logits(golden.ids, { mode: 'decode' })).toEqual(prefill)
     const other = model.session({ threads: 3 })
     expect(await other.logits(golden.ids, { mode: 'decode' })).toEqual(prefill)
@@ -47,11 +46,11 @@ describe.each(['scalar', 'x86-64-v3'])('target %s', (target) => {
   it.skipIf(target !== 'scalar' && process.arch !== 'x64')(
     'gives the reference logits (x86-64-v3 needs an x86-64 CPU)',
     async () => {
-      for (const name of ['llama', 'qwen3', 'gguf-llama-q8_0', 'gguf-llama-q4_0']) {
+      for (const name of ['llama', 'qwen3', 'gguf-llama-q8_0', 'gguf-llama-q4_K_m', 'gguf-qwen3-iq4_nl-mxfp4']) {
         const golden = readGolden(name)
         const model = await build(golden.checkpoint, { target })
         const logits = await model.session({ threads: 2 }).logits(golden.ids)
-        expect(nmseOf(golden.logits, logits)).toBeLessThan(name.includes('_') ? quantisedBound : 1e-9)
+        expect(nmseOf(golden.logits, logits)).toBeLessThan(golden.isQuantised ? quantisedBound : 1e-9)
       }
     },
   )

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { isBlockDtype } from '../../src/base/dtypes.ts'
 import { type CompileOptions, compile } from '../../src/compile.ts'
+import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import { tensor } from '../../src/ir/tensor.ts'
 import { compareTensors } from '../../src/parity/difference.ts'
 import { load, type Model } from '../../src/run/session.ts'
@@ -18,6 +20,8 @@ export const hasShared = existsSync(join(shared, 'data'))
 export interface Golden {
   readonly name: string
   readonly checkpoint: string
+  /** Whether a weight is in blocks, so that activations are quantised. */
+  readonly isQuantised: boolean
   readonly ids: readonly number[]
   readonly logits: Float64Array
 }
@@ -43,9 +47,14 @@ export function readGolden(name: string): Golden {
     const [from, to] = header[key]!.data_offsets
     return Uint8Array.from(file.subarray(8 + headerBytes + from, 8 + headerBytes + to)).buffer
   }
+  const path = gguf ? join(dir, gguf) : dir
+  const checkpoint = openCheckpoint(path)
+  const isQuantised = [...checkpoint.tensors.values()].some(({ dtype }) => isBlockDtype(dtype))
+  checkpoint.close()
   return {
     name,
-    checkpoint: gguf ? join(dir, gguf) : dir,
+    checkpoint: path,
+    isQuantised,
     ids: [...new Int32Array(bytes('ids'))],
     logits: new Float64Array(bytes('logits')),
   }

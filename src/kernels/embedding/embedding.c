@@ -4,47 +4,48 @@
 #include "split.h"
 #include "tiles.h"
 
-/* Row `lane` of a panel. */
-CK_INLINE void ck_decode_row(const int format, const ck_panels *w, const uint8_t *panel, int64_t lane, int64_t cols,
-                             float *y)
+CK_INLINE void ck_decode_floats(const int format, const uint8_t *panel, int64_t lane, int64_t cols, float *y)
 {
-    const uint16_t *halves = (const uint16_t *)(const void *)panel;
-    if (format == CK_F32) {
-        for (int64_t col = 0; col < cols; col++) {
-            y[col] = ((const float *)(const void *)panel)[col * CK_LANES + lane];
-        }
-    } else if (format == CK_F16) {
-        for (int64_t col = 0; col < cols; col++) {
-            y[col] = ck_half(halves[col * CK_LANES + lane]);
-        }
-    } else if (format == CK_BF16) {
-        for (int64_t col = 0; col < cols; col++) {
-            const uint32_t bits = (uint32_t)halves[col * CK_LANES + lane] << 16;
-            memcpy(y + col, &bits, sizeof bits);
-        }
-    } else {
-        const int words = format == CK_Q8_0 ? 8 : 4;
-        for (int64_t block = 0; block < cols / CK_BLOCK; block++) {
-            const float scale = ck_half(halves[block * CK_LANES + lane]);
-            for (int i = 0; i < CK_BLOCK; i++) {
-                const int64_t group = block * words + i / 4 % words;
-                const int code = panel[w->code_offset + (group * CK_LANES + lane) * 4 + i % 4];
-                const int nibble = i < CK_BLOCK / 2 ? code & 15 : code >> 4;
-                y[block * CK_BLOCK + i] = scale * (float)(format == CK_Q8_0 ? code - 128 : nibble - 8);
+    for (int64_t col = 0; col < cols; col++) {
+        y[col] = ck_load_weights(format, panel, col * CK_LANES)[lane];
+    }
+}
+
+CK_INLINE void ck_decode_blocks(const int format, const uint8_t *panel, int64_t lane, int64_t cols, float *y)
+{
+    const ck_format f = ck_formats[format];
+    const ck_blocks w = ck_blocks_at(format, panel, cols, 0);
+    for (int64_t block = 0; block < cols / CK_BLOCK; block++) {
+        const uint8_t *words = w.codes + block * f.bits * 4 * CK_LANES;
+        for (int group = 0; group < 8; group++) {
+            const int part = group * f.scales / 8;
+            const ck_vi stored = ck_stored_codes(format, words, group);
+            const uint32_t codes = (uint32_t)stored[lane];
+            const float scale = ck_block_scale(format, &w, 0, block, part)[lane];
+            const float offset = f.offsets ? ck_block_offset(format, &w, 0, block, part)[lane] : 0.0f;
+            for (int i = 0; i < 4; i++) {
+                const float product = scale * (float)((int)(codes >> 8 * i & 255) - f.bias);
+                *y++ = f.offsets ? product + offset : product;
             }
         }
     }
 }
 
+/* y = row `lane` of the panels' rows `ids`. */
 CK_INLINE void ck_embed(const int format, int part, int parts, int64_t tokens, int64_t cols, const int32_t *ids,
                         const void *w, float *y)
 {
-    const ck_panels panels = ck_panels_of(format, w, cols);
+    const int floats = format <= CK_BF16;
+    const int64_t panel_bytes = floats ? ck_float_panel_bytes(format, cols) : ck_block_panel_bytes(format, cols);
     int64_t token, end;
     ck_share(tokens, part, parts, &token, &end);
     for (; token < end; token++) {
-        const uint8_t *panel = panels.first + ids[token] / CK_LANES * panels.panel_bytes;
-        ck_decode_row(format, &panels, panel, ids[token] % CK_LANES, cols, y + token * cols);
+        const uint8_t *panel = (const uint8_t *)w + ids[token] / CK_LANES * panel_bytes;
+        if (floats) {
+            ck_decode_floats(format, panel, ids[token] % CK_LANES, cols, y + token * cols);
+        } else {
+            ck_decode_blocks(format, panel, ids[token] % CK_LANES, cols, y + token * cols);
+        }
     }
 }
 
@@ -61,3 +62,14 @@ CK_DEFINE(f16, uint16_t, CK_F16)
 CK_DEFINE(bf16, uint16_t, CK_BF16)
 CK_DEFINE(q8_0, uint8_t, CK_Q8_0)
 CK_DEFINE(q4_0, uint8_t, CK_Q4_0)
+CK_DEFINE(q4_1, uint8_t, CK_Q4_1)
+CK_DEFINE(q5_0, uint8_t, CK_Q5_0)
+CK_DEFINE(q5_1, uint8_t, CK_Q5_1)
+CK_DEFINE(q2_K, uint8_t, CK_Q2_K)
+CK_DEFINE(q3_K, uint8_t, CK_Q3_K)
+CK_DEFINE(q4_K, uint8_t, CK_Q4_K)
+CK_DEFINE(q5_K, uint8_t, CK_Q5_K)
+CK_DEFINE(q6_K, uint8_t, CK_Q6_K)
+CK_DEFINE(iq4_nl, uint8_t, CK_IQ4_NL)
+CK_DEFINE(iq4_xs, uint8_t, CK_IQ4_XS)
+CK_DEFINE(mxfp4, uint8_t, CK_MXFP4)

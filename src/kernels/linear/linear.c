@@ -6,73 +6,14 @@
 
 typedef struct {
     int format;
-    ck_panels w;
+    int pairs; /* panels 2i and 2i + 1 of w make output panel i */
     int64_t tokens, rows, cols;
     const void *x; /* f32, or a8 for block formats */
     int64_t x_row; /* from token to token: elements of f32, bytes of a8 */
+    const uint8_t *w;
     float *y;
     int64_t y_row;
 } ck_product;
-
-static int ck_is_block_format(int format)
-{
-    return format == CK_Q8_0 || format == CK_Q4_0;
-}
-
-CK_INLINE void ck_tile(const int format, const int P, const int T, const ck_product *c, int64_t panel, int64_t token,
-                       ck_vf *out)
-{
-    const uint8_t *w = c->w.first + panel * c->w.panel_bytes;
-    if (format == CK_Q8_0 || format == CK_Q4_0) {
-        const uint8_t *x = (const uint8_t *)c->x + token * c->x_row;
-        ck_block_tile(format, P, T, &c->w, w, c->cols, x, c->x_row, out);
-    } else {
-        const float *x = (const float *)c->x + token * c->x_row;
-        ck_float_tile(format, P, T, &c->w, w, c->cols, x, c->x_row, out);
-    }
-}
-
-/* The tile of panels x tokens, one of the sizes that ck_multiply asks for, P x T being the largest. */
-CK_INLINE void ck_sized_tile(const int format, const int P, const int T, const ck_product *c, int panels, int tokens,
-                             int64_t panel, int64_t token, ck_vf *out)
-{
-    if (panels == P && tokens == T) {
-        ck_tile(format, P, T, c, panel, token, out);
-    } else if (panels == P && tokens == T / 2) {
-        ck_tile(format, P, T / 2, c, panel, token, out);
-    } else if (panels == CK_WIDE_PANELS) {
-        ck_tile(format, CK_WIDE_PANELS, 1, c, panel, token, out);
-    } else if (panels == 2 && tokens == T / 2) {
-        ck_tile(format, 2, T / 2, c, panel, token, out);
-    } else if (panels == 2) {
-        ck_tile(format, 2, 1, c, panel, token, out);
-    } else if (tokens == T / 2) {
-        ck_tile(format, 1, T / 2, c, panel, token, out);
-    } else {
-        ck_tile(format, 1, 1, c, panel, token, out);
-    }
-}
-
-static void ck_run_tile(const ck_product *c, int panels, int tokens, int64_t panel, int64_t token, ck_vf *out)
-{
-    switch (c->format) {
-    case CK_F32:
-        ck_sized_tile(CK_F32, CK_FLOAT_PANELS, CK_FLOAT_TOKENS, c, panels, tokens, panel, token, out);
-        break;
-    case CK_F16:
-        ck_sized_tile(CK_F16, CK_FLOAT_PANELS, CK_FLOAT_TOKENS, c, panels, tokens, panel, token, out);
-        break;
-    case CK_BF16:
-        ck_sized_tile(CK_BF16, CK_FLOAT_PANELS, CK_FLOAT_TOKENS, c, panels, tokens, panel, token, out);
-        break;
-    case CK_Q8_0:
-        ck_sized_tile(CK_Q8_0, CK_BLOCK_PANELS, CK_BLOCK_TOKENS, c, panels, tokens, panel, token, out);
-        break;
-    default:
-        ck_sized_tile(CK_Q4_0, CK_BLOCK_PANELS, CK_BLOCK_TOKENS, c, panels, tokens, panel, token, out);
-        break;
-    }
-}
 
 /* y of output panel `panel` = v, as many rows of it as there are. */
 static void ck_store_panel(const ck_product *c, int64_t token, int64_t panel, ck_vf v)
@@ -86,66 +27,268 @@ static void ck_store_panel(const ck_product *c, int64_t token, int64_t panel, ck
     }
 }
 
-/* The part's share of the output panels. In pairs, panels 2i and 2i + 1 of w make output panel i. */
-static void ck_multiply(const ck_product *c, int pairs, int part, int parts)
+/* The outputs of `panels` panels of w from `panel` on, for `tokens` tokens: sum[t * panels + p]. */
+static void ck_store_tile(const ck_product *c, int panels, int64_t tokens, int64_t panel, int64_t token,
+                          const ck_vf *sum)
 {
-    const int blocks = ck_is_block_format(c->format);
-    const int most_panels = c->tokens == 1 ? CK_WIDE_PANELS : blocks ? CK_BLOCK_PANELS : CK_FLOAT_PANELS;
-    const int most_tokens = blocks ? CK_BLOCK_TOKENS : CK_FLOAT_TOKENS;
-    ck_vf out[CK_TILE];
-    int64_t panel, end;
-    ck_share((c->rows + CK_LANES - 1) / CK_LANES, part, parts, &panel, &end);
-    if (pairs) {
-        panel *= 2;
-        end *= 2;
+    for (int64_t t = 0; t < tokens; t++, sum += panels) {
+        for (int p = 0; p < panels; p += 1 + c->pairs) {
+            if (c->pairs) {
+                ck_store_panel(c, token + t, (panel + p) / 2, ck_silu(sum[p]) * sum[p + 1]);
+            } else {
+                ck_store_panel(c, token + t, panel + p, sum[p]);
+            }
+        }
     }
+}
+
+/* Float formats: the tile of panels x tokens, one of the sizes that ck_multiply_floats asks for. */
+CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panels, int tokens, int64_t panel,
+                                int64_t token, ck_vf *sum)
+{
+    enum { P = CK_FLOAT_PANELS, T = CK_FLOAT_TOKENS };
+    const uint8_t *w = c->w + panel * ck_float_panel_bytes(format, c->cols);
+    const float *x = (const float *)c->x + token * c->x_row;
+    if (panels == P && tokens == T) {
+        ck_float_tile(format, P, T, w, c->cols, x, c->x_row, sum);
+    } else if (panels == P && tokens == T / 2) {
+        ck_float_tile(format, P, T / 2, w, c->cols, x, c->x_row, sum);
+    } else if (panels == CK_WIDE_PANELS) {
+        ck_float_tile(format, CK_WIDE_PANELS, 1, w, c->cols, x, c->x_row, sum);
+    } else if (panels == 2 && tokens == T / 2) {
+        ck_float_tile(format, 2, T / 2, w, c->cols, x, c->x_row, sum);
+    } else if (panels == 2) {
+        ck_float_tile(format, 2, 1, w, c->cols, x, c->x_row, sum);
+    } else if (tokens == T / 2) {
+        ck_float_tile(format, 1, T / 2, w, c->cols, x, c->x_row, sum);
+    } else {
+        ck_float_tile(format, 1, 1, w, c->cols, x, c->x_row, sum);
+    }
+}
+
+static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
+{
+    const int most_panels = c->tokens == 1 ? CK_WIDE_PANELS : CK_FLOAT_PANELS;
+    const int most_tokens = CK_FLOAT_TOKENS;
+    ck_vf sum[CK_TILE];
     while (panel < end) {
         const int panels = end - panel >= most_panels ? most_panels : end - panel >= 2 ? 2 : 1;
         for (int64_t token = 0; token < c->tokens;) {
             const int64_t left = c->tokens - token;
             const int tall = panels == most_panels && left >= most_tokens;
             const int tokens = tall ? most_tokens : left >= most_tokens / 2 ? most_tokens / 2 : 1;
-            ck_run_tile(c, panels, tokens, panel, token, out);
-            for (int t = 0; t < tokens; t++) {
-                for (int p = 0; p < panels; p += 1 + pairs) {
-                    const ck_vf v = out[p * tokens + t];
-                    if (pairs) {
-                        ck_store_panel(c, token + t, (panel + p) / 2, ck_silu(v) * out[(p + 1) * tokens + t]);
-                    } else {
-                        ck_store_panel(c, token + t, panel + p, v);
-                    }
-                }
+            if (c->format == CK_F32) {
+                ck_float_tile_of(CK_F32, c, panels, tokens, panel, token, sum);
+            } else if (c->format == CK_F16) {
+                ck_float_tile_of(CK_F16, c, panels, tokens, panel, token, sum);
+            } else {
+                ck_float_tile_of(CK_BF16, c, panels, tokens, panel, token, sum);
             }
+            ck_store_tile(c, panels, tokens, panel, token, sum);
             token += tokens;
         }
         panel += panels;
     }
 }
 
-#define CK_DEFINE_FLOAT(name, type, format, pairs)                                                                     \
+/* CK_CASE(format) for every block format, as cases of a switch. */
+#define CK_BLOCK_CASES                                                                                                 \
+    CK_CASE(CK_Q8_0)                                                                                                   \
+    CK_CASE(CK_Q4_0)                                                                                                   \
+    CK_CASE(CK_Q4_1)                                                                                                   \
+    CK_CASE(CK_Q5_0)                                                                                                   \
+    CK_CASE(CK_Q5_1)                                                                                                   \
+    CK_CASE(CK_Q2_K)                                                                                                   \
+    CK_CASE(CK_Q3_K)                                                                                                   \
+    CK_CASE(CK_Q4_K)                                                                                                   \
+    CK_CASE(CK_Q5_K)                                                                                                   \
+    CK_CASE(CK_Q6_K)                                                                                                   \
+    CK_CASE(CK_IQ4_NL)                                                                                                 \
+    CK_CASE(CK_IQ4_XS)                                                                                                 \
+    CK_CASE(CK_MXFP4)
+
+CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, ck_vf *sum)
+{
+    const uint8_t *first = c->w + panel * ck_block_panel_bytes(format, c->cols);
+    const ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
+    const int64_t blocks = c->cols / CK_BLOCK;
+    if (panels == CK_WIDE_PANELS) {
+        ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, sum);
+    } else if (panels == 2) {
+        ck_block_tile(format, 2, 1, &w, blocks, c->x, 0, sum);
+    } else {
+        ck_block_tile(format, 1, 1, &w, blocks, c->x, 0, sum);
+    }
+}
+
+/* Block formats, one token: codes go from memory to registers once. */
+static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
+{
+    while (panel < end) {
+        const int panels = end - panel >= CK_WIDE_PANELS ? CK_WIDE_PANELS : end - panel >= 2 ? 2 : 1;
+        ck_vf sum[CK_WIDE_PANELS] = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
+        switch (c->format) {
+#define CK_CASE(format)                                                                                                \
+    case format:                                                                                                       \
+        ck_one_token(format, c, panels, panel, sum);                                                                   \
+        break;
+            CK_BLOCK_CASES
+#undef CK_CASE
+        }
+        ck_store_tile(c, panels, 1, panel, 0, sum);
+        panel += panels;
+    }
+}
+
+/* Expands `blocks` blocks of panel `panel` from block `block` on. */
+static void ck_expand_panel(const ck_product *c, int64_t panel, int64_t block, int64_t blocks, ck_piece *piece)
+{
+    switch (c->format) {
+#define CK_CASE(format)                                                                                                \
+    case format: {                                                                                                     \
+        const uint8_t *first = c->w + panel * ck_block_panel_bytes(format, c->cols);                                   \
+        const ck_blocks w = ck_blocks_at(format, first, c->cols, block);                                               \
+        ck_expand(format, &w, blocks, piece);                                                                          \
+        break;                                                                                                         \
+    }
+        CK_BLOCK_CASES
+#undef CK_CASE
+    }
+}
+
+/* sum += expanded blocks of `panels` panels times `tokens` tokens. */
+CK_INLINE void ck_expanded_tiles(const int format, const ck_blocks *w, int64_t blocks, int panels, int64_t tokens,
+                                 const uint8_t *x, int64_t x_bytes, ck_vf *sum)
+{
+    enum { P = CK_BLOCK_PANELS, T = CK_BLOCK_TOKENS };
+    while (tokens > 0) {
+        const int some = tokens >= T ? T : tokens >= T / 2 ? T / 2 : 1;
+        if (panels == P && some == T) {
+            ck_block_tile(format, P, T, w, blocks, x, x_bytes, sum);
+        } else if (panels == P && some == T / 2) {
+            ck_block_tile(format, P, T / 2, w, blocks, x, x_bytes, sum);
+        } else if (panels == P) {
+            ck_block_tile(format, P, 1, w, blocks, x, x_bytes, sum);
+        } else if (some == T) {
+            ck_block_tile(format, 1, T, w, blocks, x, x_bytes, sum);
+        } else if (some == T / 2) {
+            ck_block_tile(format, 1, T / 2, w, blocks, x, x_bytes, sum);
+        } else {
+            ck_block_tile(format, 1, 1, w, blocks, x, x_bytes, sum);
+        }
+        tokens -= some;
+        x += some * x_bytes;
+        sum += some * panels;
+    }
+}
+
+/* Tokens whose sums are kept while a panel's pieces pass by. */
+enum { CK_CHUNK = 192 };
+
+/* Block formats, several tokens: codes are expanded to the first-level cache, a piece at a time, for many tokens. */
+static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
+{
+    const int64_t all = c->cols / CK_BLOCK;
+    const int expanded = ck_expanded_format(c->format);
+    ck_piece piece[CK_BLOCK_PANELS];
+    ck_vf sum[CK_CHUNK * CK_BLOCK_PANELS];
+    const ck_blocks w = {
+        .codes = (const uint8_t *)piece[0].codes,
+        .scales = (const uint8_t *)piece[0].scales,
+        .panel_bytes = sizeof piece[0],
+        .bias = ck_formats[c->format].bias == 128 ? CK_WIDE_BIAS : ck_formats[c->format].bias,
+    };
+    while (panel < end) {
+        const int panels = end - panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
+        for (int64_t token = 0; token < c->tokens; token += CK_CHUNK) {
+            const int64_t tokens = c->tokens - token < CK_CHUNK ? c->tokens - token : CK_CHUNK;
+            for (int64_t i = 0; i < tokens * panels; i++) {
+                sum[i] = ck_set(0.0f);
+            }
+            for (int64_t block = 0; block < all; block += CK_PIECE) {
+                const int64_t blocks = all - block < CK_PIECE ? all - block : CK_PIECE;
+                const uint8_t *x = (const uint8_t *)c->x + token * c->x_row + block * CK_A8_BYTES;
+                for (int p = 0; p < panels; p++) {
+                    ck_expand_panel(c, panel + p, block, blocks, &piece[p]);
+                }
+                switch (expanded) {
+                case CK_EXPANDED:
+                    ck_expanded_tiles(CK_EXPANDED, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    break;
+                case CK_EXPANDED_OFFSETS:
+                    ck_expanded_tiles(CK_EXPANDED_OFFSETS, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    break;
+                case CK_EXPANDED_HALVES:
+                    ck_expanded_tiles(CK_EXPANDED_HALVES, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    break;
+                default:
+                    ck_expanded_tiles(CK_EXPANDED_HALVES_OFFSETS, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    break;
+                }
+            }
+            ck_store_tile(c, panels, tokens, panel, token, sum);
+        }
+        panel += panels;
+    }
+}
+
+/* The part's share of the output panels. */
+static void ck_multiply(const ck_product *c, int part, int parts)
+{
+    int64_t panel, end;
+    ck_share((c->rows + CK_LANES - 1) / CK_LANES, part, parts, &panel, &end);
+    if (c->pairs) {
+        panel *= 2;
+        end *= 2;
+    }
+    if (c->format <= CK_BF16) {
+        ck_multiply_floats(c, panel, end);
+    } else if (c->tokens == 1) {
+        ck_multiply_one(c, panel, end);
+    } else {
+        ck_multiply_many(c, panel, end);
+    }
+}
+
+#define CK_DEFINE_FLOAT(dtype, type, format)                                                                           \
+    CK_DEFINE_FLOAT_AS(linear_fwd_##dtype, type, format, 0)                                                            \
+    CK_DEFINE_FLOAT_AS(linearSwiglu_fwd_##dtype, type, format, 1)
+
+#define CK_DEFINE_FLOAT_AS(name, type, format, pairs)                                                                  \
     void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,        \
                    const float *restrict x, const type *restrict w, float *restrict y)                                 \
     {                                                                                                                  \
-        const ck_product c = {format, ck_panels_of(format, w, cols), tokens, rows, cols, x, xRow, y, yRow};            \
-        ck_multiply(&c, pairs, part, parts);                                                                           \
+        const uint8_t *bytes = (const uint8_t *)w;                                                                     \
+        const ck_product c = {format, pairs, tokens, rows, cols, x, xRow, bytes, y, yRow};                             \
+        ck_multiply(&c, part, parts);                                                                                  \
     }
 
-#define CK_DEFINE_BLOCKS(name, format, pairs)                                                                          \
+#define CK_DEFINE_BLOCKS(dtype, format)                                                                                \
+    CK_DEFINE_BLOCKS_AS(linear_fwd_##dtype, format, 0)                                                                 \
+    CK_DEFINE_BLOCKS_AS(linearSwiglu_fwd_##dtype, format, 1)
+
+#define CK_DEFINE_BLOCKS_AS(name, format, pairs)                                                                       \
     void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,                      \
                    const uint8_t *restrict x, const uint8_t *restrict w, float *restrict y)                            \
     {                                                                                                                  \
         const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
-        const ck_product c = {format, ck_panels_of(format, w, cols), tokens, rows, cols, x, x_bytes, y, yRow};         \
-        ck_multiply(&c, pairs, part, parts);                                                                           \
+        const ck_product c = {format, pairs, tokens, rows, cols, x, x_bytes, w, y, yRow};                              \
+        ck_multiply(&c, part, parts);                                                                                  \
     }
 
-CK_DEFINE_FLOAT(linear_fwd_f32, float, CK_F32, 0)
-CK_DEFINE_FLOAT(linear_fwd_f16, uint16_t, CK_F16, 0)
-CK_DEFINE_FLOAT(linear_fwd_bf16, uint16_t, CK_BF16, 0)
-CK_DEFINE_BLOCKS(linear_fwd_q8_0, CK_Q8_0, 0)
-CK_DEFINE_BLOCKS(linear_fwd_q4_0, CK_Q4_0, 0)
-CK_DEFINE_FLOAT(linearSwiglu_fwd_f32, float, CK_F32, 1)
-CK_DEFINE_FLOAT(linearSwiglu_fwd_f16, uint16_t, CK_F16, 1)
-CK_DEFINE_FLOAT(linearSwiglu_fwd_bf16, uint16_t, CK_BF16, 1)
-CK_DEFINE_BLOCKS(linearSwiglu_fwd_q8_0, CK_Q8_0, 1)
-CK_DEFINE_BLOCKS(linearSwiglu_fwd_q4_0, CK_Q4_0, 1)
+CK_DEFINE_FLOAT(f32, float, CK_F32)
+CK_DEFINE_FLOAT(f16, uint16_t, CK_F16)
+CK_DEFINE_FLOAT(bf16, uint16_t, CK_BF16)
+CK_DEFINE_BLOCKS(q8_0, CK_Q8_0)
+CK_DEFINE_BLOCKS(q4_0, CK_Q4_0)
+CK_DEFINE_BLOCKS(q4_1, CK_Q4_1)
+CK_DEFINE_BLOCKS(q5_0, CK_Q5_0)
+CK_DEFINE_BLOCKS(q5_1, CK_Q5_1)
+CK_DEFINE_BLOCKS(q2_K, CK_Q2_K)
+CK_DEFINE_BLOCKS(q3_K, CK_Q3_K)
+CK_DEFINE_BLOCKS(q4_K, CK_Q4_K)
+CK_DEFINE_BLOCKS(q5_K, CK_Q5_K)
+CK_DEFINE_BLOCKS(q6_K, CK_Q6_K)
+CK_DEFINE_BLOCKS(iq4_nl, CK_IQ4_NL)
+CK_DEFINE_BLOCKS(iq4_xs, CK_IQ4_XS)
+CK_DEFINE_BLOCKS(mxfp4, CK_MXFP4)

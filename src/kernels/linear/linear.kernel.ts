@@ -1,7 +1,7 @@
-import type { WeightDtype } from '../../base/dtypes.ts'
+import type { BlockDtype, FloatDtype, WeightDtype } from '../../base/dtypes.ts'
 import { defineKernel } from '../kernel.ts'
 
-function floatLinear<W extends 'f32' | 'f16' | 'bf16'>(dtype: W) {
+function floatLinear<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
     family: 'linear',
@@ -18,7 +18,7 @@ function floatLinear<W extends 'f32' | 'f16' | 'bf16'>(dtype: W) {
   })
 }
 
-function quantisedLinear<W extends 'q8_0' | 'q4_0'>(dtype: W) {
+function quantisedLinear<W extends BlockDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
     family: 'linear',
@@ -35,7 +35,7 @@ function quantisedLinear<W extends 'q8_0' | 'q4_0'>(dtype: W) {
   })
 }
 
-function floatLinearSwiglu<W extends 'f32' | 'f16' | 'bf16'>(dtype: W) {
+function floatLinearSwiglu<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linearSwiglu_fwd_${dtype}`,
     family: 'linear',
@@ -52,7 +52,7 @@ function floatLinearSwiglu<W extends 'f32' | 'f16' | 'bf16'>(dtype: W) {
   })
 }
 
-function quantisedLinearSwiglu<W extends 'q8_0' | 'q4_0'>(dtype: W) {
+function quantisedLinearSwiglu<W extends BlockDtype>(dtype: W) {
   return defineKernel({
     name: `linearSwiglu_fwd_${dtype}`,
     family: 'linear',
@@ -70,8 +70,9 @@ function quantisedLinearSwiglu<W extends 'q8_0' | 'q4_0'>(dtype: W) {
 }
 
 /**
- * y = x · wᵀ. Block formats take x as a8: per block of 32 columns, in order, y += (scale_w · scale_x) · (exact integer
- * dot). Float formats: one multiply-add per column, in order.
+ * y = x · wᵀ. Block formats take x as a8: per block of 32 columns, or half block where a scale belongs to 16, in order,
+ * y += (scale_w · scale_x) · (exact integer dot), then y += offset_w · (scale_x · sum of x's codes) where the format has
+ * offsets. Float formats: one multiply-add per column, in order.
  */
 export const linearForward = {
   f32: floatLinear('f32'),
@@ -79,6 +80,17 @@ export const linearForward = {
   bf16: floatLinear('bf16'),
   q8_0: quantisedLinear('q8_0'),
   q4_0: quantisedLinear('q4_0'),
+  q4_1: quantisedLinear('q4_1'),
+  q5_0: quantisedLinear('q5_0'),
+  q5_1: quantisedLinear('q5_1'),
+  q2_K: quantisedLinear('q2_K'),
+  q3_K: quantisedLinear('q3_K'),
+  q4_K: quantisedLinear('q4_K'),
+  q5_K: quantisedLinear('q5_K'),
+  q6_K: quantisedLinear('q6_K'),
+  iq4_nl: quantisedLinear('iq4_nl'),
+  iq4_xs: quantisedLinear('iq4_xs'),
+  mxfp4: quantisedLinear('mxfp4'),
 } as const satisfies Record<WeightDtype, unknown>
 
 /** y = silu(x · gateᵀ) * (x · upᵀ), w holding gate and up as panel pairs; `rows` counts the rows of one of them. */
@@ -88,4 +100,15 @@ export const linearSwigluForward = {
   bf16: floatLinearSwiglu('bf16'),
   q8_0: quantisedLinearSwiglu('q8_0'),
   q4_0: quantisedLinearSwiglu('q4_0'),
+  q4_1: quantisedLinearSwiglu('q4_1'),
+  q5_0: quantisedLinearSwiglu('q5_0'),
+  q5_1: quantisedLinearSwiglu('q5_1'),
+  q2_K: quantisedLinearSwiglu('q2_K'),
+  q3_K: quantisedLinearSwiglu('q3_K'),
+  q4_K: quantisedLinearSwiglu('q4_K'),
+  q5_K: quantisedLinearSwiglu('q5_K'),
+  q6_K: quantisedLinearSwiglu('q6_K'),
+  iq4_nl: quantisedLinearSwiglu('iq4_nl'),
+  iq4_xs: quantisedLinearSwiglu('iq4_xs'),
+  mxfp4: quantisedLinearSwiglu('mxfp4'),
 } as const satisfies Record<WeightDtype, unknown>

@@ -1,10 +1,10 @@
-/* quantize.c: activations to 8-bit codes, a scale and a sum of codes per block of 32. */
+/* quantize.c: activations to 8-bit codes, with a scale and two sums of 16 codes per block of 32. */
 #include "quantize.h"
 
+#include "a8.h"
 #include "simd.h"
 #include "split.h"
 
-enum { CK_BLOCK = 32, CK_A8_BYTES = 40, CK_A8_SUM = 4, CK_A8_CODES = 8 };
 
 static int32_t ck_largest_i(ck_vi v)
 {
@@ -33,19 +33,19 @@ static void ck_quantize_block(const float *x, uint8_t *y)
         scale = largest / 127.0f;
         const ck_vf inverse = ck_set(127.0f / largest);
         const ck_vf shift = ck_set(0x1.8p23f);
-        ck_vi sums = ck_set_i(0);
+        int16_t sum[2] = {0, 0};
         for (int i = 0; i < CK_BLOCK; i += CK_LANES) {
             /* Adding 1.5 * 2^23 leaves the nearest whole number, ties to even, in the low bits. */
             const ck_vi code = ck_bits(ck_load(x + i) * inverse + shift) - ck_bits(shift);
             const ck_vb bytes = __builtin_convertvector(code, ck_vb);
-            sums += code;
+            for (int lane = 0; lane < CK_LANES; lane++) {
+                sum[i / 16] = (int16_t)(sum[i / 16] + code[lane]);
+            }
             memcpy(y + CK_A8_CODES + i, &bytes, sizeof bytes);
         }
-        int32_t sum = 0;
-        for (int i = 0; i < CK_LANES; i++) {
-            sum += sums[i];
-        }
-        memcpy(y + CK_A8_SUM, &sum, sizeof sum);
+        const float scaled_sum = scale * (float)(sum[0] + sum[1]);
+        memcpy(y + CK_A8_SUM, &scaled_sum, sizeof scaled_sum);
+        memcpy(y + CK_A8_HALF_SUMS, sum, sizeof sum);
     }
     memcpy(y, &scale, sizeof scale);
 }
