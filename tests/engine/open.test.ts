@@ -169,7 +169,7 @@ describe('a context', () => {
     library.modelClose(model)
   })
 
-  it('flushes denormals in every part and leaves the caller as it was', async () => {
+  it('flushes denormals in every part', async () => {
     const path = join(folder.path, 'flush.bump')
     writeWeights(path)
     const model = resultOf(await library.modelOpen(path))
