@@ -117,7 +117,7 @@ typedef enum ck_finish {
 } ck_finish;
 
 typedef struct ck_piece {
-    int32_t id;        /* token, or -1 where the generation only finishes */
+    int32_t id;        /* token, or -1 where the generation only finishes or a long token's text goes on */
     int32_t finish;    /* ck_finish */
     int64_t bytes;     /* of text: whole UTF-8 characters that can no longer be part of a stop; may be 0 */
     char text[1024];
