@@ -6,6 +6,7 @@ import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
+import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   logits,
   parity,
   perplexity,
+  quantize,
   bench,
   synth,
   doctor,
