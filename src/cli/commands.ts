@@ -2,6 +2,7 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
+import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   parity,
   perplexity,
   quantize,
+  imatrix,
   bench,
   synth,
   doctor,

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
-/** The stages of a build, the scoring of a text, and the writing of a checkpoint. */
-export type Stage = CompileStage | 'score' | 'quantize'
+/** The stages of a build, the reading of a text, and the writing of a checkpoint. */
+export type Stage = CompileStage | 'score' | 'quantize' | 'measure'
 
 const stageTexts: { readonly [S in Stage]: string } = {
   plan: 'planning',
@@ -11,6 +11,7 @@ const stageTexts: { readonly [S in Stage]: string } = {
   compile: 'compiling',
   score: 'scoring',
   quantize: 'quantising',
+  measure: 'measuring',
 }
 
 /** Shows the stages of long work on standard error. */

@@ -89,9 +89,10 @@ function recipeDtype(
     ({ role, layers = 'all', when }) =>
       role === place?.role && layerSets[layers](place.layer, place.layers) && (!when || conditions[when](options)),
   )
+  if (!isHead) return fitting(rule?.dtype ?? recipe.dtype, tensor, options.path)
+  if (divides(recipe.dtype, tensor)) return fitting(recipe.head, tensor, options.path)
   // A head that the recipe's own format does not divide is worth 8 bits.
-  if (isHead) return fitting(divides(recipe.dtype, tensor) ? recipe.head : 'q8_0', tensor, options.path)
-  return fitting(rule?.dtype ?? recipe.dtype, tensor, options.path)
+  return divides('q8_0', tensor) ? 'q8_0' : fitting(recipe.dtype, tensor, options.path)
 }
 
 function fitting(dtype: WeightDtype, tensor: NamedShape, path: string): WeightDtype {

@@ -1,0 +1,79 @@
+// Models quantised by llama.cpp itself: `node bench/llamaCppQuantize.mjs IN OUT FTYPE` (FTYPE: `general.file_type`, 15 for
+// Q4_K_M), or `--compare IN` for the types that it and we give to every tensor, in every recipe (dist/, after `npm run build`).
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+// @ts-expect-error: the package ships no types.
+import { getBinsDir } from '@node-llama-cpp/linux-x64'
+import koffi from 'koffi'
+import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
+import { modelSource } from '../dist/quantize/modelSource.js'
+import { planTensors } from '../dist/quantize/planTensors.js'
+import { recipes } from '../dist/quantize/recipes.js'
+import { llamaCpp } from './llamaCpp.mjs'
+
+/** `llama_model_quantize_params` of the pinned version. */
+const Params = koffi.struct('llama_model_quantize_params', {
+  nthread: 'int32_t',
+  ftype: 'int32_t',
+  output_tensor_type: 'int32_t',
+  token_embedding_type: 'int32_t',
+  allow_requantize: 'bool',
+  quantize_output_tensor: 'bool',
+  only_copy: 'bool',
+  pure: 'bool',
+  keep_split: 'bool',
+  dry_run: 'bool',
+  imatrix: 'void *',
+  kv_overrides: 'void *',
+  tt_overrides: 'void *',
+  prune_layers: 'void *',
+})
+
+const { log } = llamaCpp()
+const folder = join(getBinsDir().binsDir, 'linux-x64')
+const llama = koffi.load(join(folder, readdirSync(folder).find((name) => /^libllama\.v/.test(name)) ?? ''))
+const defaults = llama.func('llama_model_quantize_default_params', Params, [])
+const run = llama.func('llama_model_quantize', 'uint32_t', ['str', 'str', koffi.pointer(Params)])
+
+/** @param {string} input @param {string} output @param {number} ftype */
+function quantizeByLlamaCpp(input, output, ftype) {
+  const params = { ...defaults(), ftype, nthread: 2, allow_requantize: true }
+  if (params.quantize_output_tensor !== true || params.pure !== false || params.imatrix !== null) {
+    throw new Error("llama.cpp's default parameters read otherwise: the structure has changed")
+  }
+  const from = log.length
+  if (run(input, output, params) !== 0) throw new Error(`llama.cpp cannot quantise:\n${log.slice(from).join('')}`)
+}
+
+/** Types of all tensors. @param {string} path */
+function typesOf(path) {
+  const checkpoint = openCheckpoint(path)
+  const types = new Map([...checkpoint.tensors].map(([name, { dtype }]) => [name, dtype]))
+  checkpoint.close()
+  return types
+}
+
+const { values, positionals } = parseArgs({ options: { compare: { type: 'string' } }, allowPositionals: true })
+if (values.compare === undefined) {
+  const [input = '', output = '', ftype = ''] = positionals
+  quantizeByLlamaCpp(input, output, Number(ftype))
+} else {
+  const dir = mkdtempSync(join(tmpdir(), 'ck-recipes-'))
+  const checkpoint = openCheckpoint(values.compare)
+  const { tensors, headsPerValue } = modelSource(checkpoint)
+  // llama.cpp's MXFP4 stores experts so and everything else as Q8_0; ours stores every matrix so.
+  for (const [name, recipe] of Object.entries(recipes).filter(([name]) => name !== 'mxfp4')) {
+    const path = join(dir, 'model.gguf')
+    quantizeByLlamaCpp(values.compare, path, recipe.fileType)
+    const theirs = typesOf(path)
+    const plan = planTensors(tensors, recipe, { path: values.compare, rules: [], isWeighted: false, headsPerValue })
+    const other = [...plan].filter(([tensor, dtype]) => theirs.get(tensor) !== dtype)
+    console.log(`${name.padEnd(7)} ${other.length === 0 ? 'the same types' : 'OTHER TYPES'}`)
+    for (const [tensor, dtype] of other) console.log(`  ${tensor}: ${dtype}, llama.cpp ${theirs.get(tensor)}`)
+    if (other.length > 0) process.exitCode = 1
+  }
+  checkpoint.close()
+  rmSync(dir, { recursive: true })
+}
