@@ -1,5 +1,5 @@
 // Models quantised by llama.cpp itself: `node bench/llamaCppQuantize.mjs IN OUT FTYPE` (FTYPE: `general.file_type`, 15 for
-// Q4_K_M), or `--compare IN` for the types that it and we give to every tensor, in every recipe (dist/, after `npm run build`).
+// Q4_K_M), with `--imatrix FILE` weighted by its columns; or `--compare IN` for the types that it and we give to every tensor, in every recipe (dist/, after `npm run build`).
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +8,14 @@ import { parseArgs } from 'node:util'
 import { getBinsDir } from '@node-llama-cpp/linux-x64'
 import koffi from 'koffi'
 import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
+import { readImportance } from '../dist/quantize/importance.js'
 import { modelSource } from '../dist/quantize/modelSource.js'
 import { planTensors } from '../dist/quantize/planTensors.js'
 import { recipes } from '../dist/quantize/recipes.js'
 import { llamaCpp } from './llamaCpp.mjs'
+
+/** `llama_model_imatrix_data`; a list of them ends with an empty one. */
+const Entry = koffi.struct('llama_model_imatrix_data', { name: 'str', data: 'float *', size: 'size_t' })
 
 /** `llama_model_quantize_params` of the pinned version. */
 const Params = koffi.struct('llama_model_quantize_params', {
@@ -25,7 +29,7 @@ const Params = koffi.struct('llama_model_quantize_params', {
   pure: 'bool',
   keep_split: 'bool',
   dry_run: 'bool',
-  imatrix: 'void *',
+  imatrix: 'const llama_model_imatrix_data *',
   kv_overrides: 'void *',
   tt_overrides: 'void *',
   prune_layers: 'void *',
@@ -37,12 +41,16 @@ const llama = koffi.load(join(folder, readdirSync(folder).find((name) => /^libll
 const defaults = llama.func('llama_model_quantize_default_params', Params, [])
 const run = llama.func('llama_model_quantize', 'uint32_t', ['str', 'str', koffi.pointer(Params)])
 
-/** @param {string} input @param {string} output @param {number} ftype */
-function quantizeByLlamaCpp(input, output, ftype) {
-  const params = { ...defaults(), ftype, nthread: 2, allow_requantize: true }
-  if (params.quantize_output_tensor !== true || params.pure !== false || params.imatrix !== null) {
+/** @param {string} input @param {string} output @param {number} ftype @param {string} [imatrix] */
+function quantizeByLlamaCpp(input, output, ftype, imatrix) {
+  const read = defaults()
+  if (read.quantize_output_tensor !== true || read.pure !== false || read.imatrix !== null) {
     throw new Error("llama.cpp's default parameters read otherwise: the structure has changed")
   }
+  const columns = imatrix === undefined ? [] : [...readImportance(imatrix).columns]
+  const entries = columns.map(([name, data]) => ({ name, data, size: data.length }))
+  const list = koffi.as([...entries, { name: null, data: null, size: 0 }], koffi.pointer(Entry))
+  const params = { ...read, ftype, nthread: 2, allow_requantize: true, imatrix: columns.length > 0 ? list : null }
   const from = log.length
   if (run(input, output, params) !== 0) throw new Error(`llama.cpp cannot quantise:\n${log.slice(from).join('')}`)
 }
@@ -55,10 +63,10 @@ function typesOf(path) {
   return types
 }
 
-const { values, positionals } = parseArgs({ options: { compare: { type: 'string' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({ options: { compare: { type: 'string' }, imatrix: { type: 'string' } }, allowPositionals: true })
 if (values.compare === undefined) {
   const [input = '', output = '', ftype = ''] = positionals
-  quantizeByLlamaCpp(input, output, Number(ftype))
+  quantizeByLlamaCpp(input, output, Number(ftype), values.imatrix)
 } else {
   const dir = mkdtempSync(join(tmpdir(), 'ck-recipes-'))
   const checkpoint = openCheckpoint(values.compare)
