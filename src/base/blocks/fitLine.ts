@@ -50,7 +50,7 @@ export class LineFit {
     let highest = lowest
     let weight = 0
     let total = 0
-    for (let i = from; i < from + count; i++) {
+    for (let i = from, end = from + count; i < end; i++) {
       const value = x[i]!
       if (value < lowest) lowest = value
       if (value > highest) highest = value
@@ -104,7 +104,10 @@ export class LineFit {
   }
 
   #solve(): number {
-    const [codes = 0, squares = 0, products = 0] = this.#sums
+    // By index: an iterator would cost more than the sums.
+    const codes = this.#sums[0]!
+    const squares = this.#sums[1]!
+    const products = this.#sums[2]!
     const weight = this.#weight
     const total = this.#total
     const determinant = weight * squares - codes * codes
@@ -137,7 +140,7 @@ function tally(
   let codes = 0
   let squares = 0
   let products = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
     let code = (value - offset) * inverse + rounder - rounder
     code = code > 0 ? (code < top ? code : top) : 0
@@ -162,7 +165,7 @@ export function writeLineCodes(
   codes: Uint8Array,
 ): void {
   const inverse = scale === 0 ? 0 : 1 / scale
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const code = (x[i]! - offset) * inverse + rounder - rounder
     codes[i] = code > 0 ? (code < top ? code : top) : 0
   }
@@ -182,7 +185,7 @@ export function lineError(
   const inverse = scale === 0 ? 0 : 1 / scale
   let error = 0
   let codes = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
     let code = (value - offset) * inverse + rounder - rounder
     code = code > 0 ? (code < top ? code : top) : 0
@@ -210,7 +213,7 @@ export function addLineSums(
 ): void {
   const inverse = scale === 0 ? 0 : 1 / scale
   let [aa, ab, bb, xa, xb] = [0, 0, 0, 0, 0]
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
     let code = (value - offset) * inverse + rounder - rounder
     code = code > 0 ? (code < top ? code : top) : 0

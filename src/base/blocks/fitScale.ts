@@ -92,7 +92,7 @@ export class ScaleFit {
 function extremeOf(x: Float64Array, from: number, count: number): number {
   let extreme = 0
   let magnitude = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
     const size = value < 0 ? -value : value
     if (size > magnitude) {
@@ -119,10 +119,11 @@ function tally(
   const shift = -2 * book.lowest
   let products = 0
   let squares = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
-    const at = value * slope + shift
-    const level = nearest[at > 0 ? (at < last ? at | 0 : last) : 0]!
+    let at = value * slope + shift
+    at = at > 0 ? at : 0
+    const level = nearest[(at < last ? at : last) | 0]!
     const weighted = w[i]! * level
     products += weighted * value
     squares += weighted * level
@@ -146,10 +147,11 @@ export function scaleError(
   const slope = scale === 0 ? 0 : 2 / scale
   const shift = -2 * book.lowest
   let error = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
-    const at = value * slope + shift
-    const level = nearest[at > 0 ? (at < last ? at | 0 : last) : 0]!
+    let at = value * slope + shift
+    at = at > 0 ? at : 0
+    const level = nearest[(at < last ? at : last) | 0]!
     const miss = value - scale * level
     error += w[i]! * miss * miss
   }
@@ -173,10 +175,11 @@ export function addScaleSums(
   const shift = -2 * book.lowest
   let products = 0
   let squares = 0
-  for (let i = from; i < from + count; i++) {
+  for (let i = from, end = from + count; i < end; i++) {
     const value = x[i]!
-    const at = value * slope + shift
-    const t = factor * nearest[at > 0 ? (at < last ? at | 0 : last) : 0]!
+    let at = value * slope + shift
+    at = at > 0 ? at : 0
+    const t = factor * nearest[(at < last ? at : last) | 0]!
     products += w[i]! * value * t
     squares += w[i]! * t * t
   }

@@ -1,6 +1,7 @@
 import { roundToHalf } from '../halfFloats.ts'
 import { addLineSums, LineFit, lineError, writeLineCodes } from './fitLine.ts'
 import type { Reach } from './fitScale.ts'
+import { stretchOf } from './stretch.ts'
 
 /** A block whose groups have whole-number scales and mins: value = d · scale · code − dmin · min. */
 export interface LineGroupsShape {
@@ -65,7 +66,11 @@ export class LineGroups {
       this.scales[g] = this.#whole(this.#wanted[g]!, this.d)
       this.mins[g] = this.#whole(this.#wantedMins[g]!, this.dmin)
     }
-    if (this.#isSearch) this.#improve(x, w)
+    if (this.#isSearch) {
+      const stretch = stretchOf(x, w, this.#improve(x, w))
+      this.d = roundToHalf(this.d * stretch)
+      this.dmin = roundToHalf(this.dmin * stretch)
+    }
     for (let g = 0; g < groups; g++) {
       writeLineCodes(x, g * count, count, this.d * this.scales[g]!, -this.dmin * this.mins[g]!, topCode, this.codes)
     }
@@ -75,20 +80,24 @@ export class LineGroups {
     return unit === 0 ? 0 : Math.min(this.#shape.topScale, Math.max(0, Math.round(value / unit)))
   }
 
-  /** Neighbouring scales and mins of each group, then the best d and dmin for what came out; again while that helps. */
-  #improve(x: Float64Array, w: Float64Array): void {
+  /**
+   * Neighbouring scales and mins of each group, then the best d and dmin for what came out; again while that helps. Gives the
+   * error.
+   */
+  #improve(x: Float64Array, w: Float64Array): number {
     let error = this.#settle(x, w, this.d, this.dmin)
     this.#accept()
     for (let refit = 0; refit < mostRefits; refit++) {
       const [d, dmin] = this.#bestUnits(x, w)
-      if (!(d > 0 && dmin >= 0) || (d === this.d && dmin === this.dmin)) return
+      if (!(d > 0 && dmin >= 0) || (d === this.d && dmin === this.dmin)) return error
       const found = this.#settle(x, w, d, dmin)
-      if (!(found < error)) return
+      if (!(found < error)) return error
       error = found
       this.d = d
       this.dmin = dmin
       this.#accept()
     }
+    return error
   }
 
   #accept(): void {

@@ -1,8 +1,9 @@
 import { blockRow, type EncodeBlock } from '../dtypeRow.ts'
 import { halfToNumber, roundToHalf } from '../halfFloats.ts'
 import { type Codebook, wholeNumbers, writeCodes } from './codebook.ts'
-import { LineFit, writeLineCodes } from './fitLine.ts'
-import { type Reach, ScaleFit } from './fitScale.ts'
+import { LineFit, lineError, writeLineCodes } from './fitLine.ts'
+import { type Reach, ScaleFit, scaleError } from './fitScale.ts'
+import { stretchOf } from './stretch.ts'
 import { writeFifthBits, writeHalf, writePairs } from './writeBits.ts'
 
 /** Code `i` of 32 in 16 bytes: the low nibbles are codes 0 .. 15, the high ones 16 .. 31. */
@@ -22,7 +23,9 @@ export function scaleEncoder(
     const fit = new ScaleFit(book, isSearch ? reach : undefined)
     const codes = new Uint8Array(32)
     return (x, w, out, to) => {
-      const d = roundToHalf(fit.fit(x, w, 0, 32))
+      const scale = fit.fit(x, w, 0, 32)
+      const stretch = isSearch ? stretchOf(x, w, scaleError(book, x, w, 0, 32, scale)) : 1
+      const d = roundToHalf(scale * stretch)
       writeCodes(book, x, 0, 32, d === 0 ? 0 : 1 / d, codes)
       write(d, codes, out, to)
     }
@@ -34,10 +37,13 @@ function lineEncoder(top: number, reach: Reach, write: (codes: Uint8Array, out: 
   return (isSearch: boolean): EncodeBlock => {
     const fit = new LineFit(top, true, isSearch ? reach : undefined)
     const codes = new Uint8Array(32)
+    const sums = new Float64Array(1)
     return (x, w, out, to) => {
       fit.fit(x, w, 0, 32)
-      const d = roundToHalf(fit.scale)
-      const m = roundToHalf(fit.offset)
+      const error = isSearch ? lineError(x, w, 0, 32, fit.scale, fit.offset, top, sums) : 0
+      const stretch = stretchOf(x, w, error)
+      const d = roundToHalf(fit.scale * stretch)
+      const m = roundToHalf(fit.offset * stretch)
       writeLineCodes(x, 0, 32, d, m, top, codes)
       writeHalf(d, out, to)
       writeHalf(m, out, to + 2)

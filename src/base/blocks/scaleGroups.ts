@@ -1,6 +1,7 @@
 import { roundToHalf } from '../halfFloats.ts'
 import { type Codebook, writeCodes } from './codebook.ts'
 import { addScaleSums, type Reach, ScaleFit, scaleError } from './fitScale.ts'
+import { stretchOf } from './stretch.ts'
 
 /** A block whose groups have whole-number scales: value = d · scale · level. */
 export interface ScaleGroupsShape {
@@ -52,26 +53,27 @@ export class ScaleGroups {
       const scale = this.d === 0 ? 0 : Math.round(this.#wanted[g]! / this.d)
       this.scales[g] = Math.min(highestScale, Math.max(lowestScale, scale))
     }
-    if (this.#isSearch && this.d !== 0) this.#improve(x, w)
+    if (this.#isSearch && this.d !== 0) this.d = roundToHalf(this.d * stretchOf(x, w, this.#improve(x, w)))
     for (let g = 0; g < groups; g++) {
       const scale = this.d * this.scales[g]!
       writeCodes(book, x, g * count, count, scale === 0 ? 0 : 1 / scale, this.codes)
     }
   }
 
-  /** Neighbouring scales of each group, then the best d for what came out; again while that helps. */
-  #improve(x: Float64Array, w: Float64Array): void {
+  /** Neighbouring scales of each group, then the best d for what came out; again while that helps. Gives the error. */
+  #improve(x: Float64Array, w: Float64Array): number {
     let error = this.#settle(x, w, this.d)
     this.scales.set(this.#trial)
     for (let refit = 0; refit < mostRefits; refit++) {
       const d = this.#bestD(x, w)
-      if (d === this.d || d === 0) return
+      if (d === this.d || d === 0) return error
       const found = this.#settle(x, w, d)
-      if (!(found < error)) return
+      if (!(found < error)) return error
       error = found
       this.d = d
       this.scales.set(this.#trial)
     }
+    return error
   }
 
   /** Sets the trial scales to the best among the neighbours of `scales` for `d`; gives the block's error. */
