@@ -1,5 +1,7 @@
 // Models quantised by llama.cpp itself: `node bench/llamaCppQuantize.mjs IN OUT FTYPE` (FTYPE: `general.file_type`, 15 for
-// Q4_K_M), with `--imatrix FILE` weighted by its columns; or `--compare IN` for the types that it and we give to every tensor, in every recipe (dist/, after `npm run build`).
+// Q4_K_M), with `--imatrix FILE` weighted by its columns; or `--compare IN` for the types
+// that it and we give to every tensor in every recipe, and for what the logits of both files lose, computed by llama.cpp
+// (dist/, after `npm run build`; IN is in F32).
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +13,9 @@ import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
 import { readImportance } from '../dist/quantize/importance.js'
 import { modelSource } from '../dist/quantize/modelSource.js'
 import { planTensors } from '../dist/quantize/planTensors.js'
+import { quantizeModel } from '../dist/quantize/quantizeModel.js'
 import { recipes } from '../dist/quantize/recipes.js'
-import { llamaCpp } from './llamaCpp.mjs'
+import { llamaCpp, openPeer } from './llamaCpp.mjs'
 
 /** `llama_model_imatrix_data`; a list of them ends with an empty one. */
 const Entry = koffi.struct('llama_model_imatrix_data', { name: 'str', data: 'float *', size: 'size_t' })
@@ -63,6 +66,21 @@ function typesOf(path) {
   return types
 }
 
+/** Logits of some ids by llama.cpp. @param {string} path */
+function logitsOf(path) {
+  const peer = openPeer(path, { context: 256, batch: 256, cache: 'f32', flashAttention: false })
+  const rows = peer.logits(Int32Array.from({ length: 128 }, (_, i) => (7 + i * i) % peer.vocabulary))
+  peer.close()
+  return rows.flatMap((row) => [...row])
+}
+
+/** Mean squared error over mean square. @param {readonly number[]} wanted @param {readonly number[]} found */
+function nmse(wanted, found) {
+  const sum = (/** @type {(value: number, i: number) => number} */ term) =>
+    wanted.reduce((total, value, i) => total + term(value, i), 0)
+  return sum((value, i) => ((found[i] ?? Number.NaN) - value) ** 2) / sum((value) => value ** 2)
+}
+
 const { values, positionals } = parseArgs({ options: { compare: { type: 'string' }, imatrix: { type: 'string' } }, allowPositionals: true })
 if (values.compare === undefined) {
   const [input = '', output = '', ftype = ''] = positionals
@@ -71,6 +89,7 @@ if (values.compare === undefined) {
   const dir = mkdtempSync(join(tmpdir(), 'ck-recipes-'))
   const checkpoint = openCheckpoint(values.compare)
   const { tensors, headsPerValue } = modelSource(checkpoint)
+  const wanted = logitsOf(values.compare)
   // llama.cpp's MXFP4 stores experts so and everything else as Q8_0; ours stores every matrix so.
   for (const [name, recipe] of Object.entries(recipes).filter(([name]) => name !== 'mxfp4')) {
     const path = join(dir, 'model.gguf')
@@ -78,7 +97,11 @@ if (values.compare === undefined) {
     const theirs = typesOf(path)
     const plan = planTensors(tensors, recipe, { path: values.compare, rules: [], isWeighted: false, headsPerValue })
     const other = [...plan].filter(([tensor, dtype]) => theirs.get(tensor) !== dtype)
-    console.log(`${name.padEnd(7)} ${other.length === 0 ? 'the same types' : 'OTHER TYPES'}`)
+    const their = nmse(wanted, logitsOf(path))
+    await quantizeModel(checkpoint, path, { recipe: /** @type {keyof typeof recipes} */ (name) })
+    const our = nmse(wanted, logitsOf(path))
+    const types = other.length === 0 ? 'the same types' : 'OTHER TYPES'
+    console.log(`${name.padEnd(7)} ${types}  logits lose ${our.toExponential(2)}, llama.cpp's ${their.toExponential(2)}`)
     for (const [tensor, dtype] of other) console.log(`  ${tensor}: ${dtype}, llama.cpp ${theirs.get(tensor)}`)
     if (other.length > 0) process.exitCode = 1
   }

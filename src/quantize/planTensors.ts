@@ -1,5 +1,6 @@
-import { bytesOf, dtypes, nearestWeightDtype, type WeightDtype } from '../base/dtypes.ts'
+import { bytesOf, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import { acceptedRows } from '../formats/ggufTypes.ts'
 import { conditions, layerSets, narrower, type Recipe, type RecipeFacts, type Role, roleNames } from './recipes.ts'
 
 /** A tensor by its GGUF name; shapes are row-major. */
@@ -107,14 +108,8 @@ function divides(dtype: WeightDtype, { shape }: NamedShape): boolean {
 }
 
 function refuse(path: string, { name, shape }: NamedShape, dtype: WeightDtype): never {
-  return fail('tensor_shape', {
-    path,
-    tensor: name,
-    found: `[${shape.join(', ')}]`,
-    accepted:
-      `rows of a multiple of ${dtypes[dtype].blockElements} elements, as type ${dtype.toUpperCase()} has; ` +
-      `nearest type for these: ${nearestWeightDtype(dtype, shape.at(-1)!).toUpperCase()}`,
-  })
+  const accepted = acceptedRows(dtype, shape.at(-1)!)
+  return fail('tensor_shape', { path, tensor: name, found: `[${shape.join(', ')}]`, accepted })
 }
 
 function matcher(pattern: string): RegExp {
