@@ -17,6 +17,7 @@ import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
 import { lower } from './plan/lower.ts'
+import { matchSplits } from './plan/matchSplits.ts'
 import { packWeights } from './plan/packWeights.ts'
 import { planMemory } from './plan/planMemory.ts'
 import { planThreads } from './plan/planThreads.ts'
@@ -129,7 +130,7 @@ export function planModel(
       ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
-    const program = lower(graph, ops, { mode, bounds, lanes })
+    const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
     return mode === 'trace' ? program : foldRepeats(program)
   })
   const plan = planMemory(lowered)
