@@ -43,6 +43,8 @@ export interface CompileOptions {
   readonly prefillTokens?: number
   /** Keep every value in bytes of its own, to be read after a step: for parity and inspection. */
   readonly trace?: boolean
+  /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
+  readonly profile?: boolean
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
   readonly cc?: string
   readonly signal?: AbortSignal
@@ -146,6 +148,7 @@ export function planModel(
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
+    ...(options.profile ? { profile: true } : {}),
   }
   return { graph, source }
 }
@@ -172,6 +175,7 @@ function artifacts(
     template: source.template,
     target: source.target.name,
     strict: options.strict ?? false,
+    ...(source.profile ? { profile: true } : {}),
     context: source.context,
     vocabulary: source.vocabulary,
     hasTokenizer,

@@ -70,11 +70,16 @@ export function benchRows(
   })
 }
 
-/** The doctor measures one thread, and as many as there are cores. */
 function fractionOf(rate: number, rates: Rates | null, threads: number, cores: number): number | null {
+  const limit = limitOf(rates, threads, cores)
+  return limit === null ? null : rate / limit
+}
+
+/** The limit of so many threads: the doctor measures one, and as many as there are cores. */
+export function limitOf(rates: Rates | null, threads: number, cores: number): number | null {
   if (rates === null) return null
-  if (threads === cores) return rate / rates.all
-  return threads === 1 ? rate / rates.one : null
+  if (threads === cores) return rates.all
+  return threads === 1 ? rates.one : null
 }
 
 function spreadOf(values: readonly number[]): BenchRow['tokensPerSecond'] {

@@ -58,14 +58,15 @@ export async function measureRates(
   return runs.map(({ timing }) => timing)
 }
 
-async function timePrefill(session: Session, ids: Int32Array, signal: AbortSignal): Promise<number> {
+/** Seconds of a prefill from an empty session. */
+export async function timePrefill(session: Session, ids: Int32Array, signal: AbortSignal): Promise<number> {
   const start = performance.now()
   await session.logits(ids, { rows: 1, signal })
   return (performance.now() - start) / 1000
 }
 
-/** Whatever the session holds are the first of `ids`, so that it need not begin anew. */
-async function timeDecode(
+/** Seconds of decoding `tokens` ids behind `depth`. Whatever the session holds must be the first of `ids`. */
+export async function timeDecode(
   session: Session,
   ids: Int32Array,
   depth: number,
@@ -82,8 +83,8 @@ async function timeDecode(
   return (performance.now() - start) / 1000
 }
 
-/** The same ids in every run (multiplier and increment: Numerical Recipes). */
-function drawIds(count: number, vocabulary: number): Int32Array {
+/** Ids below `vocabulary`, the same in every run (multiplier and increment: Numerical Recipes). */
+export function drawIds(count: number, vocabulary: number): Int32Array {
   let state = 12345
   return Int32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0

@@ -52,6 +52,10 @@ export const options = {
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
   cache: { value: 'type', check: choice('f32', 'f16'), help: 'type of the key and value caches: f32 or f16' },
+  profile: { help: 'count what each kernel call and each wait costs, for ck bench --ops and ck profile' },
+  ops: {
+    help: 'the same per kernel call: time, bytes, operations, share of the roofline, waits (builds with --profile)',
+  },
   cc: { value: 'command', check: someText, help: 'the C compiler (default: $CC, cc, gcc, clang, zig cc)' },
   out: {
     letter: 'o',

@@ -14,4 +14,6 @@ export interface ModelSource {
   /** The first runs prefill steps, the last decode steps. */
   readonly programs: readonly Program[]
   readonly plan: MemoryPlan
+  /** Count what each site costs (sitesOf). */
+  readonly profile?: true
 }
