@@ -47,7 +47,12 @@ export const options = {
   ignoreEos: { help: 'go on after the end of the text' },
   echo: { help: 'print the prompt before its continuation' },
   stats: { help: 'print timings to standard error at the end' },
-  threads: { value: 'count', check: wholeNumber(1, 64), help: 'threads (default: the cores); changes no number' },
+  threads: {
+    letter: 't',
+    value: 'count',
+    check: wholeNumber(1, 64),
+    help: 'threads (default: the cores); changes no number',
+  },
   context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
