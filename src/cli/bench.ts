@@ -11,26 +11,30 @@ export const bench = defineCommand({
   summary: 'Measures prefill and decode, and how near they come to what this machine can do. Builds as ck run does.',
   model: anyModel,
   options: [
-    ...(['promptTokens', 'decodeTokens', 'depth', 'threadCounts', 'repeat', 'ops', 'output', 'json'] as const),
+    ...(['promptTokens', 'decodeTokens', 'depth', 'threadCounts', 'repeat', 'ops', 'vs', 'output', 'json'] as const),
     ...(['context', 'strict', 'target'] as const),
   ],
   examples: [
     'ck bench model.gguf',
     'ck bench model.gguf -p 512 -n 64 --depth 0,2048 -t 1,2 --json',
     'ck bench model.gguf --ops -t 2',
+    'ck bench model.gguf --vs llama.cpp',
   ],
   async run({ model: path, options, io }) {
     const { promptTokens = 512, decodeTokens = 128, depth: depths = [0], repeat = 5, output, json } = options
-    const { threadCounts: threads = [Math.min(availableParallelism(), 64)], target, context, strict, ops } = options
+    const { threadCounts: threads = [Math.min(availableParallelism(), 64)], target, context, strict, ops, vs } = options
     if (json && output === 'md')
       fail('option_invalid', { option: '--output', found: 'md', accepted: 'json with --json' })
+    if (vs) refuseUnlessShared(path, ops)
     const configurations = { promptTokens, decodeTokens, depths, threads }
     const choice = given({ target, context, strict })
     const model = ops ? await openProfileBuild(path, choice, '--ops', io) : await openModel(path, choice, io)
     try {
       const tokens = Math.max(promptTokens, Math.max(...depths) + decodeTokens)
       if (tokens > model.info.context) fail('context_exceeded', { tokens, context: model.info.context })
-      const report = await (ops ? benchOps : benchSteps)(model, configurations, repeat, io)
+      const report = vs
+        ? await benchVersus(model, path, configurations, repeat, io)
+        : await (ops ? benchOps : benchSteps)(model, configurations, repeat, io)
       io.out(json || output === 'json' ? `${JSON.stringify(report.json, null, 1)}\n` : report.text)
       return 0
     } finally {
@@ -38,6 +42,13 @@ export const bench = defineCommand({
     }
   },
 })
+
+/** Refuses what another engine cannot be given. */
+function refuseUnlessShared(path: string, ops: true | undefined): void {
+  const option = '--vs'
+  if (ops) fail('option_invalid', { option, found: 'given with --ops', accepted: 'one of the two' })
+  if (!path.endsWith('.gguf')) fail('option_invalid', { option, found: `given with ${path}`, accepted: 'a .gguf file' })
+}
 
 /** A report in both its forms. */
 interface Report {
@@ -74,6 +85,36 @@ async function benchOps(model: Model, configurations: Configurations, repeat: nu
   return {
     json: { ...headOf(model, repeat), limits, results },
     text: printOps(titleOf(model, repeat), results, limits),
+  }
+}
+
+async function benchVersus(
+  model: Model,
+  path: string,
+  configurations: Configurations,
+  repeat: number,
+  io: Io,
+): Promise<Report> {
+  // The model has been loaded before: koffi's stack size can be set only until the first library.
+  const { loadLlamaCpp } = await import('./peers/llamaCpp.ts')
+  const peer = loadLlamaCpp()
+  const { inspectRunFolder } = await import('./inspectRunFolder.ts')
+  const { diagnose } = await import('../build/doctor.ts')
+  const { measureVersus } = await import('./measureVersus.ts')
+  const { limitsOf } = await import('./benchReport.ts')
+  const { printVersus, versusRows } = await import('./versusReport.ts')
+  const { programs, plan } = inspectRunFolder(model.dir).compiled()
+  const limits = limitsOf(await diagnose({ signal: io.signal }), plan)
+  const other = peer.openModel(path)
+  try {
+    const timings = await measureVersus(model, other, configurations, repeat, io.signal)
+    const results = versusRows(timings, programs, plan, limits)
+    return {
+      json: { ...headOf(model, repeat), peer: peer.name, limits, results },
+      text: printVersus(titleOf(model, repeat), peer.name, results, limits),
+    }
+  } finally {
+    other.close()
   }
 }
 

@@ -61,6 +61,11 @@ export const options = {
   ops: {
     help: 'the same per kernel call: time, bytes, operations, share of the roofline, waits (builds with --profile)',
   },
+  vs: {
+    value: 'engine',
+    check: choice('llama.cpp'),
+    help: 'in turns with another engine on the same .gguf file (llama.cpp, which npm install --prefix bench brings)',
+  },
   cc: { value: 'command', check: someText, help: 'the C compiler (default: $CC, cc, gcc, clang, zig cc)' },
   out: {
     letter: 'o',
