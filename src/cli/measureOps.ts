@@ -1,6 +1,6 @@
 import type { Site } from '../plan/sites.ts'
 import type { Counter, Model, Session } from '../run/session.ts'
-import { type Configurations, drawIds, type Timing, timeDecode, timePrefill } from './measureRates.ts'
+import { type Configurations, idsFor, type Timing, timeDecode, timePrefill, timingsOf } from './measureRates.ts'
 
 /** What the sites of one mode have cost in one round of a configuration, summed over its steps. */
 export interface OpTiming extends Omit<Timing, 'seconds'> {
@@ -26,15 +26,13 @@ export async function measureOps(
   repeat: number,
   signal: AbortSignal,
 ): Promise<readonly OpTiming[]> {
-  const { promptTokens, decodeTokens, threads } = configurations
-  const depths = configurations.depths.toSorted((a, b) => a - b)
-  const ids = drawIds(Math.max(promptTokens, depths.at(-1)! + decodeTokens), model.info.vocabulary)
-  const runs = threads.flatMap((count) => {
-    const session = model.session({ threads: count })
-    const prefill = { kind: 'prefill' as const, threads: count, depth: 0, tokens: promptTokens }
-    const decodes = depths.map((depth) => ({ kind: 'decode' as const, threads: count, depth, tokens: decodeTokens }))
-    return [prefill, ...decodes].map((timing) => ({ session, timing, rounds: [] as OpTiming[] }))
-  })
+  const timings = timingsOf(configurations)
+  const ids = idsFor(timings, model.info.vocabulary)
+  const runs = timings.map((timing) => ({
+    timing,
+    session: model.session({ threads: timing.threads }),
+    rounds: [] as OpTiming[],
+  }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing, rounds } of runs) {
       const { kind, depth, tokens } = timing

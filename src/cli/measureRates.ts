@@ -18,6 +18,22 @@ export interface Timing {
   readonly seconds: readonly number[]
 }
 
+/** The configurations without their times: of each number of threads the prefill, then the depths from the least on. */
+export function timingsOf(configurations: Configurations): readonly Omit<Timing, 'seconds'>[] {
+  const { promptTokens, decodeTokens, depths, threads } = configurations
+  return threads.flatMap((count) => [
+    { kind: 'prefill' as const, threads: count, depth: 0, tokens: promptTokens },
+    ...depths
+      .toSorted((a, b) => a - b)
+      .map((depth) => ({ kind: 'decode' as const, threads: count, depth, tokens: decodeTokens })),
+  ])
+}
+
+/** Ids for all of them, below `vocabulary`. */
+export function idsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Int32Array {
+  return drawIds(Math.max(...timings.map(({ depth, tokens }) => depth + tokens)), vocabulary)
+}
+
 /**
  * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
@@ -28,23 +44,13 @@ export async function measureRates(
   repeat: number,
   signal: AbortSignal,
 ): Promise<readonly Timing[]> {
-  const { promptTokens, decodeTokens, threads } = configurations
-  const depths = configurations.depths.toSorted((a, b) => a - b)
-  const ids = drawIds(Math.max(promptTokens, depths.at(-1)! + decodeTokens), model.info.vocabulary)
-  const runs = threads.flatMap((count) => {
-    const session = model.session({ threads: count })
-    const prefill = {
-      kind: 'prefill' as const,
-      threads: count,
-      depth: 0,
-      tokens: promptTokens,
-      seconds: [] as number[],
-    }
-    const decodes = depths.map((depth) => ({
-      ...{ kind: 'decode' as const, threads: count, depth, tokens: decodeTokens, seconds: [] as number[] },
-    }))
-    return [prefill, ...decodes].map((timing) => ({ session, timing }))
-  })
+  const timings = timingsOf(configurations)
+  const ids = idsFor(timings, model.info.vocabulary)
+  const runs = timings.map((timing) => ({
+    timing: { ...timing, seconds: [] as number[] },
+    // One of its own, so that a depth is filled once and not in every round.
+    session: model.session({ threads: timing.threads }),
+  }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing } of runs) {
       const { kind, depth, tokens, seconds } = timing

@@ -1,5 +1,5 @@
-import type { Model } from '../run/session.ts'
-import { type Configurations, drawIds, type Timing, timeDecode, timePrefill } from './measureRates.ts'
+import type { Model, Session } from '../run/session.ts'
+import { type Configurations, idsFor, type Timing, timeDecode, timePrefill, timingsOf } from './measureRates.ts'
 import type { PeerContext, PeerModel } from './peers/llamaCpp.ts'
 
 /** A configuration with the seconds of both engines, round by round. */
@@ -18,64 +18,54 @@ export async function measureVersus(
   repeat: number,
   signal: AbortSignal,
 ): Promise<readonly VersusTiming[]> {
-  const { promptTokens, decodeTokens, threads } = configurations
-  const depths = configurations.depths.toSorted((a, b) => a - b)
-  const context = Math.max(promptTokens, depths.at(-1)! + decodeTokens)
-  const ids = drawIds(context, Math.min(model.info.vocabulary, peer.vocabulary))
-  const timings: VersusTiming[] = []
-  for (const count of threads) {
-    const session = model.session({ threads: count })
-    const other = peer.open({ threads: count, context: model.info.context })
-    const inTurns = async (
-      timing: Omit<Timing, 'seconds' | 'threads'>,
-      ours: () => Promise<number>,
-      theirs: () => number,
-    ) => {
-      const seconds: number[] = []
-      const peerSeconds: number[] = []
-      for (let round = 0; round <= repeat; round++) {
-        const [own, their] = [await ours(), theirs()]
-        if (round === 0) continue
-        seconds.push(own)
-        peerSeconds.push(their)
-      }
-      timings.push({ ...timing, threads: count, seconds, peerSeconds })
-    }
+  const timings = timingsOf(configurations)
+  const ids = idsFor(timings, Math.min(model.info.vocabulary, peer.vocabulary))
+  const results: VersusTiming[] = []
+  for (const threads of configurations.threads) {
+    const session = model.session({ threads })
+    const other = fromStart(peer.open({ threads, context: model.info.context }), ids)
     try {
-      const prompt = ids.subarray(0, promptTokens)
-      const prefill = { kind: 'prefill', depth: 0, tokens: promptTokens } as const
-      await inTurns(
-        prefill,
-        () => timePrefill(session, prompt, signal),
-        () => timePeerPrefill(other, prompt),
-      )
-      let held = promptTokens
-      for (const depth of depths) {
-        // What both hold are the first of `ids`, so that only the tokens beyond them are fed.
-        if (held < depth) other.append(ids.subarray(held, depth))
-        held = depth
-        const decode = { kind: 'decode', depth, tokens: decodeTokens } as const
-        await inTurns(
-          decode,
-          () => timeDecode(session, ids, depth, decodeTokens, signal),
-          () => timePeerDecode(other, ids, depth, decodeTokens),
-        )
-        other.rewind(depth)
+      for (const timing of timings.filter((own) => own.threads === threads)) {
+        const seconds: number[] = []
+        const peerSeconds: number[] = []
+        for (let round = 0; round <= repeat; round++) {
+          const pair = [await timeOurs(session, ids, timing, signal), other.time(timing)] as const
+          if (round === 0) continue
+          seconds.push(pair[0])
+          peerSeconds.push(pair[1])
+        }
+        results.push({ ...timing, seconds, peerSeconds })
       }
     } finally {
       other.close()
       await session.close()
     }
   }
-  return timings
+  return results
 }
 
-function timePeerPrefill(other: PeerContext, prompt: Int32Array): number {
-  other.rewind(0)
-  return other.append(prompt)
+function timeOurs(
+  session: Session,
+  ids: Int32Array,
+  { kind, depth, tokens }: Omit<Timing, 'seconds'>,
+  signal: AbortSignal,
+): Promise<number> {
+  if (kind === 'prefill') return timePrefill(session, ids.subarray(0, tokens), signal)
+  return timeDecode(session, ids, depth, tokens, signal)
 }
 
-function timePeerDecode(other: PeerContext, ids: Int32Array, depth: number, tokens: number): number {
-  other.rewind(depth)
-  return other.decode(ids.subarray(depth, depth + tokens))
+/** A context of the peer that always holds the first of `ids`, so that a depth is filled once and not in every round. */
+function fromStart(context: PeerContext, ids: Int32Array) {
+  let held = 0
+  return {
+    /** Seconds of a configuration. */
+    time({ kind, depth, tokens }: Omit<Timing, 'seconds'>): number {
+      if (held > depth) context.rewind(depth)
+      else if (held < depth) context.append(ids.subarray(held, depth))
+      held = depth + tokens
+      const own = ids.subarray(depth, held)
+      return kind === 'prefill' ? context.append(own) : context.decode(own)
+    },
+    close: () => context.close(),
+  }
 }
