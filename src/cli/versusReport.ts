@@ -5,7 +5,7 @@ import type { VersusTiming } from './measureVersus.ts'
 
 /** One configuration of `ck bench --vs`. */
 export interface VersusRow extends BenchRow {
-  readonly peer: {
+  readonly versus: {
     readonly tokensPerSecond: Spread
     /** Our rate over theirs, of the two that were measured one after the other. */
     readonly ratio: Spread
@@ -24,7 +24,7 @@ export function versusRows(
     const { seconds, peerSeconds, tokens } = timings[i]!
     const tokensPerSecond = spreadOf(peerSeconds.map((value) => tokens / value))
     const ratio = spreadOf(peerSeconds.map((value, round) => value / seconds[round]!))
-    return { ...row, peer: { tokensPerSecond, ratio } }
+    return { ...row, versus: { tokensPerSecond, ratio } }
   })
 }
 
@@ -36,9 +36,9 @@ export function printVersus(title: string, peer: string, rows: readonly VersusRo
     String(row.threads),
     String(row.depth),
     row.tokensPerSecond.median.toFixed(1),
-    row.peer.tokensPerSecond.median.toFixed(1),
-    row.peer.ratio.median.toFixed(2),
-    `${row.peer.ratio.min.toFixed(2)} – ${row.peer.ratio.max.toFixed(2)}`,
+    row.versus.tokensPerSecond.median.toFixed(1),
+    row.versus.ratio.median.toFixed(2),
+    `${row.versus.ratio.min.toFixed(2)} – ${row.versus.ratio.max.toFixed(2)}`,
     percent(row.bandwidthFraction),
     percent(row.peakFraction),
   ])
