@@ -28,7 +28,7 @@ export const bench = defineCommand({
     if (vs) refuseUnlessShared(path, ops)
     const configurations = { promptTokens, decodeTokens, depths, threads }
     const choice = given({ target, context, strict })
-    const model = ops ? await openProfileBuild(path, choice, '--ops', io) : await openModel(path, choice, io)
+    const model = ops ? await openProfileBuild(path, choice, io) : await openModel(path, choice, io)
     try {
       const tokens = Math.max(promptTokens, Math.max(...depths) + decodeTokens)
       if (tokens > model.info.context) fail('context_exceeded', { tokens, context: model.info.context })
@@ -45,9 +45,9 @@ export const bench = defineCommand({
 
 /** Refuses what another engine cannot be given. */
 function refuseUnlessShared(path: string, ops: true | undefined): void {
-  const option = '--vs'
-  if (ops) fail('option_invalid', { option, found: 'given with --ops', accepted: 'one of the two' })
-  if (!path.endsWith('.gguf')) fail('option_invalid', { option, found: `given with ${path}`, accepted: 'a .gguf file' })
+  if (ops) fail('option_invalid', { option: '--vs', found: 'given with --ops', accepted: 'one of the two' })
+  if (!path.endsWith('.gguf'))
+    fail('option_invalid', { option: 'MODEL', found: path, accepted: 'with --vs a .gguf file' })
 }
 
 /** A report in both its forms. */

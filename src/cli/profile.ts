@@ -27,7 +27,7 @@ Tokens decoded by default: 16.
   async run({ model: path, options, io }) {
     const { out = '', promptTokens = 512, decodeTokens = 16, threads, json } = options
     const choice = given({ context: options.context, strict: options.strict, target: options.target })
-    const model = await openProfileBuild(path, choice, 'ck profile', io)
+    const model = await openProfileBuild(path, choice, io)
     try {
       const tokens = promptTokens + decodeTokens
       if (tokens > model.info.context) fail('context_exceeded', { tokens, context: model.info.context })
