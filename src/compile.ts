@@ -21,6 +21,7 @@ import { packWeights } from './plan/packWeights.ts'
 import { planMemory } from './plan/planMemory.ts'
 import { planThreads } from './plan/planThreads.ts'
 import type { Mode } from './plan/program.ts'
+import { sitesOf } from './plan/sites.ts'
 import { verifyProgram } from './plan/verifyProgram.ts'
 import { type Model, readModel } from './templates/readModel.ts'
 import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
@@ -148,7 +149,7 @@ export function planModel(
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
-    ...(options.profile ? { profile: true } : {}),
+    ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source }
 }
@@ -175,7 +176,7 @@ function artifacts(
     template: source.template,
     target: source.target.name,
     strict: options.strict ?? false,
-    ...(source.profile ? { profile: true } : {}),
+    ...(source.sites ? { profile: true } : {}),
     context: source.context,
     vocabulary: source.vocabulary,
     hasTokenizer,

@@ -10,7 +10,6 @@ import {
   type Repeat,
   type Step,
 } from '../plan/program.ts'
-import { sitesOf } from '../plan/sites.ts'
 import { Constants } from './constants.ts'
 import { commentText, defineLines, identifier, stringLiteral, wrapCall, wrapList } from './identifier.ts'
 import type { ModelSource } from './modelSource.ts'
@@ -28,7 +27,7 @@ export function usedFamilies(programs: readonly Program[]): readonly Family[] {
 export function printModel(source: ModelSource): string {
   const constants = new Constants()
   const tables = new Tables(source)
-  const sites = source.profile ? sitesOf(source.programs) : []
+  const { sites = [] } = source
   const laps = new Laps(sites)
   const functions = source.programs.map((program) => printProgram(source, program, constants, tables, laps))
   return `${[
