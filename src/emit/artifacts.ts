@@ -32,7 +32,7 @@ export function printThreads({ programs }: ModelSource): string {
 }
 
 /** Barriers of one step, and of one round of its repeats. */
-function countBarriers(program: Program): { step: number; perLayer: number[] } {
+export function countBarriers(program: Program): { step: number; perLayer: number[] } {
   const repeats = program.steps.filter((step) => step.kind === 'repeat')
   const perLayer = repeats.map(({ body }) => body.filter(({ kind }) => kind === 'barrier').length)
   const outside = program.steps.filter(({ kind }) => kind === 'barrier').length

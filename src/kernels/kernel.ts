@@ -21,6 +21,8 @@ export interface BufferParameter<D extends string> {
   /** The dim that holds the distance of two steps of the first axis, in elements. Absent: dense. */
   readonly rowStride?: D
   readonly layout?: Layout
+  /** Only this many of its rows are touched; the data say which. Absent: all. */
+  readonly touched?: D
   /** May be NULL. */
   readonly optional?: true
 }
