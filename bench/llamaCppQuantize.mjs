@@ -3,19 +3,22 @@
 // that it and we give to every tensor in every recipe, and for what the logits of both files lose, computed by llama.cpp
 // (dist/, after `npm run build`; IN is in F32).
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 // @ts-expect-error: the package ships no types.
 import { getBinsDir } from '@node-llama-cpp/linux-x64'
-import koffi from 'koffi'
+import { loadLlamaCpp } from '../dist/cli/peers/llamaCpp.js'
 import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
 import { readImportance } from '../dist/quantize/importance.js'
 import { modelSource } from '../dist/quantize/modelSource.js'
 import { planTensors } from '../dist/quantize/planTensors.js'
 import { quantizeModel } from '../dist/quantize/quantizeModel.js'
 import { recipes } from '../dist/quantize/recipes.js'
-import { llamaCpp, openPeer } from './llamaCpp.mjs'
+
+// The project's own: a second copy could not call back what the first has registered.
+const koffi = createRequire(new URL('../package.json', import.meta.url))('koffi')
 
 /** `llama_model_imatrix_data`; a list of them ends with an empty one. */
 const Entry = koffi.struct('llama_model_imatrix_data', { name: 'str', data: 'float *', size: 'size_t' })
@@ -38,7 +41,7 @@ const Params = koffi.struct('llama_model_quantize_params', {
   prune_layers: 'void *',
 })
 
-const { log } = llamaCpp()
+const peer = loadLlamaCpp()
 const folder = join(getBinsDir().binsDir, 'linux-x64')
 const llama = koffi.load(join(folder, readdirSync(folder).find((name) => /^libllama\.v/.test(name)) ?? ''))
 const defaults = llama.func('llama_model_quantize_default_params', Params, [])
@@ -54,8 +57,7 @@ function quantizeByLlamaCpp(input, output, ftype, imatrix) {
   const entries = columns.map(([name, data]) => ({ name, data, size: data.length }))
   const list = koffi.as([...entries, { name: null, data: null, size: 0 }], koffi.pointer(Entry))
   const params = { ...read, ftype, nthread: 2, allow_requantize: true, imatrix: columns.length > 0 ? list : null }
-  const from = log.length
-  if (run(input, output, params) !== 0) throw new Error(`llama.cpp cannot quantise:\n${log.slice(from).join('')}`)
+  if (run(input, output, params) !== 0) throw new Error(`llama.cpp cannot quantise ${input}`)
 }
 
 /** Types of all tensors. @param {string} path */
@@ -68,9 +70,10 @@ function typesOf(path) {
 
 /** Logits of some ids by llama.cpp. @param {string} path */
 function logitsOf(path) {
-  const peer = openPeer(path, { context: 256, batch: 256, cache: 'f32', flashAttention: false })
-  const rows = peer.logits(Int32Array.from({ length: 128 }, (_, i) => (7 + i * i) % peer.vocabulary))
-  peer.close()
+  const model = peer.openModel(path)
+  const ids = Int32Array.from({ length: 128 }, (_, i) => (7 + i * i) % model.vocabulary)
+  const rows = model.logits(ids, { threads: 2, context: 256, cache: 'f32', flashAttention: false })
+  model.close()
   return rows.flatMap((row) => [...row])
 }
 

@@ -1,16 +1,19 @@
 // Errors of llama.cpp's quantiser on the matrices of tests/formats/quantizerTensors.mjs, beside ours (dist/, after
 // `npm run build`): `node bench/quantizers.mjs` prints them, `--record` rewrites tests/formats/goldens/llama.cpp-errors.json.
 import { readdirSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 // @ts-expect-error: the package ships no types.
 import { getBinsDir } from '@node-llama-cpp/linux-x64'
-import koffi from 'koffi'
 import { decodeTensor, weightDtypes, weightRows } from '../dist/base/dtypes.js'
+import { loadLlamaCpp } from '../dist/cli/peers/llamaCpp.js'
 import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
 import { demoTensors, quantizerTensors, relativeError } from '../tests/formats/quantizerTensors.mjs'
-import { llamaCpp } from './llamaCpp.mjs'
+
+// The project's own: a second copy could not call back what the first has registered.
+const koffi = createRequire(new URL('../package.json', import.meta.url))('koffi')
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const golden = join(root, 'tests', 'formats', 'goldens', 'llama.cpp-errors.json')
@@ -115,7 +118,7 @@ for (const dtype of weightDtypes.filter((name) => name !== 'f32')) {
   }
 }
 if (values.record) {
-  const recordedBy = `llama.cpp ${llamaCpp().version()} (@node-llama-cpp/linux-x64 3.22.1), ggml_quantize_chunk`
+  const recordedBy = `${loadLlamaCpp().name} (@node-llama-cpp/linux-x64 3.22.1), ggml_quantize_chunk`
   const lines = Object.entries(errors).map(([dtype, row]) => `    ${JSON.stringify(dtype)}: ${JSON.stringify(row)}`)
   const text = `{\n  "recordedBy": ${JSON.stringify(recordedBy)},\n  "errors": {\n${lines.join(',\n')}\n  }\n}\n`
   writeFileSync(golden, text)

@@ -7,6 +7,7 @@ import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
+import { profile } from './profile.ts'
 import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   quantize,
   imatrix,
   bench,
+  profile,
   synth,
   doctor,
 ]
