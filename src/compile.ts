@@ -13,6 +13,7 @@ import type { Checkpoint } from './formats/checkpoint.ts'
 import { openCheckpoint } from './formats/openCheckpoint.ts'
 import type { Graph } from './ir/graph.ts'
 import { isas } from './kernels/kernel.ts'
+import type { CacheDtype } from './ops/cacheWrite.ts'
 import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
@@ -38,7 +39,7 @@ export interface CompileOptions {
   /** Compute in f32 whatever the weights. */
   readonly strict?: boolean
   /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
-  readonly cache?: 'f32' | 'f16'
+  readonly cache?: CacheDtype
   /** Tokens of a prefill step; default 512. */
   readonly prefillTokens?: number
   /** Keep every value in bytes of its own, to be read after a step: for parity and inspection. */
