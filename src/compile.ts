@@ -99,6 +99,8 @@ export async function compile(
 export interface PlannedModel {
   readonly graph: Graph
   readonly source: ModelSource
+  /** Format of the key and value caches. */
+  readonly cache: CacheDtype
 }
 
 /** graph → passes → programs → folded layers → memory → threads, for each mode. */
@@ -148,7 +150,7 @@ export function planModel(
     programs,
     plan,
   }
-  return { graph, source }
+  return { graph, source, cache: cache.dtype }
 }
 
 function checkContext(context: number, trained: number): void {
@@ -163,7 +165,7 @@ function checkContext(context: number, trained: number): void {
 /** The files of the run folder that say what was compiled, besides the C. */
 function artifacts(
   model: Model,
-  { graph, source }: PlannedModel,
+  { graph, source, cache }: PlannedModel,
   hasTokenizer: boolean,
   options: CompileOptions,
 ): Record<string, string> {
@@ -173,6 +175,7 @@ function artifacts(
     template: source.template,
     target: source.target.name,
     strict: options.strict ?? false,
+    cache,
     context: source.context,
     vocabulary: source.vocabulary,
     hasTokenizer,

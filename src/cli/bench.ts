@@ -10,16 +10,16 @@ export const bench = defineCommand({
   model: anyModel,
   options: [
     ...(['promptTokens', 'decodeTokens', 'depth', 'threadCounts', 'repeat', 'output', 'json'] as const),
-    ...(['context', 'strict', 'target'] as const),
+    ...(['context', 'strict', 'cache', 'target'] as const),
   ],
   examples: ['ck bench model.gguf', 'ck bench model.gguf -p 512 -n 64 --depth 0,2048 -t 1,2 --json'],
   async run({ model: path, options, io }) {
     const { promptTokens = 512, decodeTokens = 128, depth: depths = [0], repeat = 5, output, json } = options
-    const { threadCounts: threads = [Math.min(availableParallelism(), 64)], target, context, strict } = options
+    const { threadCounts: threads = [Math.min(availableParallelism(), 64)], target, context, strict, cache } = options
     if (json && output === 'md')
       fail('option_invalid', { option: '--output', found: 'md', accepted: 'json with --json' })
     const configurations = { promptTokens, decodeTokens, depths, threads }
-    const model = await openModel(path, given({ target, context, strict }), io)
+    const model = await openModel(path, given({ target, context, strict, cache }), io)
     try {
       const { info, dir } = model
       const tokens = Math.max(promptTokens, Math.max(...depths) + decodeTokens)

@@ -6,6 +6,7 @@ import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from '../build/cacheFolder.ts'
 import { resolveTarget } from '../build/targets.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import { codeHash } from './codeHash.ts'
 import type { Io } from './command.ts'
 
@@ -14,6 +15,7 @@ export interface BuildChoice {
   readonly target?: string
   readonly context?: number
   readonly strict?: true
+  readonly cache?: CacheDtype
 }
 
 /** Where the run folder of this checkpoint lies in the cache, whether it is there yet or not. */
@@ -24,6 +26,7 @@ export function cachedPlace(checkpoint: Checkpoint, choice: BuildChoice): string
     resolveTarget(choice.target).name,
     choice.context ?? 'default',
     choice.strict ?? false,
+    choice.cache ?? 'default',
     codeHash(),
   ]
   return join(cacheFolder(), 'models', createHash('sha256').update(JSON.stringify(parts)).digest('hex'))

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { OpParity, ParityReport } from '../parity/compareTrace.ts'
 import { defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
@@ -11,7 +12,7 @@ export const parity = defineCommand({
   name: 'parity',
   summary: 'Compares every op of the compiled model with its float64 reference, and names the first that diverges.',
   model: 'a .gguf file or a transformers folder',
-  options: ['ids', 'idsFile', 'strict', 'target', 'threads', 'json'],
+  options: ['ids', 'idsFile', 'strict', 'cache', 'target', 'threads', 'json'],
   examples: ['ck parity model.gguf', 'ck parity model.gguf --ids 1,403,407 --json'],
   async run({ model: path, options, io }) {
     const report = await compare(path, givenIds(options), options, io)
@@ -31,6 +32,7 @@ export const parity = defineCommand({
 
 interface ParityOptions {
   readonly strict?: true
+  readonly cache?: CacheDtype
   readonly target?: string
   readonly threads?: number
 }
@@ -39,7 +41,7 @@ interface ParityOptions {
 async function compare(
   path: string,
   ids: readonly number[] | undefined,
-  { strict, target: targetName, threads }: ParityOptions,
+  { strict, cache, target: targetName, threads }: ParityOptions,
   io: Io,
 ): Promise<ParityReport> {
   const { compareTrace } = await import('../parity/compareTrace.ts')
@@ -60,7 +62,7 @@ async function compare(
     if (tokens.length > context) fail('context_exceeded', { tokens: tokens.length, context })
     const target = resolveTarget(targetName)
     const size = { context: tokens.length, prefillTokens: tokens.length, trace: true }
-    const options = { ...given({ strict }), target: target.name, ...size }
+    const options = { ...given({ strict, cache }), target: target.name, ...size }
     const { graph, source } = planModel(checkpoint, model, target, options)
     await compile(path, { ...options, out: dir, signal: io.signal, onProgress: io.progress.show })
     io.progress.end()
