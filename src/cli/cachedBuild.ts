@@ -16,6 +16,7 @@ export interface BuildChoice {
   readonly context?: number
   readonly strict?: true
   readonly cache?: CacheDtype
+  readonly profile?: true
 }
 
 /** Where the run folder of this checkpoint lies in the cache, whether it is there yet or not. */
@@ -27,6 +28,7 @@ export function cachedPlace(checkpoint: Checkpoint, choice: BuildChoice): string
     choice.context ?? 'default',
     choice.strict ?? false,
     choice.cache ?? 'default',
+    choice.profile ?? false,
     codeHash(),
   ]
   return join(cacheFolder(), 'models', createHash('sha256').update(JSON.stringify(parts)).digest('hex'))

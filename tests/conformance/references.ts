@@ -96,10 +96,12 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const cols = widths(dtype, blocks, [1, lanes + 1, 37, 2 * lanes, 259])
       // More tokens and columns than a kernel takes at once.
       const many = { tokens: 193, rows: 2 * lanes + 1, cols: blockElements > 1 ? 9 * 256 : 259 }
+      // Outputs that the parts own.
+      const own = { tokens: 1, rows: 160, cols: blockElements > 1 ? 512 : 67 }
       // A lone output may cancel to near nothing, which says little about the kernel.
       const sizes = mixed(count, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
         .map((dims) => (dims.tokens === 1 && dims.rows === 1 ? { ...dims, tokens: 5 } : dims))
-        .concat(many)
+        .concat(many, own)
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return blockElements > 1 ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },
@@ -468,14 +470,14 @@ function quantiseBlock(x: Float64Array, out: DataView, at: number) {
     const floor = Math.floor(scaled)
     const rest = scaled - floor
     const code = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
-    out.setInt8(at + 12 + i, code)
+    out.setInt8(at + 16 + i, code)
     sums[i >> 4]! += code
   }
   const scale = Math.fround(largest / 127)
   out.setFloat32(at, scale, true)
   out.setFloat32(at + 4, scale * (sums[0]! + sums[1]!), true)
-  out.setInt16(at + 8, sums[0]!, true)
-  out.setInt16(at + 10, sums[1]!, true)
+  out.setInt32(at + 8, -128 * (sums[0]! + sums[1]!), true)
+  out.setInt32(at + 12, -128 * sums[0]!, true)
 }
 
 function pointwise(f: (a: number, b: number) => number, a: string, b: string, epsilons: number): Reference {
@@ -557,13 +559,17 @@ export const references: { readonly [N in KernelName]: Reference } = {
   attentionSegments_fwd_q8_0: attentionSegments('q8_0'),
   attentionMerge_fwd_f32: attentionMerge,
   quantize_fwd_a8: {
-    sizes: () => strided(mixed(8, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow'),
+    sizes: () =>
+      strided(mixed(12, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow').map((dims, i) => ({
+        ...dims,
+        pieces: i % 2 === 0 ? 1 : dims.cols! / 32,
+      })),
     fill: { x: blocksToQuantise },
     compute({ x }, { tokens, cols }) {
-      const y = new Uint8Array((tokens! * cols! * 44) / 32)
+      const y = new Uint8Array((tokens! * cols! * 48) / 32)
       const view = new DataView(y.buffer)
       for (let block = 0; block < (tokens! * cols!) / 32; block++)
-        quantiseBlock(x!.subarray(32 * block, 32 * block + 32), view, 44 * block)
+        quantiseBlock(x!.subarray(32 * block, 32 * block + 32), view, 48 * block)
       return { y }
     },
     epsilons: 0,

@@ -38,7 +38,7 @@ function attention<C extends CacheDtype>(dtype: C) {
     attributes: { window: 'int64_t', scale: 'float' },
     buffers: { q: queries, ...caches(dtype), y: result },
     inPlace: [],
-    split: { items: ['kvHeads', 'tokens'], own: [] },
+    split: { items: ['kvHeads', 'tokens'], own: ['q', 'y'], ownWhenOne: ['tokens'] },
     flops: products,
   })
 }
