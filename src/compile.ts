@@ -13,6 +13,7 @@ import type { Checkpoint } from './formats/checkpoint.ts'
 import { openCheckpoint } from './formats/openCheckpoint.ts'
 import type { Graph } from './ir/graph.ts'
 import { isas } from './kernels/kernel.ts'
+import type { CacheDtype } from './ops/cacheWrite.ts'
 import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
@@ -40,7 +41,7 @@ export interface CompileOptions {
   /** Compute in f32 whatever the weights. */
   readonly strict?: boolean
   /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
-  readonly cache?: 'f32' | 'f16'
+  readonly cache?: CacheDtype
   /** Tokens of a prefill step; default 512. */
   readonly prefillTokens?: number
   /** Keep every value in bytes of its own, to be read after a step: for parity and inspection. */
@@ -102,6 +103,8 @@ export async function compile(
 export interface PlannedModel {
   readonly graph: Graph
   readonly source: ModelSource
+  /** Format of the key and value caches. */
+  readonly cache: CacheDtype
 }
 
 /** graph → passes → programs → folded layers → memory → threads, for each mode. */
@@ -152,7 +155,7 @@ export function planModel(
     plan,
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
-  return { graph, source }
+  return { graph, source, cache: cache.dtype }
 }
 
 function checkContext(context: number, trained: number): void {
@@ -167,7 +170,7 @@ function checkContext(context: number, trained: number): void {
 /** The files of the run folder that say what was compiled, besides the C. */
 function artifacts(
   model: Model,
-  { graph, source }: PlannedModel,
+  { graph, source, cache }: PlannedModel,
   hasTokenizer: boolean,
   options: CompileOptions,
 ): Record<string, string> {
@@ -177,6 +180,7 @@ function artifacts(
     template: source.template,
     target: source.target.name,
     strict: options.strict ?? false,
+    cache,
     ...(source.sites ? { profile: true } : {}),
     context: source.context,
     vocabulary: source.vocabulary,

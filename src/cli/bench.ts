@@ -12,7 +12,7 @@ export const bench = defineCommand({
   model: anyModel,
   options: [
     ...(['promptTokens', 'decodeTokens', 'depth', 'threadCounts', 'repeat', 'ops', 'vs', 'output', 'json'] as const),
-    ...(['context', 'strict', 'target'] as const),
+    ...(['context', 'strict', 'cache', 'target'] as const),
   ],
   examples: [
     'ck bench model.gguf',
@@ -22,12 +22,20 @@ export const bench = defineCommand({
   ],
   async run({ model: path, options, io }) {
     const { promptTokens = 512, decodeTokens = 128, depth: depths = [0], repeat = 5, output, json } = options
-    const { threadCounts: threads = [Math.min(availableParallelism(), 64)], target, context, strict, ops, vs } = options
+    const {
+      threadCounts: threads = [Math.min(availableParallelism(), 64)],
+      target,
+      context,
+      strict,
+      cache,
+      ops,
+      vs,
+    } = options
     if (json && output === 'md')
       fail('option_invalid', { option: '--output', found: 'md', accepted: 'json with --json' })
     if (vs) refuseUnlessShared(path, ops)
     const configurations = { promptTokens, decodeTokens, depths, threads }
-    const choice = given({ target, context, strict })
+    const choice = given({ target, context, strict, cache })
     const model = ops ? await openProfileBuild(path, choice, io) : await openModel(path, choice, io)
     try {
       const tokens = Math.max(promptTokens, Math.max(...depths) + decodeTokens)

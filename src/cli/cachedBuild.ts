@@ -6,6 +6,7 @@ import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from '../build/cacheFolder.ts'
 import { resolveTarget } from '../build/targets.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import { codeHash } from './codeHash.ts'
 import type { Io } from './command.ts'
 
@@ -14,6 +15,7 @@ export interface BuildChoice {
   readonly target?: string
   readonly context?: number
   readonly strict?: true
+  readonly cache?: CacheDtype
   readonly profile?: true
 }
 
@@ -25,6 +27,7 @@ export function cachedPlace(checkpoint: Checkpoint, choice: BuildChoice): string
     resolveTarget(choice.target).name,
     choice.context ?? 'default',
     choice.strict ?? false,
+    choice.cache ?? 'default',
     choice.profile ?? false,
     codeHash(),
   ]

@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { Io } from './command.ts'
 import { anyModel, defineCommand } from './command.ts'
 import { fittingContext } from './fittingContext.ts'
@@ -10,7 +11,7 @@ export const logits = defineCommand({
   name: 'logits',
   summary: 'Writes the logits of token ids to a safetensors file: tensor `logits`, f32 [tokens, vocabulary].',
   model: anyModel,
-  options: ['ids', 'idsFile', 'out', 'mode', 'threads', 'context', 'strict', 'target'],
+  options: ['ids', 'idsFile', 'out', 'mode', 'threads', 'context', 'strict', 'cache', 'target'],
   required: ['out'],
   examples: ['ck logits model.gguf --ids 1,403,407 -o logits.safetensors --mode decode'],
   async run({ model: path, options, io }) {
@@ -40,13 +41,14 @@ interface EvaluationOptions {
   readonly threads?: number
   readonly context?: number
   readonly strict?: true
+  readonly cache?: CacheDtype
   readonly target?: string
 }
 
 async function evaluated(path: string, ids: readonly number[], options: EvaluationOptions, io: Io): Promise<Logits> {
-  const { target, strict, threads, mode } = options
+  const { target, strict, cache, threads, mode } = options
   const context = options.context ?? (isRunFolder(path) ? undefined : await fittingContext(path, ids.length))
-  const model = await openModel(path, given({ target, context, strict }), io)
+  const model = await openModel(path, given({ target, context, strict, cache }), io)
   try {
     const { name, vocabulary } = model.info
     const values = await model.session(given({ threads })).logits(ids, { mode, signal: io.signal })

@@ -67,7 +67,11 @@ export const options = {
   context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
-  cache: { value: 'type', check: choice('f32', 'f16'), help: 'type of the key and value caches: f32 or f16' },
+  cache: {
+    value: 'type',
+    check: choice('f32', 'f16', 'q8_0'),
+    help: 'type of the key and value caches: f32, f16 or q8_0 (default: f16 where weights are in blocks, else f32)',
+  },
   profile: { help: 'count what each kernel call and each wait costs, for ck bench --ops and ck profile' },
   ops: {
     help: 'the same per kernel call: time, bytes, operations, share of the roofline, waits (builds with --profile)',

@@ -1,3 +1,4 @@
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { OpParity, ParityReport } from '../parity/compareTrace.ts'
 import type { Model } from '../templates/readModel.ts'
 import { defineCommand, type Io } from './command.ts'
@@ -10,11 +11,11 @@ export const parity = defineCommand({
   name: 'parity',
   summary: 'Compares every op of the compiled model with its float64 reference, and names the first that diverges.',
   model: 'a .gguf file or a transformers folder',
-  options: ['ids', 'idsFile', 'strict', 'target', 'threads', 'json'],
+  options: ['ids', 'idsFile', 'strict', 'cache', 'target', 'threads', 'json'],
   examples: ['ck parity model.gguf', 'ck parity model.gguf --ids 1,403,407 --json'],
   async run({ model: path, options, io }) {
-    const { strict, target, threads } = options
-    const report = await compare(path, givenIds(options), given({ strict, target, threads }), io)
+    const { strict, cache, target, threads } = options
+    const report = await compare(path, givenIds(options), given({ strict, cache, target, threads }), io)
     const { describeDivergence } = await import('../parity/compareTrace.ts')
     const { firstDivergence, tokens, ops } = report
     if (options.json) io.out(`${JSON.stringify(report, null, 1)}\n`)
@@ -31,6 +32,7 @@ export const parity = defineCommand({
 
 interface ParityOptions {
   readonly strict?: true
+  readonly cache?: CacheDtype
   readonly target?: string
   readonly threads?: number
 }

@@ -9,7 +9,7 @@ import type { OptionValues } from './options.ts'
 import { printTable } from './printTable.ts'
 import { readText } from './readText.ts'
 
-const perplexityOptions = ['file', 'window', 'bos', 'klBase', 'threads', 'strict', 'target', 'json'] as const
+const perplexityOptions = ['file', 'window', 'bos', 'klBase', 'threads', 'strict', 'cache', 'target', 'json'] as const
 type PerplexityOptions = OptionValues<(typeof perplexityOptions)[number]>
 
 export const perplexity = defineCommand({
@@ -31,12 +31,12 @@ export const perplexity = defineCommand({
     'ck perplexity model-q4_k_m.gguf --file text.txt --kl-base model-f16.gguf --window 256 --json',
   ],
   async run({ model: path, options, io }) {
-    const { file = '', klBase, window, target, strict, json } = options
+    const { file = '', klBase, window, target, strict, cache, json } = options
     const text = readText(file)
     if (text === '') fail('file_malformed', { path: file, what: 'the file is empty', accepted: leastText })
     const context = await contextFor(path, window)
     const baseContext = klBase === undefined ? undefined : await contextFor(klBase, window)
-    const model = await openModel(path, given({ target, context, strict }), io)
+    const model = await openModel(path, given({ target, context, strict, cache }), io)
     try {
       const base = klBase === undefined ? undefined : await openBase(klBase, target, baseContext, io)
       try {

@@ -33,14 +33,14 @@ export const run = defineCommand({
   name: 'run',
   summary: 'Continues a prompt. Builds the model into a cache first where that was not done yet.',
   model: anyModel,
-  options: [...runOptions, 'context', 'strict', 'target'],
+  options: [...runOptions, 'context', 'strict', 'cache', 'target'],
   examples: [
     'ck run model.gguf -p "Once upon a time" -n 100 --seed 1',
     'ck run model.gguf --temp 0 --json -p "The capital of France is"',
   ],
   async run({ model: path, options, io }) {
-    const { target, context, strict } = options
-    const model = await openModel(path, given({ target, context, strict }), io)
+    const { target, context, strict, cache } = options
+    const model = await openModel(path, given({ target, context, strict, cache }), io)
     try {
       return await continuePrompt(path, model, options, io)
     } finally {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { Isa } from '../kernels/kernel.ts'
+import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
 import type { Model as BuiltModel, Session } from '../run/session.ts'
@@ -29,6 +30,7 @@ export interface TracedOptions {
   readonly step: number
   readonly context: number
   readonly strict?: true
+  readonly cache?: CacheDtype
   readonly target?: string
   readonly threads?: number
 }
@@ -50,9 +52,9 @@ export async function withTraced<T>(
   const dir = join(cacheFolder(), `trace-${randomUUID()}`)
   try {
     const model = readModel(checkpoint)
-    const { strict, target: targetName, threads, context, step } = choose(model)
+    const { strict, cache, target: targetName, threads, context, step } = choose(model)
     const target = resolveTarget(targetName)
-    const options = { ...given({ strict }), target: target.name, context, prefillTokens: step, trace: true }
+    const options = { ...given({ strict, cache }), target: target.name, context, prefillTokens: step, trace: true }
     const { graph, source } = planModel(checkpoint, model, target, options)
     await compile(path, { ...options, out: dir, signal: io.signal, onProgress: io.progress.show })
     io.progress.end()

@@ -51,7 +51,7 @@ describe('interpret', () => {
       state c f32[1, 1, 2, 2]
       input p i32[tokens]
       y: h f32[tokens, 1, 2] = reshape(x: x) {heads: 1}
-      next: n f32[1, 1, 2, 2] = cacheWrite(cache: c, x: h, positions: p, sequences: p) {part: "keys", half: false}
+      next: n f32[1, 1, 2, 2] = cacheWrite(cache: c, x: h, positions: p, sequences: p) {part: "keys", format: "f32"}
       output n`)
     const cache = tensor([1, 1, 2, 2])
     const values: { [name: string]: typeof x } = { x, c: cache, p: tensor([1], [0]) }

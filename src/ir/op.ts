@@ -62,6 +62,10 @@ export interface Lowering {
   /** Says that `output` is the next version of the state `input`, in the same bytes. */
   advance(output: Operand, input: Operand): void
   stride(operand: Operand): StrideOf
+  /** A value of the op's own, for what one of its calls leaves to another; called like the node, and `name`. */
+  scratch(name: string, type: TensorType): Operand
+  /** The largest that a size becomes in this program. */
+  most(dim: Dim): number
 }
 
 /** Everything about an op, in one record. I, O: input and output slots; P: input slots that may be absent. */

@@ -12,7 +12,7 @@ weight g f32[4]
 state cache f32[1, 2, 64, 2]
 y: n f32[tokens, 4] = rmsNorm(x: x, gain: g) {eps: 0.1}
 y: h f32[tokens, 2, 2] = reshape(x: n) {heads: 2}
-next: c1 f32[1, 2, 64, 2] = cacheWrite(cache: cache, x: h, positions: positions, sequences: sequences) {part: "keys", half: false}
+next: c1 f32[1, 2, 64, 2] = cacheWrite(cache: cache, x: h, positions: positions, sequences: sequences) {part: "keys", format: "f32"}
 y: y f32[tokens, 2, 2] = cachedAttention(q: h, keys: c1, values: c1, positions: positions, sequences: sequences) {scale: 1}
 output y`
 
@@ -75,7 +75,7 @@ describe('verifyGraph', () => {
       'a state that goes on from one version twice',
       right.replace(
         '\noutput',
-        '\nnext: c2 f32[1, 2, 64, 2] = cacheWrite(cache: cache, x: h, positions: positions, sequences: sequences) {part: "keys", half: false}\noutput',
+        '\nnext: c2 f32[1, 2, 64, 2] = cacheWrite(cache: cache, x: h, positions: positions, sequences: sequences) {part: "keys", format: "f32"}\noutput',
       ),
       "c2: advances 'cache', which 'c1' has advanced already",
     ],

@@ -5,9 +5,12 @@ import type { Dtype } from '../base/dtypes.ts'
  * - `rows`: row-major; the first axis may have its own stride.
  * - `panels`: rows interleaved by the lanes of the target, see layouts.ts. Rows are padded with zeros to whole panels.
  * - `panelPairs`: two matrices of equal shape, panel by panel in turn (gate 0, up 0, gate 1, up 1, ...).
- * - `keyPanels`: a cache [sequences, heads, context / lanes, width, lanes]: positions interleaved by the lanes.
+ * - `keyPanels`: a cache [sequences, heads, context / lanes, width, lanes]: positions interleaved by the lanes. Of a block
+ *   format every panel of positions begins with its scales [width / 32, lanes], and the codes of the columns follow.
+ * - `valuePanels`: a cache [sequences, heads, context / lanes, lanes, width], which is row-major. Of a block format every
+ *   panel of positions begins with its scales [width / 32, lanes] as well.
  */
-export type Layout = 'rows' | 'panels' | 'panelPairs' | 'keyPanels'
+export type Layout = 'rows' | 'panels' | 'panelPairs' | 'keyPanels' | 'valuePanels'
 
 /** C type of a scalar attribute. */
 export type AttributeType = 'float' | 'double' | 'int64_t'

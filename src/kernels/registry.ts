@@ -1,4 +1,4 @@
-import { attentionForward } from './attention/attention.kernel.ts'
+import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
@@ -15,8 +15,8 @@ import { softmaxForward } from './softmax/softmax.kernel.ts'
  * (printHeader.ts) and the shared headers.
  */
 export const families = {
-  attention: [attentionForward.f32, attentionForward.f16],
-  cache: [cacheKeysForward.f32, cacheKeysForward.f16, cacheValuesForward.f32, cacheValuesForward.f16],
+  attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
+  cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
   norm: [rmsNormForward, residualRmsNormForward],
@@ -37,7 +37,9 @@ export type KernelName = (typeof families)[Family][number]['name']
 export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
-export const sharedHeaders: readonly string[] = ['a8.h', 'blocks.h', 'dot.h', 'simd.h', 'split.h', 'tiles.h']
+export const sharedHeaders: readonly string[] = [
+  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'dot.h', 'simd.h', 'split.h', 'tiles.h'],
+]
 
 /** The kernels of one family as plain declarations. */
 export function kernelsOf(family: Family): readonly Kernel[] {

@@ -5,23 +5,24 @@ import { axis, denseRow } from './shapes.ts'
 
 /**
  * Causal attention within one sequence whose tokens are the rows, in order: q [tokens, heads, width],
- * k and v [tokens, kvHeads, width]; query head h reads kv head ⌊h · kvHeads / heads⌋.
+ * k and v [tokens, kvHeads, width]; query head h reads kv head ⌊h · kvHeads / heads⌋. With a `window`, token p reads only
+ * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own.
  * Pure: `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
  */
 export const attention = defineOp({
   name: 'attention',
   inputs: { q: ['f32'], k: ['f32'], v: ['f32'] },
   outputs: ['y'],
-  infer({ q, k, v }, { scale }: { scale: number }, refuse) {
+  infer({ q, k, v }, { scale, window }: { scale: number; window?: number }, refuse) {
     if (q.shape.length !== 3 || k.shape.length !== 3 || v.shape.length !== 3) refuse('q, k and v need three axes')
     if (k.shape.join() !== v.shape.join()) refuse(`k is [${k.shape}] and v is [${v.shape}]; they must be equal`)
     if (q.shape[0] !== k.shape[0]) refuse(`q has ${q.shape[0]} rows and k has ${k.shape[0]}`)
     if (axis(q, 2) !== axis(k, 2)) refuse(`heads of q are ${axis(q, 2)} wide and those of k ${axis(k, 2)}`)
     if (axis(q, 1) % axis(k, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(k, 1)} kv heads`)
-    if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
+    checkScaleAndWindow(scale, window, refuse)
     return { y: q }
   },
-  reference({ q, k, v }, { scale }) {
+  reference({ q, k, v }, { scale, window }) {
     const [tokens = 0, heads = 0, width = 0] = q.shape
     const kvHeads = k.shape[1] ?? 1
     const y = tensor(q.shape)
@@ -30,7 +31,7 @@ export const attention = defineOp({
         const kvHead = Math.floor((h * kvHeads) / heads)
         const at = (t * heads + h) * width
         const row = (u: number) => (u * kvHeads + kvHead) * width
-        attendTo(q.data, at, width, scale, t + 1, k.data, row, v.data, row, y.data)
+        attendTo(q.data, at, width, scale, firstAttended(t, window), t + 1, k.data, row, v.data, row, y.data)
       }
     }
     return { y }
@@ -47,9 +48,13 @@ export const attention = defineOp({
     [
       { tokens: 1, heads: 1, kvHeads: 1 },
       { tokens: 5, heads: 6, kvHeads: 2 },
-    ].map(({ tokens, heads, kvHeads }) => {
+      { tokens: 5, heads: 6, kvHeads: 2, window: 2 },
+    ].map(({ tokens, heads, kvHeads, window = 0 }) => {
       const kv = { dtype: 'f32', shape: [tokens, kvHeads, 10] } as const
-      return { inputs: { q: { dtype: 'f32', shape: [tokens, heads, 10] }, k: kv, v: kv }, attributes: { scale: 0.3 } }
+      return {
+        inputs: { q: { dtype: 'f32', shape: [tokens, heads, 10] }, k: kv, v: kv },
+        attributes: { scale: 0.3, ...(window ? { window } : {}) },
+      }
     }),
   refusals: [
     {
@@ -57,36 +62,54 @@ export const attention = defineOp({
       attributes: { scale: 1 },
       says: '3 heads are not a multiple of 2 kv heads',
     },
+    {
+      inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
+      attributes: { scale: 1, window: -1 },
+      says: 'window is -1; accepted: 0 (none) or a whole number of tokens',
+    },
   ],
 })
 
-/** softmax(scale · q·kᵀ)·v of one query over `count` keys, in float64; rows of k and v begin where the functions say. */
+/** Refuses a scale or a window that attention cannot have. */
+export function checkScaleAndWindow(scale: number, window: number | undefined, refuse: (what: string) => never): void {
+  if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
+  if (window !== undefined && !(Number.isSafeInteger(window) && window >= 0))
+    refuse(`window is ${window}; accepted: 0 (none) or a whole number of tokens`)
+}
+
+/** The first position that the token at `position` reads. */
+export function firstAttended(position: number, window: number | undefined): number {
+  return window ? Math.max(0, position - window + 1) : 0
+}
+
+/** softmax(scale · q·kᵀ)·v of one query over keys begin .. end - 1, in float64; rows of k and v begin where the functions say. */
 export function attendTo(
   q: Float64Array,
   qAt: number,
   width: number,
   scale: number,
-  count: number,
+  begin: number,
+  end: number,
   k: Float64Array,
   kRow: (u: number) => number,
   v: Float64Array,
   vRow: (u: number) => number,
   y: Float64Array,
 ): void {
-  const scores = new Float64Array(count)
+  const scores = new Float64Array(end - begin)
   let largest = Number.NEGATIVE_INFINITY
-  for (let u = 0; u < count; u++) {
+  for (let u = begin; u < end; u++) {
     let dot = 0
     for (let c = 0; c < width; c++) dot += q[qAt + c]! * k[kRow(u) + c]!
-    scores[u] = dot * scale
-    largest = Math.max(largest, scores[u]!)
+    scores[u - begin] = dot * scale
+    largest = Math.max(largest, dot * scale)
   }
   let total = 0
-  for (let u = 0; u < count; u++) {
-    scores[u] = Math.exp(scores[u]! - largest)
-    total += scores[u]!
+  for (let i = 0; i < scores.length; i++) {
+    scores[i] = Math.exp(scores[i]! - largest)
+    total += scores[i]!
   }
-  for (let u = 0; u < count; u++) {
-    for (let c = 0; c < width; c++) y[qAt + c]! += (scores[u]! / total) * v[vRow(u) + c]!
+  for (let u = begin; u < end; u++) {
+    for (let c = 0; c < width; c++) y[qAt + c]! += (scores[u - begin]! / total) * v[vRow(u) + c]!
   }
 }

@@ -1,19 +1,34 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { attentionForward } from '../kernels/attention/attention.kernel.ts'
-import { attendTo } from './attention.ts'
-import { cacheDtypeOf } from './cacheWrite.ts'
+import {
+  attentionForward,
+  attentionMergeForward,
+  attentionSegmentsForward,
+  segmentPositions,
+  widestHead,
+} from '../kernels/attention/attention.kernel.ts'
+import { attendTo, checkScaleAndWindow, firstAttended } from './attention.ts'
+import { cacheDtypeOf, checkCacheWidth } from './cacheWrite.ts'
 import { axis, denseRow } from './shapes.ts'
+
+/** A program whose steps have fewer (token, kv head) pairs divides each pair's segments among threads as well. */
+const enoughPairs = 64
 
 /**
  * Attention of q [tokens, heads, width] over caches [sequences, kvHeads, context, width]: token t reads positions
- * 0 .. positions[t] of sequence sequences[t].
+ * 0 .. positions[t] of sequence sequences[t], of these with a `window` (not 0) only the last so many.
  */
 export const cachedAttention = defineOp({
   name: 'cachedAttention',
-  inputs: { q: ['f32'], keys: ['f32', 'f16'], values: ['f32', 'f16'], positions: ['i32'], sequences: ['i32'] },
+  inputs: {
+    q: ['f32'],
+    keys: ['f32', 'f16', 'q8_0'],
+    values: ['f32', 'f16', 'q8_0'],
+    positions: ['i32'],
+    sequences: ['i32'],
+  },
   outputs: ['y'],
-  infer({ q, keys, values, positions, sequences }, { scale }: { scale: number }, refuse) {
+  infer({ q, keys, values, positions, sequences }, { scale, window }: { scale: number; window?: number }, refuse) {
     if (q.shape.length !== 3 || keys.shape.length !== 4) refuse('q needs three axes and keys four')
     if (keys.shape.join() !== values.shape.join() || keys.dtype !== values.dtype)
       refuse('keys and values differ in type')
@@ -21,10 +36,12 @@ export const cachedAttention = defineOp({
     if (axis(q, 1) % axis(keys, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(keys, 1)} kv heads`)
     if (positions.shape[0] !== q.shape[0] || sequences.shape[0] !== q.shape[0])
       refuse('positions and sequences need a row per token')
-    if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
+    checkCacheWidth(keys, refuse)
+    if (axis(q, 2) > widestHead) refuse(`heads are ${axis(q, 2)} wide; accepted: at most ${widestHead}`)
+    checkScaleAndWindow(scale, window, refuse)
     return { y: q }
   },
-  reference({ q, keys, values, positions, sequences }, { scale }) {
+  reference({ q, keys, values, positions, sequences }, { scale, window }) {
     const [tokens = 0, heads = 0, width = 0] = q.shape
     const [, kvHeads = 1, context = 0] = keys.shape
     const y = tensor(q.shape)
@@ -33,34 +50,51 @@ export const cachedAttention = defineOp({
         const head = sequences.data[t]! * kvHeads + Math.floor((h * kvHeads) / heads)
         const at = (t * heads + h) * width
         const row = (u: number) => (head * context + u) * width
-        attendTo(q.data, at, width, scale, positions.data[t]! + 1, keys.data, row, values.data, row, y.data)
+        const position = positions.data[t]!
+        const first = firstAttended(position, window)
+        attendTo(q.data, at, width, scale, first, position + 1, keys.data, row, values.data, row, y.data)
       }
     }
     return { y }
   },
-  lower({ q, keys, values, positions, sequences }, { y }, { scale }, to) {
+  lower({ q, keys, values, positions, sequences }, { y }, { scale, window = 0 }, to) {
+    const tokens = q.type.shape[0]!
     const dims = {
-      tokens: q.type.shape[0]!,
+      tokens,
       heads: axis(q.type, 1),
       kvHeads: axis(keys.type, 1),
       width: axis(q.type, 2),
       context: axis(keys.type, 2),
       sequenceCount: axis(keys.type, 0),
       qRow: to.stride(q),
-      yRow: to.stride(y),
     }
-    to.call(attentionForward[cacheDtypeOf(keys.type)], { ...dims, scale, q, keys, values, positions, sequences, y })
+    const { heads, width, context, kvHeads } = dims
+    const dtype = cacheDtypeOf(keys.type)
+    const inputs = { window, scale, q, keys, values, positions, sequences }
+    const reach = window > 0 ? Math.min(window, context) : context
+    if (reach <= segmentPositions || to.most(tokens) * kvHeads >= enoughPairs) {
+      to.call(attentionForward[dtype], { ...dims, ...inputs, yRow: to.stride(y), y })
+      return
+    }
+    const segments = Math.ceil(context / segmentPositions)
+    const sums = to.scratch('sums', { dtype: 'f32', shape: [tokens, heads, segments, width] })
+    const states = to.scratch('states', { dtype: 'f32', shape: [tokens, heads, segments, 2] })
+    to.call(attentionSegmentsForward[dtype], { ...dims, ...inputs, segments, sums, states })
+    const merged = { tokens, heads, width, segments, yRow: to.stride(y), window }
+    to.call(attentionMergeForward, { ...merged, sums, states, positions, y })
   },
   tolerance: { relative: 64 },
   samples: (lanes) =>
-    (['f32', 'f16'] as const).flatMap((dtype) =>
+    (['f32', 'f16', 'q8_0'] as const).flatMap((dtype) =>
       [
         { heads: 1, kvHeads: 1, width: 1, context: 160 },
-        { heads: 6, kvHeads: 2, width: lanes + 1, context: 160 },
+        { heads: 6, kvHeads: 2, width: lanes + 1, context: 160, window: 33 },
         { heads: 4, kvHeads: 4, width: 2 * lanes, context: 160 },
         { heads: 4, kvHeads: 1, width: 10, context: 2048 },
-      ].flatMap(({ heads, kvHeads, width, context }) =>
+        { heads: 3, kvHeads: 1, width: 3, context: 3072, window: 1100 },
+      ].flatMap(({ heads, kvHeads, width: plainWidth, context, window = 0 }) =>
         [1, 5].map((tokens) => {
+          const width = dtype === 'q8_0' ? 32 * Math.ceil(plainWidth / 16) : plainWidth
           const cache = { dtype, shape: [2, kvHeads, context, width] }
           return {
             inputs: {
@@ -70,7 +104,7 @@ export const cachedAttention = defineOp({
               positions: { dtype: 'i32' as const, shape: [tokens], values: { below: context } },
               sequences: { dtype: 'i32' as const, shape: [tokens], values: { below: 2 } },
             },
-            attributes: { scale: 0.3 },
+            attributes: { scale: 0.3, window },
           }
         }),
       ),
@@ -86,6 +120,17 @@ export const cachedAttention = defineOp({
       },
       attributes: { scale: 1 },
       says: '3 heads are not a multiple of 2 kv heads',
+    },
+    {
+      inputs: {
+        q: denseRow(['tokens', 2, 40]),
+        keys: { dtype: 'q8_0', shape: [1, 2, 64, 40] },
+        values: { dtype: 'q8_0', shape: [1, 2, 64, 40] },
+        positions: { dtype: 'i32', shape: ['tokens'] },
+        sequences: { dtype: 'i32', shape: ['tokens'] },
+      },
+      attributes: { scale: 1 },
+      says: 'heads of the cache are 40 wide; accepted: multiples of 32 in q8_0, any width in f16',
     },
   ],
 })

@@ -1,7 +1,8 @@
-import { bytesOf, dtypes } from '../base/dtypes.ts'
+import { bytesOf, decodeTensor } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import { type Graph, valueTypes } from '../ir/graph.ts'
 import { type Tensor, tensor } from '../ir/tensor.ts'
+import { type CacheLayout, eachCached, isCacheLayout } from '../kernels/cacheLayouts.ts'
 import { type Isa, isas } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan, PlacedBuffer } from '../plan/planMemory.ts'
@@ -15,7 +16,7 @@ export class TraceReader {
   readonly #types: ReturnType<typeof valueTypes>
   readonly #places: ReadonlyMap<string, ValuePlace>
   readonly #buffers: ReadonlyMap<string, PlacedBuffer>
-  readonly #keyCaches: ReadonlySet<string>
+  readonly #caches: ReadonlyMap<string, CacheLayout>
   readonly #lanes: number
   readonly #symbols: { readonly [symbol: string]: number }
   readonly #peek: Peek
@@ -24,7 +25,7 @@ export class TraceReader {
     this.#types = valueTypes(graph)
     this.#places = new Map(program.values.map((place) => [place.value, place]))
     this.#buffers = new Map(plan.buffers[program.mode]!.map((buffer) => [buffer.name, buffer]))
-    this.#keyCaches = keyCaches(program)
+    this.#caches = cacheLayouts(program)
     this.#lanes = isas[isa].lanes
     this.#symbols = { tokens, outputs: tokens }
     this.#peek = peek
@@ -38,10 +39,9 @@ export class TraceReader {
     const shape = this.#types.get(value)!.shape.map((dim) => (typeof dim === 'string' ? this.#symbols[dim]! : dim))
     const rows = shape[0] ?? 1
     const bytes = await this.#peek(buffer.offset, rows * bytesOf(buffer.dtype, place.rowStride)!)
-    const all = new Float64Array(rows * place.rowStride)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    dtypes[buffer.dtype].decode(view, 0, all.length / dtypes[buffer.dtype].blockElements, all, 0)
-    if (this.#keyCaches.has(buffer.name)) return tensor(shape, this.#unpackKeys(all, shape))
+    const layout = this.#caches.get(buffer.name)
+    const dense = layout ? this.#unpackCache(bytes, buffer, layout, shape) : bytes
+    const all = decodeTensor(buffer.dtype, dense, rows * place.rowStride)
     const out = tensor(shape)
     for (let row = 0; row < rows; row++) {
       const from = row * place.rowStride + place.column
@@ -50,31 +50,25 @@ export class TraceReader {
     return out
   }
 
-  /** keyPanels [sequences, heads, context / lanes, width, lanes] → [sequences, heads, context, width]. */
-  #unpackKeys(packed: Float64Array, shape: readonly number[]): Float64Array {
+  /** A cache [sequences, heads, context, width] row-major. */
+  #unpackCache(placed: Uint8Array, { dtype }: PlacedBuffer, layout: CacheLayout, shape: readonly number[]): Uint8Array {
     const [sequences = 0, heads = 0, context = 0, width = 0] = shape
-    const lanes = this.#lanes
-    const out = new Float64Array(packed.length)
-    for (let head = 0; head < sequences * heads; head++) {
-      for (let position = 0; position < context; position++) {
-        const panel = (head * context + position - (position % lanes)) * width
-        for (let c = 0; c < width; c++) {
-          out[(head * context + position) * width + c] = packed[panel + c * lanes + (position % lanes)]!
-        }
-      }
-    }
+    const out = new Uint8Array(placed.length)
+    eachCached(layout, dtype, this.#lanes, [sequences * heads, context, width], (to, from, bytes) => {
+      for (let i = 0; i < bytes; i++) out[to + i] = placed[from + i]!
+    })
     return out
   }
 }
 
-/** The buffers that some kernel takes as keyPanels. */
-function keyCaches(program: Program): Set<string> {
-  const names = new Set<string>()
+/** The caches by name, in the layout in which kernels take them. */
+function cacheLayouts(program: Program): Map<string, CacheLayout> {
+  const layouts = new Map<string, CacheLayout>()
   for (const { call } of callsOf(program.steps)) {
     for (const [argument, place] of Object.entries(call.buffers)) {
       const layout = kernels.get(call.kernel)!.buffers[argument]!.layout
-      if (place?.in === 'memory' && layout === 'keyPanels') names.add(place.buffer)
+      if (place?.in === 'memory' && isCacheLayout(layout)) layouts.set(place.buffer, layout)
     }
   }
-  return names
+  return layouts
 }

@@ -1,3 +1,5 @@
+import { dtypes } from '../base/dtypes.ts'
+import { fail } from '../base/errors.ts'
 import type { Graph } from '../ir/graph.ts'
 import { nodeName } from '../ir/graph.ts'
 import type { Operand } from '../ir/op.ts'
@@ -16,7 +18,7 @@ export interface CacheOptions {
 
 /**
  * Gives every attention a key and a value cache, so that a step holds only new tokens. Adds the input `sequences`; token t
- * stands at positions[t] of sequence sequences[t].
+ * stands at positions[t] of sequence sequences[t]. Refuses `option_invalid` where heads are no whole blocks of the format.
  */
 export function insertCache(graph: Graph, { context, sequences: count, dtype }: CacheOptions): Graph {
   if (!graph.nodes.some((node) => node.op === 'attention')) return graph
@@ -29,16 +31,27 @@ export function insertCache(graph: Graph, { context, sequences: count, dtype }: 
     const [q, k, v] = [rewriter.value(node.inputs.q!), rewriter.value(node.inputs.k!), rewriter.value(node.inputs.v!)]
     const caches = { positions, sequences }
     const name = nodeName(node)
+    checkWidth(axis(k.type, 2), dtype)
     const shape = [count, axis(k.type, 1), context, axis(k.type, 2)]
     const write = (part: 'keys' | 'values', x: Operand) => {
       const cache = builder.state(`${name}_${part}_cache`, { dtype, shape })
-      const half = dtype === 'f16'
-      return builder.apply(cacheWrite, `${name}_${part}`, { cache, x, ...caches }, { part, half })
+      return builder.apply(cacheWrite, `${name}_${part}`, { cache, x, ...caches }, { part, format: dtype })
     }
     const keys = write('keys', k)
     const values = write('values', v)
-    const scale = Number(node.attributes.scale)
-    rewriter.define(name, builder.apply(cachedAttention, name, { q, keys, values, ...caches }, { scale }))
+    const { scale, window } = node.attributes
+    const attributes = { scale: Number(scale), ...(window === undefined ? {} : { window: Number(window) }) }
+    rewriter.define(name, builder.apply(cachedAttention, name, { q, keys, values, ...caches }, attributes))
     return true
   })
+}
+
+function checkWidth(width: number, dtype: CacheDtype): void {
+  const { blockElements } = dtypes[dtype]
+  if (width % blockElements !== 0)
+    fail('option_invalid', {
+      option: '--cache',
+      found: dtype,
+      accepted: `f16 or f32, for heads of ${width} columns (${dtype} takes multiples of ${blockElements})`,
+    })
 }

@@ -143,7 +143,7 @@ describe('lower', () => {
       input x f32[tokens, 2, 4]
       input positions i32[tokens]
       state c f16[1, 2, 64, 4]
-      next: c1 f16[1, 2, 64, 4] = cacheWrite(cache: c, x: x, positions: positions, sequences: positions) {part: "keys", half: true}
+      next: c1 f16[1, 2, 64, 4] = cacheWrite(cache: c, x: x, positions: positions, sequences: positions) {part: "keys", format: "f16"}
       y: y f32[tokens, 2, 4] = cachedAttention(q: x, keys: c1, values: c1, positions: positions, sequences: positions) {scale: 1}
       output y`
         .replace('values: c1', 'values: d')

@@ -98,6 +98,14 @@ class GraphLowering implements Lowering {
     return { strideOf: operand }
   }
 
+  scratch(name: string, type: TensorType): Operand {
+    return { name: this.#freeName(`${this.#node}.${name}`), type }
+  }
+
+  most(dim: Dim): number {
+    return this.#bound(dim)
+  }
+
   view(output: Operand, input: Operand, offset = 0): void {
     const { buffer, column, rowStride } = this.#locate(input)
     this.#locations.set(output.name, {
@@ -183,8 +191,8 @@ class GraphLowering implements Lowering {
     if (!isOperand(value)) return this.#refuse(`${kernel.name} packs '${name}', which is no weight`)
     const location = this.#locate(value)
     const isState = this.#buffers.find((buffer) => buffer.name === location.buffer)?.region === 'state'
-    if (layout !== 'rows' && !(layout === 'keyPanels' && isState))
-      this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
+    const isCache = layout === 'keyPanels' || layout === 'valuePanels'
+    if (layout !== 'rows' && !(isCache && isState)) this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
     if (parameter.rowStride === undefined && !isState && location.rowStride !== elementsFrom(value.type.shape, 1)) {
       this.#refuse(`${kernel.name} takes '${name}' dense, and '${value.name}' lies in rows of ${location.rowStride}`)
     }

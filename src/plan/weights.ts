@@ -42,7 +42,8 @@ function layoutBytes(
     case 'panelPairs':
       return Math.ceil(rows / lanes) * panelBytes(dtype, lanes, cols)
     case 'keyPanels':
-      return fail('program_invalid', { where: name, what: 'keyPanels is a layout of caches, not of weights' })
+    case 'valuePanels':
+      return fail('program_invalid', { where: name, what: `${layout} is a layout of caches, not of weights` })
     default:
       return layout satisfies never
   }

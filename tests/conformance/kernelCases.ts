@@ -26,11 +26,13 @@ export function casesOf(kernel: Kernel, reference: Reference, lanes: number): Ke
         return [name, values ? encode(buffer, values) : randomBytes(buffer, denseBytes(buffer, dims), random)]
       }),
     )
-    return { kernel, dims, attributes: reference.attributes ?? {}, dense }
+    const { attributes = {} } = reference
+    return { kernel, dims, attributes: typeof attributes === 'function' ? attributes(dims) : attributes, dense }
   })
 }
 
 function encode(buffer: BufferParameter<string>, values: ArrayLike<number>): Uint8Array {
+  if (values instanceof Uint8Array) return values
   switch (buffer.dtype) {
     case 'f32':
       return new Uint8Array(Float32Array.from(values).buffer)

@@ -1,4 +1,5 @@
-import { bytesOf, dtypes, type WeightDtype } from '../../src/base/dtypes.ts'
+import { bytesOf, type WeightDtype } from '../../src/base/dtypes.ts'
+import { type CacheLayout, eachCached, isCacheLayout } from '../../src/kernels/cacheLayouts.ts'
 import type { BufferParameter, Kernel } from '../../src/kernels/kernel.ts'
 import { packPanel, panelBytes, panelsBytes } from '../../src/kernels/layouts.ts'
 
@@ -42,7 +43,10 @@ export function place(buffer: BufferParameter<string>, dims: Dims, lanes: number
       placePanels(buffer, dims, lanes, dense, out)
       break
     case 'keyPanels':
-      permuteKeys(buffer, dims, lanes, (from, to, bytes) => out.set(dense.subarray(from, from + bytes), to))
+    case 'valuePanels':
+      moveCache(buffer, buffer.layout, dims, lanes, (from, to, bytes) =>
+        out.set(dense.subarray(from, from + bytes), to),
+      )
       break
     default: {
       const { row, stride } = rowBytes(buffer, dims)
@@ -61,8 +65,10 @@ export function collect(
   placed: Uint8Array,
 ): { dense: Uint8Array; gapWritten: boolean } {
   const dense = new Uint8Array(denseBytes(buffer, dims))
-  if (buffer.layout === 'keyPanels') {
-    permuteKeys(buffer, dims, lanes, (to, from, bytes) => dense.set(placed.subarray(from, from + bytes), to))
+  if (isCacheLayout(buffer.layout)) {
+    moveCache(buffer, buffer.layout, dims, lanes, (to, from, bytes) =>
+      dense.set(placed.subarray(from, from + bytes), to),
+    )
     return { dense, gapWritten: false }
   }
   const { row, stride } = rowBytes(buffer, dims)
@@ -88,27 +94,15 @@ function placePanels(buffer: BufferParameter<string>, dims: Dims, lanes: number,
   }
 }
 
-/** Calls `move(dense byte, placed byte, bytes)` for every element of a key cache. */
-function permuteKeys(
+function moveCache(
   buffer: BufferParameter<string>,
+  layout: CacheLayout,
   dims: Dims,
   lanes: number,
   move: (dense: number, placed: number, bytes: number) => void,
 ) {
   const [sequences = 0, heads = 0, context = 0, width = 0] = shapeOf(buffer, dims)
-  const bytes = dtypes[buffer.dtype].blockBytes
-  for (let row = 0; row < sequences * heads; row++) {
-    for (let position = 0; position < context; position++) {
-      for (let col = 0; col < width; col++) {
-        const panel = (row * context + position - (position % lanes)) * width
-        move(
-          ((row * context + position) * width + col) * bytes,
-          (panel + col * lanes + (position % lanes)) * bytes,
-          bytes,
-        )
-      }
-    }
-  }
+  eachCached(layout, buffer.dtype, lanes, [sequences * heads, context, width], move)
 }
 
 /** Names of the buffers that a kernel writes. */

@@ -1,18 +1,20 @@
 import { dtypes, numberToHalf, type WeightDtype, weightDtypes } from '../../src/base/dtypes.ts'
+import type { CacheDtype } from '../../src/kernels/attention/attention.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
+import { writeRandomBlock } from './randomBlock.ts'
 
 /** Values of each buffer, dense, in double. */
 export type Values = { readonly [buffer: string]: Float64Array }
 
-/** What a case gives for a buffer: its values before rounding to the dtype; null: NULL. */
+/** What a case gives for a buffer: its values before rounding to the dtype, or its bytes; null: NULL. */
 export type Fill = (dims: Dims, random: Random) => ArrayLike<number> | null
 
 export interface Reference {
   /** Sizes of the cases, for a target with this many lanes. */
   readonly sizes: (lanes: number) => readonly Dims[]
-  readonly attributes?: { readonly [name: string]: number }
+  readonly attributes?: Dims | ((dims: Dims) => Dims)
   /** Buffers that are not just random values. */
   readonly fill?: { readonly [buffer: string]: Fill }
   /** The outputs in double; bytes where every byte counts. Absent inputs are missing from `values`. */
@@ -187,7 +189,7 @@ function rope(first: (i: number, pairs: number) => number, second: (i: number, p
   }
 }
 
-function cacheWrite(half: boolean): Reference {
+function cacheWrite(dtype: CacheDtype): Reference {
   return {
     sizes: (lanes) =>
       strided(
@@ -196,7 +198,7 @@ function cacheWrite(half: boolean): Reference {
           { tokens: 5, heads: 3, width: 10, context: 32, sequenceCount: 2 },
           { tokens: 7, heads: 2, width: lanes + 1, context: 16, sequenceCount: 3 },
           { tokens: 4, heads: 1, width: 2 * lanes, context: 48, sequenceCount: 1 },
-        ],
+        ].map((size) => ({ ...size, width: headWidth(dtype, size.width) })),
         ({ heads, width }) => heads! * width!,
         'xRow',
       ),
@@ -204,19 +206,46 @@ function cacheWrite(half: boolean): Reference {
       sequences: ({ tokens, sequenceCount }) => Array.from({ length: tokens! }, (_, t) => t % sequenceCount!),
       positions: ({ tokens, sequenceCount, context }) =>
         Array.from({ length: tokens! }, (_, t) => (context! - 2 + Math.floor(t / sequenceCount!)) % context!),
+      ...(dtype === 'q8_0' ? { x: cacheBlocks } : {}),
     },
     compute({ x, positions, sequences, cache }, { tokens, heads, width, context }) {
       const after = cache!.slice()
       for (let t = 0; t < tokens!; t++) {
         for (let h = 0; h < heads!; h++) {
           const row = (sequences![t]! * heads! + h) * context! + positions![t]!
-          for (let i = 0; i < width!; i++) after[row * width! + i] = x![(t * heads! + h) * width! + i]!
+          const from = x!.subarray((t * heads! + h) * width!, (t * heads! + h + 1) * width!)
+          if (dtype !== 'q8_0') after.set(dtype === 'f16' ? from.map(halfValue) : from, row * width!)
+          else for (let b = 0; b < width!; b += 32) after.set(cacheBlock(from.subarray(b, b + 32)), row * width! + b)
         }
       }
-      return { cache: half ? after.map((value) => halfValue(value)) : after }
+      return { cache: after }
     },
     epsilons: 0,
   }
+}
+
+const headWidth = (dtype: CacheDtype, width: number) => (dtype === 'q8_0' ? 32 * Math.ceil(width / 16) : width)
+
+/** Blocks of every kind: ordinary, zero, with a scale that binary16 holds badly or not at all, large, with ties. */
+const cacheBlocks: Fill = ({ tokens, heads, width }, random) => {
+  const factors = [1, 0, 1e-5, 1e-9, 1e5, 100]
+  return Float64Array.from({ length: tokens! * heads! * width! }, (_, i) => {
+    const block = Math.floor(i / 32)
+    return block % 7 === 6 ? (i % 255) - 127.5 : random.normal() * factors[block % factors.length]!
+  })
+}
+
+/** A block of 32 as q8_0 holds it, in the steps of f32. */
+function cacheBlock(x: Float64Array): Float64Array {
+  const scale = halfValue(Math.fround(x.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127))
+  const inverse = Math.fround(1 / scale)
+  return x.map((value) => {
+    if (scale === 0) return 0
+    const scaled = Math.fround(value * inverse)
+    const even = 2 * Math.round(scaled / 2)
+    const code = Math.abs(scaled - Math.trunc(scaled)) === 0.5 ? even : Math.round(scaled)
+    return scale * Math.min(127, Math.max(-127, code))
+  })
 }
 
 const halfValue = (value: number) => {
@@ -238,59 +267,185 @@ const spread: { readonly [buffer: string]: Fill } = {
 }
 
 /** Random values, and NaN at the positions that no token of the sequence may read. */
-const cached: Fill = (dims, random) => {
-  const { sequenceCount, kvHeads, context, width } = dims
-  return Float64Array.from({ length: sequenceCount! * kvHeads! * context! * width! }, (_, i) =>
-    Math.floor(i / width!) % context! > dims.reach! ? Number.NaN : random.normal(),
-  )
+function cached(dtype: CacheDtype): Fill {
+  return ({ sequenceCount, kvHeads, context, width, reach, window, tokens }, random) => {
+    const first = window ? Math.max(0, reach! - tokens! + 2 - window) : 0
+    const isRead = (row: number) => row % context! <= reach! && row % context! >= first
+    const elements = sequenceCount! * kvHeads! * context! * width!
+    if (dtype !== 'q8_0')
+      return Float64Array.from({ length: elements }, (_, i) =>
+        isRead(Math.floor(i / width!)) ? random.normal() : Number.NaN,
+      )
+    const bytes = new Uint8Array((elements / 32) * 34)
+    const view = new DataView(bytes.buffer)
+    for (let block = 0; block < elements / 32; block++) {
+      writeRandomBlock('q8_0', view, 34 * block, random)
+      if (!isRead(Math.floor((32 * block) / width!))) view.setUint16(34 * block, 0x7e00, true)
+    }
+    return bytes
+  }
 }
 
-const attention: Reference = {
+/** Scores and values of query row `at` (token, head), for the positions `from` to `to` - 1 of its sequence. */
+function weigh(
+  { q, keys, values, sequences }: Values,
+  { heads, kvHeads, width, context }: Dims,
+  scale: number,
+  at: number,
+  from: number,
+  to: number,
+) {
+  const [t, h] = [Math.floor(at / heads!), at % heads!]
+  const head = sequences![t]! * kvHeads! + Math.floor((h * kvHeads!) / heads!)
+  const query = q!.subarray(at * width!, (at + 1) * width!)
+  const row = (all: Float64Array, u: number) =>
+    all.subarray((head * context! + u) * width!, (head * context! + u + 1) * width!)
+  const scores = Array.from({ length: to - from }, (_, i) => {
+    const key = row(keys!, from + i)
+    return scale * query.reduce((sum, value, c) => sum + value * key[c]!, 0)
+  })
+  const most = Math.max(...scores)
+  const sums = new Float64Array(width!)
+  let total = 0
+  for (const [i, score] of scores.entries()) {
+    const weight = Math.exp(score - most)
+    const value = row(values!, from + i)
+    total += weight
+    for (let c = 0; c < width!; c++) sums[c]! += weight * value[c]!
+  }
+  return { most, total, sums }
+}
+
+const queryRows = ({ heads, width }: Dims) => heads! * width!
+const attentionAttributes = ({ window }: Dims) => ({ scale: 0.25, window: window ?? 0 })
+const attentionFill = (dtype: CacheDtype): { readonly [buffer: string]: Fill } => ({
+  keys: cached(dtype),
+  values: cached(dtype),
+  sequences: spread.sequences!,
+  positions: ({ tokens, reach }) => Array.from({ length: tokens! }, (_, t) => Math.max(0, reach! - tokens! + 1 + t)),
+})
+
+function attention(dtype: CacheDtype): Reference {
+  return {
+    sizes: (lanes) =>
+      strided(
+        [
+          { tokens: 1, heads: 1, kvHeads: 1, width: 1, context: 64, sequenceCount: 1, reach: 0 },
+          { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 128, sequenceCount: 2, reach: 78 },
+          { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63 },
+          { tokens: 70, heads: 4, kvHeads: 2, width: 10, context: 192, sequenceCount: 1, reach: 133 },
+          { tokens: 9, heads: 4, kvHeads: 1, width: 3 * lanes - 1, context: 192, sequenceCount: 3, reach: 128 },
+          { tokens: 5, heads: 19, kvHeads: 1, width: 24, context: 128, sequenceCount: 2, reach: 64 },
+          { tokens: 3, heads: 2, kvHeads: 1, width: 64, context: 320, sequenceCount: 1, reach: 319 },
+          { tokens: 4, heads: 3, kvHeads: 1, width: 5, context: 2112, sequenceCount: 1, reach: 2049 },
+          { tokens: 9, heads: 4, kvHeads: 2, width: 16, context: 192, sequenceCount: 1, reach: 150, window: 33 },
+          { tokens: 1, heads: 2, kvHeads: 1, width: 10, context: 128, sequenceCount: 1, reach: 101, window: 1 },
+          { tokens: 3, heads: 2, kvHeads: 2, width: 4, context: 3136, sequenceCount: 1, reach: 3073, window: 1026 },
+        ].map((size) => ({ ...size, width: headWidth(dtype, size.width) })),
+        queryRows,
+        'qRow',
+        'yRow',
+      ),
+    attributes: attentionAttributes,
+    fill: attentionFill(dtype),
+    compute(values, dims, { scale, window }) {
+      const { tokens, heads, width } = dims
+      const y = new Float64Array(tokens! * heads! * width!)
+      for (let at = 0; at < tokens! * heads!; at++) {
+        const end = values.positions![Math.floor(at / heads!)]! + 1
+        const { total, sums } = weigh(values, dims, scale!, at, window ? Math.max(0, end - window) : 0, end)
+        y.set(
+          sums.map((sum) => sum / total),
+          at * width!,
+        )
+      }
+      return { y }
+    },
+    epsilons: 32,
+  }
+}
+
+/** Every token reaches the last segment, for what belongs to segments without positions is not written. */
+function attentionSegments(dtype: CacheDtype): Reference {
+  return {
+    sizes: (lanes) =>
+      strided(
+        [
+          { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 1088, segments: 2, reach: 1060 },
+          { tokens: 3, heads: 2, kvHeads: 2, width: 10, context: 2112, segments: 3, reach: 2050 },
+          { tokens: 2, heads: 3, kvHeads: 1, width: 4, context: 64, segments: 1, reach: 40 },
+        ].map((size) => ({ ...size, sequenceCount: 1, width: headWidth(dtype, size.width) })),
+        queryRows,
+        'qRow',
+      ),
+    attributes: attentionAttributes,
+    fill: attentionFill(dtype),
+    compute(values, dims, { scale }) {
+      const { tokens, heads, width, segments } = dims
+      const sums = new Float64Array(tokens! * heads! * segments! * width!)
+      const states = new Float64Array(tokens! * heads! * segments! * 2)
+      for (let at = 0; at < tokens! * heads! * segments!; at++) {
+        const row = Math.floor(at / segments!)
+        const from = (at % segments!) * 1024
+        const to = Math.min(from + 1024, values.positions![Math.floor(row / heads!)]! + 1)
+        const { most, total, sums: own } = weigh(values, dims, scale!, row, from, to)
+        sums.set(own, at * width!)
+        states.set([most, total], at * 2)
+      }
+      return { sums, states }
+    },
+    epsilons: 32,
+  }
+}
+
+/** Whether segment `segment` of 1024 positions holds some that the token at `position` reads. */
+const readsSegment = (position: number, window: number, segment: number) =>
+  segment * 1024 <= position && (segment + 1) * 1024 > (window ? Math.max(0, position + 1 - window) : 0)
+
+const attentionMerge: Reference = {
   sizes: (lanes) =>
     strided(
       [
-        { tokens: 1, heads: 1, kvHeads: 1, width: 1, context: 16, sequenceCount: 1, reach: 0 },
-        { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 80, sequenceCount: 2, reach: 78 },
-        { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63 },
-        { tokens: 70, heads: 4, kvHeads: 2, width: 10, context: 144, sequenceCount: 1, reach: 133 },
-        { tokens: 9, heads: 4, kvHeads: 1, width: 3 * lanes - 1, context: 192, sequenceCount: 3, reach: 128 },
-        { tokens: 5, heads: 19, kvHeads: 1, width: 24, context: 80, sequenceCount: 2, reach: 64 },
-        { tokens: 3, heads: 2, kvHeads: 1, width: 64, context: 320, sequenceCount: 1, reach: 319 },
+        { tokens: 1, heads: 3, width: lanes + 1, segments: 4, reach: 4095, window: 0 },
+        { tokens: 5, heads: 2, width: 2 * lanes, segments: 3, reach: 2049, window: 1500 },
+        { tokens: 2, heads: 1, width: 1, segments: 1, reach: 70, window: 0 },
       ],
-      ({ heads, width }) => heads! * width!,
-      'qRow',
+      queryRows,
       'yRow',
     ),
-  attributes: { scale: 0.25 },
+  attributes: ({ window }) => ({ window: window! }),
   fill: {
-    keys: cached,
-    values: cached,
-    sequences: spread.sequences!,
-    positions: ({ tokens, reach }) => Array.from({ length: tokens! }, (_, t) => Math.max(0, reach! - tokens! + 1 + t)),
+    positions: ({ tokens, reach }) => Array.from({ length: tokens! }, (_, t) => reach! - tokens! + 1 + t),
+    states: ({ tokens, heads, segments }, random) =>
+      Array.from({ length: tokens! * heads! * segments! * 2 }, (_, i) =>
+        i % 2 ? 1 + Math.abs(random.normal()) : 3 * random.normal(),
+      ),
+    sums: ({ tokens, heads, segments, width, reach, window }, random) =>
+      Array.from({ length: tokens! * heads! * segments! * width! }, (_, i) => {
+        const row = Math.floor(i / width!)
+        const token = Math.floor(row / segments! / heads!)
+        const isRead = readsSegment(reach! - tokens! + 1 + token, window!, row % segments!)
+        return isRead ? random.normal() : Number.NaN
+      }),
   },
-  compute({ q, keys, values, positions, sequences }, { tokens, heads, kvHeads, width, context }, { scale }) {
+  compute({ sums, states, positions }, { tokens, heads, width, segments }, { window }) {
     const y = new Float64Array(tokens! * heads! * width!)
-    for (let at = 0; at < tokens! * heads!; at++) {
-      const [t, h] = [Math.floor(at / heads!), at % heads!]
-      const head = sequences![t]! * kvHeads! + Math.floor((h * kvHeads!) / heads!)
-      const query = q!.subarray(at * width!, (at + 1) * width!)
-      const row = (from: Float64Array, u: number) =>
-        from.subarray((head * context! + u) * width!, (head * context! + u + 1) * width!)
-      const scores = Array.from({ length: positions![t]! + 1 }, (_, u) => {
-        const key = row(keys!, u)
-        return scale! * query.reduce((sum, value, i) => sum + value * key[i]!, 0)
-      })
-      const most = Math.max(...scores)
-      const weights = scores.map((score) => Math.exp(score - most))
-      const total = weights.reduce((sum, weight) => sum + weight, 0)
-      for (const [u, weight] of weights.entries()) {
-        const value = row(values!, u)
-        for (let i = 0; i < width!; i++) y[at * width! + i]! += (weight / total) * value[i]!
+    for (let row = 0; row < tokens! * heads!; row++) {
+      const read = Array.from({ length: segments! }, (_, segment) => segment).filter((segment) =>
+        readsSegment(positions![Math.floor(row / heads!)]!, window!, segment),
+      )
+      const state = (segment: number, i: number) => states![(row * segments! + segment) * 2 + i]!
+      const most = Math.max(...read.map((segment) => state(segment, 0)))
+      const factor = (segment: number) => Math.exp(state(segment, 0) - most)
+      const total = read.reduce((sum, segment) => sum + factor(segment) * state(segment, 1), 0)
+      for (const segment of read) {
+        for (let c = 0; c < width!; c++)
+          y[row * width! + c]! += (factor(segment) / total) * sums![(row * segments! + segment) * width! + c]!
       }
     }
     return { y }
   },
-  epsilons: 32,
+  epsilons: 16,
 }
 
 /** Blocks of every kind: ordinary, zero, tiny, with ties, and with values that are no numbers. */
@@ -390,12 +545,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     (i) => 2 * i,
     (i) => 2 * i + 1,
   ),
-  cacheKeys_fwd_f32: cacheWrite(false),
-  cacheKeys_fwd_f16: cacheWrite(true),
-  cacheValues_fwd_f32: cacheWrite(false),
-  cacheValues_fwd_f16: cacheWrite(true),
-  attention_fwd_f32: attention,
-  attention_fwd_f16: attention,
+  cacheKeys_fwd_f32: cacheWrite('f32'),
+  cacheKeys_fwd_f16: cacheWrite('f16'),
+  cacheKeys_fwd_q8_0: cacheWrite('q8_0'),
+  cacheValues_fwd_f32: cacheWrite('f32'),
+  cacheValues_fwd_f16: cacheWrite('f16'),
+  cacheValues_fwd_q8_0: cacheWrite('q8_0'),
+  attention_fwd_f32: attention('f32'),
+  attention_fwd_f16: attention('f16'),
+  attention_fwd_q8_0: attention('q8_0'),
+  attentionSegments_fwd_f32: attentionSegments('f32'),
+  attentionSegments_fwd_f16: attentionSegments('f16'),
+  attentionSegments_fwd_q8_0: attentionSegments('q8_0'),
+  attentionMerge_fwd_f32: attentionMerge,
   quantize_fwd_a8: {
     sizes: () =>
       strided(mixed(12, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow').map((dims, i) => ({

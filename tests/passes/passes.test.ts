@@ -247,8 +247,8 @@ describe('insertCache', () => {
         input sequences i32[tokens]
         state blk.0.attn_keys_cache f16[3, 2, 64, 8]
         state blk.0.attn_values_cache f16[3, 2, 64, 8]
-        next: blk.0.attn_keys f16[3, 2, 64, 8] = cacheWrite(cache: blk.0.attn_keys_cache, x: k, positions: positions, sequences: sequences) {part: "keys", half: true}
-        next: blk.0.attn_values f16[3, 2, 64, 8] = cacheWrite(cache: blk.0.attn_values_cache, x: k, positions: positions, sequences: sequences) {part: "values", half: true}
+        next: blk.0.attn_keys f16[3, 2, 64, 8] = cacheWrite(cache: blk.0.attn_keys_cache, x: k, positions: positions, sequences: sequences) {part: "keys", format: "f16"}
+        next: blk.0.attn_values f16[3, 2, 64, 8] = cacheWrite(cache: blk.0.attn_values_cache, x: k, positions: positions, sequences: sequences) {part: "values", format: "f16"}
         y: blk.0.attn f32[tokens, 4, 8] = cachedAttention(q: q, keys: blk.0.attn_keys, values: blk.0.attn_values, positions: positions, sequences: sequences) {scale: 0.5}
         output blk.0.attn`),
     )

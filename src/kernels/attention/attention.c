@@ -1,318 +1,214 @@
-/* attention.c: causal attention over the cache with an online softmax. */
+/* attention.c: causal attention over the cache, whole rows at once or segment by segment. */
 #include "attention.h"
 
-#include "simd.h"
+#include "attend.h"
 #include "split.h"
 
-/*
- * Positions are taken in fixed chunks from 0, and for a chunk of scores s, with m the largest score so far:
- *   y = y * e^(m_old - m) + sum of e^(s - m) * value,   total = total * e^(m_old - m) + sum of e^(s - m)
- * and at last y / total. Scores and values are one chain of multiply-adds each, so nothing depends on the rows that are
- * worked on together: a row is one query head of one token.
- */
-enum { CK_CHUNK = 64, CK_ROWS = 16 };
-
-/* A tile has 4 rows x 2 vectors (key panels, or columns of values), or fewer rows x 4 vectors. */
-enum { CK_TILE = 8, CK_TILE_VECTORS = 4 };
-
 typedef struct {
-    int half; /* the cache holds f16, else f32 */
-    int64_t tokens, heads, kv_heads, width, context, q_row, y_row;
+    int format;
+    int64_t tokens, heads, kv_heads, width, context, q_row, y_row, window;
     float scale;
     const float *q;
-    const void *keys, *values;
+    const uint8_t *keys, *values;
     const int32_t *positions, *sequences;
-    float *y;
 } ck_attention;
 
-/* Rows of one cache head that are worked on together. */
+/* Positions [begin, end) that a token attends to. */
 typedef struct {
-    int count;
-    const float *q[CK_ROWS];
-    float *y[CK_ROWS];
-    int64_t positions[CK_ROWS]; /* how many the row attends to */
-    float most[CK_ROWS], total[CK_ROWS], decay[CK_ROWS];
-    int64_t valid[CK_ROWS]; /* positions of the current chunk that the row attends to */
-    float scores[CK_ROWS][CK_CHUNK];
-} ck_rows;
+    int64_t begin, end;
+} ck_span;
 
-CK_INLINE ck_vf ck_load_cached(const int half, const void *cache, int64_t index)
+CK_INLINE ck_span ck_span_of(int32_t position, int64_t window)
 {
-    return half ? ck_from_f16(ck_load_h((const uint16_t *)cache + index)) : ck_load((const float *)cache + index);
+    const int64_t end = (int64_t)position + 1;
+    return (ck_span){window > 0 && end > window ? end - window : 0, end};
 }
 
-CK_INLINE ck_vf ck_load_cached_n(const int half, const void *cache, int64_t index, int64_t n)
+/* Segments [begin, end) that hold positions of a span. */
+CK_INLINE ck_span ck_segments_of(ck_span positions)
 {
-    return half ? ck_from_f16(ck_load_h_n((const uint16_t *)cache + index, n))
-                : ck_load_n((const float *)cache + index, n);
+    return (ck_span){positions.begin / CK_SEGMENT, (positions.end - 1) / CK_SEGMENT + 1};
 }
 
-/* Scores of R rows with the positions of P key panels, the first at element `keys`; `at`: their place in the chunk. */
-CK_INLINE void ck_score_tile(const int half, const int R, const int P, const ck_attention *a, ck_rows *rows, int row,
-                             int64_t keys, int64_t at)
+/* The number of the cache row that a token reads for a cache head. */
+CK_INLINE int64_t ck_row_of(const ck_attention *a, int64_t token, int64_t kv_head)
 {
-    ck_vf sum[CK_TILE];
-    CK_UNROLL
-    for (int i = 0; i < R * P; i++) {
-        sum[i] = ck_set(0.0f);
-    }
-    for (int64_t col = 0; col < a->width; col++) {
-        ck_vf key[CK_TILE_VECTORS];
-        CK_UNROLL
-        for (int p = 0; p < P; p++) {
-            key[p] = ck_load_cached(half, a->keys, keys + (p * a->width + col) * CK_LANES);
-        }
-        CK_UNROLL
-        for (int r = 0; r < R; r++) {
-            const ck_vf query = ck_set(rows->q[row + r][col]);
-            CK_UNROLL
-            for (int p = 0; p < P; p++) {
-                sum[r * P + p] = ck_fma(query, key[p], sum[r * P + p]);
-            }
-        }
-    }
-    CK_UNROLL
-    for (int r = 0; r < R; r++) {
-        CK_UNROLL
-        for (int p = 0; p < P; p++) {
-            ck_store(rows->scores[row + r] + at + p * CK_LANES, sum[r * P + p] * a->scale);
-        }
-    }
+    return a->sequences[token] * a->kv_heads + kv_head;
 }
 
-/* Scores of R rows with the first `positions` of a chunk, rounded up to whole panels. */
-CK_INLINE void ck_score_rows(const int half, const int R, const int P, const ck_attention *a, ck_rows *rows, int row,
-                             int64_t keys, int64_t positions)
+CK_INLINE ck_cache_row ck_cache_of(const ck_attention *a, int64_t row)
 {
-    int64_t at = 0;
-    for (; at + P * CK_LANES <= positions; at += P * CK_LANES) {
-        ck_score_tile(half, R, P, a, rows, row, keys + at * a->width, at);
-    }
-    for (; at < positions; at += CK_LANES) {
-        ck_score_tile(half, R, 1, a, rows, row, keys + at * a->width, at);
-    }
+    const int64_t at = ck_cached_bytes(a->format, row * a->context * a->width);
+    return (ck_cache_row){a->keys + at, a->values + at, a->width};
 }
 
-/* Scores to e^(score - most), and the new state of the row. Scores beyond `valid` may be NaN: they become zero. */
-static void ck_weigh_row(ck_rows *rows, int row)
+static void ck_add_row(const ck_attention *a, ck_rows *rows, int64_t token, int64_t head, float *y)
 {
-    float *scores = rows->scores[row];
-    const int64_t valid = rows->valid[row];
-    ck_vf lanes = ck_set(-INFINITY);
-    for (int64_t at = 0; at < valid; at += CK_LANES) {
-        const ck_vi inside = ck_lane() < (int32_t)(valid - at);
-        const ck_vf score = ck_select(inside, ck_load(scores + at), ck_set(-INFINITY));
-        ck_store(scores + at, score);
-        lanes = ck_max(score, lanes);
-    }
-    const float chunk_most = ck_largest(lanes);
-    const float most = chunk_most > rows->most[row] ? chunk_most : rows->most[row];
-    ck_vf sum = ck_set(0.0f);
-    for (int64_t at = 0; at < valid; at += CK_LANES) {
-        const ck_vf weight = ck_exp(ck_load(scores + at) - ck_set(most));
-        ck_store(scores + at, weight);
-        sum += weight;
-    }
-    rows->decay[row] = ck_exp(ck_set(rows->most[row] - most))[0];
-    rows->total[row] = rows->total[row] * rows->decay[row] + ck_sum(sum);
-    rows->most[row] = most;
+    const ck_span span = ck_span_of(a->positions[token], a->window);
+    rows->q[rows->count] = a->q + token * a->q_row + head * a->width;
+    rows->y[rows->count] = y;
+    rows->begin[rows->count] = span.begin;
+    rows->end[rows->count++] = span.end;
 }
 
-/* y = y * decay + weights · values for R rows and V vectors of columns from `col` on; n: columns of a partial one. */
-CK_INLINE void ck_value_tile(const int half, const int R, const int V, const int partial, const ck_attention *a,
-                             const ck_rows *rows, int row, int64_t values, int first, int64_t col, int64_t n)
+/* All rows over all their segments. */
+static void ck_attend_rows(const ck_attention *a, ck_rows *rows, int64_t cache_row)
 {
-    ck_vf sum[CK_TILE];
-    int64_t common = CK_CHUNK;
-    CK_UNROLL
-    for (int r = 0; r < R; r++) {
-        common = rows->valid[row + r] < common ? rows->valid[row + r] : common;
-        CK_UNROLL
-        for (int v = 0; v < V; v++) {
-            const float *y = rows->y[row + r] + col + v * CK_LANES;
-            const ck_vf old = first ? ck_set(0.0f) : partial ? ck_load_n(y, n) : ck_load(y);
-            sum[r * V + v] = old * rows->decay[row + r];
-        }
-    }
-    for (int64_t i = 0; i < common; i++) {
-        ck_vf value[CK_TILE_VECTORS];
-        const int64_t at = values + i * a->width + col;
-        CK_UNROLL
-        for (int v = 0; v < V; v++) {
-            value[v] = partial ? ck_load_cached_n(half, a->values, at, n)
-                               : ck_load_cached(half, a->values, at + v * CK_LANES);
-        }
-        CK_UNROLL
-        for (int r = 0; r < R; r++) {
-            const ck_vf weight = ck_set(rows->scores[row + r][i]);
-            CK_UNROLL
-            for (int v = 0; v < V; v++) {
-                sum[r * V + v] = ck_fma(weight, value[v], sum[r * V + v]);
-            }
-        }
-    }
-    CK_UNROLL
-    for (int r = 0; r < R; r++) {
-        for (int64_t i = common; i < rows->valid[row + r]; i++) {
-            const ck_vf weight = ck_set(rows->scores[row + r][i]);
-            const int64_t at = values + i * a->width + col;
-            CK_UNROLL
-            for (int v = 0; v < V; v++) {
-                const ck_vf value = partial ? ck_load_cached_n(half, a->values, at, n)
-                                            : ck_load_cached(half, a->values, at + v * CK_LANES);
-                sum[r * V + v] = ck_fma(weight, value, sum[r * V + v]);
-            }
-        }
-        CK_UNROLL
-        for (int v = 0; v < V; v++) {
-            float *y = rows->y[row + r] + col + v * CK_LANES;
-            if (partial) {
-                ck_store_n(y, sum[r * V + v], n);
-            } else {
-                ck_store(y, sum[r * V + v]);
-            }
-        }
-    }
-}
-
-CK_INLINE void ck_value_rows(const int half, const int R, const int V, const ck_attention *a, const ck_rows *rows,
-                             int row, int64_t values, int first)
-{
-    int64_t col = 0;
-    for (; col + V * CK_LANES <= a->width; col += V * CK_LANES) {
-        ck_value_tile(half, R, V, 0, a, rows, row, values, first, col, CK_LANES);
-    }
-    for (; col + CK_LANES <= a->width; col += CK_LANES) {
-        ck_value_tile(half, R, 1, 0, a, rows, row, values, first, col, CK_LANES);
-    }
-    if (col < a->width) {
-        ck_value_tile(half, R, 1, 1, a, rows, row, values, first, col, a->width - col);
-    }
-}
-
-CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
-{
-    const int left = rows->count - row;
-    return left >= 4 ? 4 : left >= 2 ? 2 : 1;
-}
-
-/* Scores of all rows with the chunk of positions at element `chunk` of the keys. */
-CK_INLINE void ck_score_chunk(const int half, const ck_attention *a, ck_rows *rows, int64_t chunk, int64_t positions)
-{
-    for (int row = 0; row < rows->count; row += ck_tile_rows(rows, row)) {
-        switch (ck_tile_rows(rows, row)) {
-        case 4:
-            ck_score_rows(half, 4, 2, a, rows, row, chunk, positions);
-            break;
-        case 2:
-            ck_score_rows(half, 2, 4, a, rows, row, chunk, positions);
-            break;
-        default:
-            ck_score_rows(half, 1, 4, a, rows, row, chunk, positions);
-            break;
-        }
-    }
-}
-
-/* Adds the weighed values of the chunk at element `chunk` of the values to all rows. */
-CK_INLINE void ck_add_chunk(const int half, const ck_attention *a, const ck_rows *rows, int64_t chunk, int first)
-{
-    for (int row = 0; row < rows->count; row += ck_tile_rows(rows, row)) {
-        switch (ck_tile_rows(rows, row)) {
-        case 4:
-            ck_value_rows(half, 4, 2, a, rows, row, chunk, first);
-            break;
-        case 2:
-            ck_value_rows(half, 2, 4, a, rows, row, chunk, first);
-            break;
-        default:
-            ck_value_rows(half, 1, 4, a, rows, row, chunk, first);
-            break;
-        }
-    }
-}
-
-/* All rows over all their positions; `base` is the cache row (sequence, head) in positions. */
-CK_INLINE void ck_attend_rows(const int half, const ck_attention *a, ck_rows *rows, int64_t base)
-{
-    int64_t most_positions = 0;
+    ck_row_state states[CK_MOST_ROWS];
+    ck_span segments = {INT64_MAX, 0};
     for (int row = 0; row < rows->count; row++) {
-        rows->most[row] = -INFINITY;
-        rows->total[row] = 0.0f;
-        most_positions = rows->positions[row] > most_positions ? rows->positions[row] : most_positions;
+        const ck_span own = ck_segments_of((ck_span){rows->begin[row], rows->end[row]});
+        segments.begin = own.begin < segments.begin ? own.begin : segments.begin;
+        segments.end = own.end > segments.end ? own.end : segments.end;
     }
-    for (int64_t start = 0; start < most_positions; start += CK_CHUNK) {
-        const int64_t left = most_positions - start;
-        ck_score_chunk(half, a, rows, (base + start) * a->width, left < CK_CHUNK ? left : CK_CHUNK);
+    ck_set_queries(rows, a->width, a->scale);
+    for (int64_t segment = segments.begin; segment < segments.end; segment++) {
+        ck_attend_segment(a->format, ck_cache_of(a, cache_row), rows, segment);
         for (int row = 0; row < rows->count; row++) {
-            const int64_t own = rows->positions[row] - start;
-            rows->valid[row] = own < 0 ? 0 : own < CK_CHUNK ? own : CK_CHUNK;
-            rows->decay[row] = 1.0f;
-            if (rows->valid[row] > 0) {
-                ck_weigh_row(rows, row);
+            const ck_span own = ck_segments_of((ck_span){rows->begin[row], rows->end[row]});
+            const ck_row_state state = {rows->most[row], rows->total[row]};
+            const float *sums = rows->sums + row * a->width;
+            if (segment == own.begin) {
+                states[row] = state;
+                memcpy(rows->y[row], sums, (size_t)a->width * sizeof *sums);
+            } else if (segment > own.begin && segment < own.end) {
+                ck_merge_segment(&states[row], rows->y[row], state, sums, a->width);
             }
         }
-        ck_add_chunk(half, a, rows, (base + start) * a->width, start == 0);
     }
     for (int row = 0; row < rows->count; row++) {
-        const float inverse = 1.0f / rows->total[row];
-        for (int64_t col = 0; col < a->width; col++) {
-            rows->y[row][col] *= inverse;
-        }
-    }
-}
-
-static void ck_attend(const ck_attention *a, ck_rows *rows, int64_t base)
-{
-    if (a->half) {
-        ck_attend_rows(1, a, rows, base);
-    } else {
-        ck_attend_rows(0, a, rows, base);
+        ck_divide_row(rows->y[row], states[row].total, a->width);
     }
     rows->count = 0;
 }
 
 /* Collects the rows of the part's (cache head, token) items while they share a cache row, and works them off. */
-static void ck_attend_items(const ck_attention *a, int part, int parts)
+static void ck_attend_items(const ck_attention *a, float *y, int part, int parts)
 {
     ck_rows rows;
     int64_t item, end, base = 0;
     const int64_t group = a->heads / a->kv_heads;
+    const int limit = ck_row_limit(a->width);
     rows.count = 0;
     ck_share(a->kv_heads * a->tokens, part, parts, &item, &end);
     for (; item < end; item++) {
         const int64_t kv_head = item / a->tokens, token = item % a->tokens;
-        const int64_t own = (a->sequences[token] * a->kv_heads + kv_head) * a->context;
-        if (rows.count > 0 && own != base) {
-            ck_attend(a, &rows, base);
-        }
-        base = own;
-        for (int64_t head = kv_head * group; head < (kv_head + 1) * group; head++) {
-            if (rows.count == CK_ROWS) {
-                ck_attend(a, &rows, base);
+        const int64_t own = ck_row_of(a, token, kv_head);
+        const int64_t first = kv_head * group;
+        for (int64_t head = first; head < first + group; head++) {
+            if (rows.count > 0 && (own != base || rows.count == limit)) {
+                ck_attend_rows(a, &rows, base);
             }
-            rows.q[rows.count] = a->q + token * a->q_row + head * a->width;
-            rows.y[rows.count] = a->y + token * a->y_row + head * a->width;
-            rows.positions[rows.count++] = (int64_t)a->positions[token] + 1;
+            base = own;
+            ck_add_row(a, &rows, token, head, y + token * a->y_row + head * a->width);
         }
     }
     if (rows.count > 0) {
-        ck_attend(a, &rows, base);
+        ck_attend_rows(a, &rows, base);
     }
 }
 
-#define CK_DEFINE(dtype, type, half)                                                                                   \
+/* The rows of one cache head over one segment, to sums [heads, segments, width] and states [heads, segments] of a token. */
+static void ck_attend_item(const ck_attention *a, ck_rows *rows, int64_t token, int64_t kv_head,
+                              int64_t segment, int64_t segments, float *sums, float *states)
+{
+    const int64_t group = a->heads / a->kv_heads;
+    const int limit = ck_row_limit(a->width);
+    for (int64_t first = kv_head * group; first < (kv_head + 1) * group; first += limit) {
+        rows->count = 0;
+        for (int64_t head = first; head < (kv_head + 1) * group && rows->count < limit; head++) {
+            ck_add_row(a, rows, token, head, NULL);
+        }
+        ck_set_queries(rows, a->width, a->scale);
+        ck_attend_segment(a->format, ck_cache_of(a, ck_row_of(a, token, kv_head)), rows, segment);
+        for (int row = 0; row < rows->count; row++) {
+            const int64_t at = (first + row) * segments + segment;
+            const ck_row_state state = {rows->most[row], rows->total[row]};
+            memcpy(sums + at * a->width, rows->sums + row * a->width, (size_t)a->width * sizeof *sums);
+            memcpy(states + at * 2, &state, sizeof state);
+        }
+    }
+}
+
+/* The part's share of the (token, cache head, segment) items, of which there are only as many as have positions. */
+static void ck_attend_segments(const ck_attention *a, int64_t segments, float *sums, float *states,
+                                  int part, int parts)
+{
+    ck_rows rows;
+    int64_t items = 0, begin, end;
+    for (int64_t token = 0; token < a->tokens; token++) {
+        const ck_span own = ck_segments_of(ck_span_of(a->positions[token], a->window));
+        items += a->kv_heads * (own.end - own.begin);
+    }
+    ck_share(items, part, parts, &begin, &end);
+    int64_t item = 0;
+    for (int64_t token = 0; token < a->tokens; token++) {
+        const ck_span own = ck_segments_of(ck_span_of(a->positions[token], a->window));
+        const int64_t at = token * a->heads * segments;
+        for (int64_t kv_head = 0; kv_head < a->kv_heads; kv_head++) {
+            for (int64_t segment = own.begin; segment < own.end; segment++, item++) {
+                if (item >= begin && item < end) {
+                    ck_attend_item(a, &rows, token, kv_head, segment, segments, sums + at * a->width,
+                                   states + at * 2);
+                }
+            }
+        }
+    }
+}
+
+void ck_attentionMerge_fwd_f32(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t segments,
+                               int64_t yRow, int64_t window, const float *restrict sums, const float *restrict states,
+                               const int32_t *restrict positions, float *restrict y)
+{
+    int64_t item, end;
+    ck_share(tokens * heads, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const int64_t token = item / heads, head = item % heads;
+        const ck_span own = ck_segments_of(ck_span_of(positions[token], window));
+        float *to = y + token * yRow + head * width;
+        ck_row_state state = {0};
+        for (int64_t segment = own.begin; segment < own.end; segment++) {
+            const int64_t at = item * segments + segment;
+            ck_row_state added;
+            memcpy(&added, states + at * 2, sizeof added);
+            if (segment == own.begin) {
+                state = added;
+                memcpy(to, sums + at * width, (size_t)width * sizeof *sums);
+            } else {
+                ck_merge_segment(&state, to, added, sums + at * width, width);
+            }
+        }
+        ck_divide_row(to, state.total, width);
+    }
+}
+
+#define CK_DEFINE(dtype, type, format)                                                                                 \
     void ck_attention_fwd_##dtype(int part, int parts, int64_t tokens, int64_t heads, int64_t kvHeads, int64_t width,  \
-                                  int64_t context, int64_t sequenceCount, int64_t qRow, int64_t yRow, float scale,     \
-                                  const float *restrict q, const type *restrict keys, const type *restrict values,     \
-                                  const int32_t *restrict positions, const int32_t *restrict sequences,                \
-                                  float *restrict y)                                                                   \
+                                  int64_t context, int64_t sequenceCount, int64_t qRow, int64_t yRow, int64_t window,  \
+                                  float scale, const float *restrict q, const type *restrict keys,                     \
+                                  const type *restrict values, const int32_t *restrict positions,                      \
+                                  const int32_t *restrict sequences, float *restrict y)                                \
     {                                                                                                                  \
         (void)sequenceCount;                                                                                           \
-        const ck_attention a = {half,  tokens, heads, kvHeads, width,     context,   qRow, yRow,                       \
-                                scale, q,      keys,  values,  positions, sequences, y};                               \
-        ck_attend_items(&a, part, parts);                                                                              \
+        const uint8_t *caches[] = {(const uint8_t *)keys, (const uint8_t *)values};                                    \
+        const ck_attention a = {format, tokens, heads, kvHeads,   width,     context,   qRow,    yRow,                 \
+                                window, scale,  q,     caches[0], caches[1], positions, sequences};                    \
+        ck_attend_items(&a, y, part, parts);                                                                           \
+    }                                                                                                                  \
+    void ck_attentionSegments_fwd_##dtype(int part, int parts, int64_t tokens, int64_t heads, int64_t kvHeads,         \
+                                          int64_t width, int64_t context, int64_t sequenceCount, int64_t segments,     \
+                                          int64_t qRow, int64_t window, float scale, const float *restrict q,          \
+                                          const type *restrict keys, const type *restrict values,                      \
+                                          const int32_t *restrict positions, const int32_t *restrict sequences,        \
+                                          float *restrict sums, float *restrict states)                                \
+    {                                                                                                                  \
+        (void)sequenceCount;                                                                                           \
+        const uint8_t *caches[] = {(const uint8_t *)keys, (const uint8_t *)values};                                    \
+        const ck_attention a = {format, tokens, heads, kvHeads,   width,     context,   qRow,    0,                    \
+                                window, scale,  q,     caches[0], caches[1], positions, sequences};                    \
+        ck_attend_segments(&a, segments, sums, states, part, parts);                                                   \
     }
 
-CK_DEFINE(f32, float, 0)
-CK_DEFINE(f16, uint16_t, 1)
+CK_DEFINE(f32, float, CK_CACHED_F32)
+CK_DEFINE(f16, uint16_t, CK_CACHED_F16)
+CK_DEFINE(q8_0, uint8_t, CK_CACHED_Q8_0)

@@ -1,7 +1,7 @@
 /* cache.c: keys and values of new tokens written to their places in the cache. */
 #include "cache.h"
 
-#include "simd.h"
+#include "cached.h"
 #include "split.h"
 
 /* Where a head of a token goes: cache row (sequence, head) and position in it. */
@@ -92,5 +92,89 @@ void ck_cacheValues_fwd_f16(int part, int parts, int64_t tokens, int64_t heads, 
         if (i < width) {
             ck_store_f16_n(to + i, ck_load_n(e.x + i, width - i), width - i);
         }
+    }
+}
+
+/* Codes of a block of 32 columns and the bits of their binary16 scale. */
+typedef struct {
+    uint16_t scale;
+    int8_t codes[CK_CACHED_BLOCK];
+} ck_block;
+
+/* scale = max|x| / 127 as binary16, code = x / scale to the nearest integer, ties to even. */
+static ck_block ck_quantize_block(const float *x)
+{
+    ck_block block = {0};
+    /* The bits of non-negative floats are in the order of their values, with infinity and then NaN on top. */
+    int32_t largest_bits = 0;
+    for (int i = 0; i < CK_CACHED_BLOCK; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        largest_bits = bits > largest_bits ? bits : largest_bits;
+    }
+    float largest;
+    memcpy(&largest, &largest_bits, sizeof largest);
+    block.scale = (uint16_t)ck_to_f16(ck_set(largest / 127.0f))[0];
+    if (block.scale >= 0x7c00) {
+        block.scale = 0x7e00;
+        return block;
+    }
+    if (block.scale == 0) {
+        return block;
+    }
+    const ck_vf inverse = ck_set(1.0f / ck_half(block.scale));
+    const ck_vf shift = ck_set(0x1.8p23f);
+    for (int i = 0; i < CK_CACHED_BLOCK; i += CK_LANES) {
+        /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. The scale may have been rounded down. */
+        const ck_vi code = ck_bits(ck_load(x + i) * inverse + shift) - ck_bits(shift);
+        const ck_vi most = ck_select_i(code > 127, ck_set_i(127), code);
+        const ck_vb bytes = __builtin_convertvector(ck_select_i(most < -127, ck_set_i(-127), most), ck_vb);
+        memcpy(block.codes + i, &bytes, sizeof bytes);
+    }
+    return block;
+}
+
+/* Writes the entry to its panel of positions; codes of a column lie col_step bytes apart, of a position position_step. */
+CK_INLINE void ck_write_blocks(ck_entry e, int64_t context, int64_t width, int64_t col_step, int64_t position_step,
+                               uint8_t *cache)
+{
+    const int64_t lane = e.position % CK_LANES;
+    uint8_t *panel = cache + ck_cached_bytes(CK_CACHED_Q8_0, (e.row * context + e.position - lane) * width);
+    uint8_t *codes = panel + ck_cached_scale_bytes(CK_CACHED_Q8_0, width) + lane * position_step;
+    for (int64_t col = 0; col < width; col += CK_CACHED_BLOCK) {
+        const ck_block block = ck_quantize_block(e.x + col);
+        memcpy(panel + (col / CK_CACHED_BLOCK * CK_LANES + lane) * 2, &block.scale, sizeof block.scale);
+        for (int i = 0; i < CK_CACHED_BLOCK; i++) {
+            codes[(col + i) * col_step] = (uint8_t)block.codes[i];
+        }
+    }
+}
+
+void ck_cacheKeys_fwd_q8_0(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
+                           int64_t sequenceCount, int64_t xRow, const float *restrict x,
+                           const int32_t *restrict positions, const int32_t *restrict sequences,
+                           uint8_t *restrict cache)
+{
+    (void)sequenceCount;
+    int64_t item, end;
+    ck_share(tokens * heads, part, parts, &item, &end);
+    for (; item < end; item++) {
+        ck_write_blocks(ck_entry_of(item, heads, width, xRow, x, positions, sequences), context, width, CK_LANES, 1,
+                        cache);
+    }
+}
+
+void ck_cacheValues_fwd_q8_0(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
+                             int64_t sequenceCount, int64_t xRow, const float *restrict x,
+                             const int32_t *restrict positions, const int32_t *restrict sequences,
+                             uint8_t *restrict cache)
+{
+    (void)sequenceCount;
+    int64_t item, end;
+    ck_share(tokens * heads, part, parts, &item, &end);
+    for (; item < end; item++) {
+        ck_write_blocks(ck_entry_of(item, heads, width, xRow, x, positions, sequences), context, width, 1, width,
+                        cache);
     }
 }

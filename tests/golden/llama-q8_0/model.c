@@ -53,7 +53,8 @@
 #define ATTN_Q_ROW    192
 #define ATTN_Y_ROW    96
 
-#define ATTN_FLAT_A8_COLS 96
+#define ATTN_FLAT_A8_COLS   96
+#define ATTN_FLAT_A8_PIECES 3
 
 #define ATTN_OUTPUT_ROWS 64
 #define ATTN_OUTPUT_COLS 96
@@ -65,7 +66,8 @@
 #define FFN_GATED_ROWS 96
 #define FFN_GATED_COLS 64
 
-#define FFN_GATED_A8_COLS 96
+#define FFN_GATED_A8_COLS   96
+#define FFN_GATED_A8_PIECES 3
 
 #define FFN_DOWN_ROWS 64
 #define FFN_DOWN_COLS 96
@@ -80,30 +82,30 @@
 #define LOGITS_COLS 64
 
 /* Where the values of a prefill step lie: bytes from the start of the context's memory. */
-#define PREFILL_ROPE            116096u /* rope f32 [tokens, 2, 12], calls 0 to 17 */
+#define PREFILL_ROPE            117248u /* rope f32 [tokens, 2, 12], calls 0 to 17 */
 #define PREFILL_TOKEN_EMBD      112000u /* token_embd f32 [tokens, 64], calls 1 to 17 */
 #define PREFILL_BLK_0_ATTN_NORM 114048u /* blk.0.attn_norm f32 [tokens, 64], calls 2 to 18 */
 #define PREFILL_ATTN_NORM_A8    108928u /* blk.*.attn_norm.a8 a8 [tokens, 64], calls 3 to 4 */
 #define PREFILL_ATTN_Q_K_V      102784u /* blk.*.attn_q+k+v f32 [tokens, 192], calls 4 to 9 */
 #define PREFILL_ATTN            108928u /* blk.*.attn f32 [tokens, 4, 24], calls 9 to 10 */
-#define PREFILL_ATTN_FLAT_A8    104832u /* blk.*.attn_flat.a8 a8 [tokens, 96], calls 10 to 11 */
-#define PREFILL_ATTN_OUTPUT     102784u /* blk.*.attn_output f32 [tokens, 64], calls 11 to 13 */
-#define PREFILL_FFN_NORM_A8     105856u /* blk.*.ffn_norm.a8 a8 [tokens, 64], calls 13 to 14 */
+#define PREFILL_ATTN_FLAT_A8    116096u /* blk.*.attn_flat.a8 a8 [tokens, 96], calls 10 to 11 */
+#define PREFILL_ATTN_OUTPUT     105856u /* blk.*.attn_output f32 [tokens, 64], calls 11 to 13 */
+#define PREFILL_FFN_NORM_A8     107904u /* blk.*.ffn_norm.a8 a8 [tokens, 64], calls 13 to 14 */
 #define PREFILL_FFN_GATED       102784u /* blk.*.ffn_gated f32 [tokens, 96], calls 14 to 15 */
 #define PREFILL_FFN_GATED_A8    105856u /* blk.*.ffn_gated.a8 a8 [tokens, 96], calls 15 to 16 */
 #define PREFILL_OUTPUT_ROWS     102784u /* output_rows f32 [outputs, 64], calls 18 to 19 */
 #define PREFILL_OUTPUT_ROWS_A8  104832u /* output_rows.a8 a8 [outputs, 64], calls 19 to 20 */
 
 /* Where the values of a decode step lie: bytes from the start of the context's memory. */
-#define DECODE_ROPE            104448u /* rope f32 [tokens, 2, 12], calls 0 to 17 */
+#define DECODE_ROPE            104640u /* rope f32 [tokens, 2, 12], calls 0 to 17 */
 #define DECODE_TOKEN_EMBD      103936u /* token_embd f32 [tokens, 64], calls 1 to 17 */
 #define DECODE_BLK_0_ATTN_NORM 104192u /* blk.0.attn_norm f32 [tokens, 64], calls 2 to 18 */
 #define DECODE_ATTN_NORM_A8    103552u /* blk.*.attn_norm.a8 a8 [tokens, 64], calls 3 to 4 */
 #define DECODE_ATTN_Q_K_V      102784u /* blk.*.attn_q+k+v f32 [tokens, 192], calls 4 to 9 */
 #define DECODE_ATTN            103552u /* blk.*.attn f32 [tokens, 4, 24], calls 9 to 10 */
-#define DECODE_ATTN_FLAT_A8    103040u /* blk.*.attn_flat.a8 a8 [tokens, 96], calls 10 to 11 */
-#define DECODE_ATTN_OUTPUT     102784u /* blk.*.attn_output f32 [tokens, 64], calls 11 to 13 */
-#define DECODE_FFN_NORM_A8     103168u /* blk.*.ffn_norm.a8 a8 [tokens, 64], calls 13 to 14 */
+#define DECODE_ATTN_FLAT_A8    104448u /* blk.*.attn_flat.a8 a8 [tokens, 96], calls 10 to 11 */
+#define DECODE_ATTN_OUTPUT     103168u /* blk.*.attn_output f32 [tokens, 64], calls 11 to 13 */
+#define DECODE_FFN_NORM_A8     103424u /* blk.*.ffn_norm.a8 a8 [tokens, 64], calls 13 to 14 */
 #define DECODE_FFN_GATED       102784u /* blk.*.ffn_gated f32 [tokens, 96], calls 14 to 15 */
 #define DECODE_FFN_GATED_A8    103168u /* blk.*.ffn_gated.a8 a8 [tokens, 96], calls 15 to 16 */
 #define DECODE_OUTPUT_ROWS     102784u /* output_rows f32 [outputs, 64], calls 18 to 19 */
@@ -143,10 +145,9 @@ static const struct layer layers[2] = {
 
 static void prefill_layer(const ck_step *s, int part, int parts, const struct layer *at)
 {
-    ck_wait(s->barrier, part);
     /* blk.*.attn_norm.a8 a8 [tokens, 64] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, ATTN_NORM_A8_COLS, memory(s, PREFILL_BLK_0_ATTN_NORM),
-                       memory(s, PREFILL_ATTN_NORM_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, 1, ATTN_NORM_A8_COLS,
+                       memory(s, PREFILL_BLK_0_ATTN_NORM), memory(s, PREFILL_ATTN_NORM_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 192] */
@@ -177,14 +178,14 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_flat.a8 a8 [tokens, 96] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_FLAT_A8_COLS, ATTN_FLAT_A8_COLS, memory(s, PREFILL_ATTN),
-                       memory(s, PREFILL_ATTN_FLAT_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_FLAT_A8_COLS, ATTN_FLAT_A8_PIECES, ATTN_FLAT_A8_COLS,
+                       memory(s, PREFILL_ATTN), memory(s, PREFILL_ATTN_FLAT_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 64] */
@@ -197,9 +198,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                                memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_norm), memory(s, PREFILL_TOKEN_EMBD),
                                memory(s, PREFILL_ATTN_OUTPUT));
 
-    ck_wait(s->barrier, part);
     /* blk.*.ffn_norm.a8 a8 [tokens, 64] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_NORM_A8_COLS, FFN_NORM_A8_COLS, memory(s, PREFILL_ATTN_OUTPUT),
+    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_NORM_A8_COLS, 1, FFN_NORM_A8_COLS, memory(s, PREFILL_ATTN_OUTPUT),
                        memory(s, PREFILL_FFN_NORM_A8));
 
     ck_wait(s->barrier, part);
@@ -210,8 +210,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_COLS, memory(s, PREFILL_FFN_GATED),
-                       memory(s, PREFILL_FFN_GATED_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,
+                       memory(s, PREFILL_FFN_GATED), memory(s, PREFILL_FFN_GATED_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 64] */
@@ -249,9 +249,8 @@ static void prefill(const ck_step *s, int part, int parts)
                         memory(s, PREFILL_BLK_0_ATTN_NORM), memory(s, MODEL_OUTPUT_INDEX),
                         memory(s, PREFILL_OUTPUT_ROWS));
 
-    ck_wait(s->barrier, part);
     /* output_rows.a8 a8 [outputs, 64] */
-    ck_quantize_fwd_a8(part, parts, s->outputs, OUTPUT_ROWS_A8_COLS, OUTPUT_ROWS_A8_COLS,
+    ck_quantize_fwd_a8(part, parts, s->outputs, OUTPUT_ROWS_A8_COLS, 1, OUTPUT_ROWS_A8_COLS,
                        memory(s, PREFILL_OUTPUT_ROWS), memory(s, PREFILL_OUTPUT_ROWS_A8));
 
     ck_wait(s->barrier, part);
@@ -262,10 +261,9 @@ static void prefill(const ck_step *s, int part, int parts)
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
 {
-    ck_wait(s->barrier, part);
     /* blk.*.attn_norm.a8 a8 [tokens, 64] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, ATTN_NORM_A8_COLS, memory(s, DECODE_BLK_0_ATTN_NORM),
-                       memory(s, DECODE_ATTN_NORM_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, 1, ATTN_NORM_A8_COLS,
+                       memory(s, DECODE_BLK_0_ATTN_NORM), memory(s, DECODE_ATTN_NORM_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 192] */
@@ -296,14 +294,14 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_flat.a8 a8 [tokens, 96] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_FLAT_A8_COLS, ATTN_FLAT_A8_COLS, memory(s, DECODE_ATTN),
-                       memory(s, DECODE_ATTN_FLAT_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_FLAT_A8_COLS, ATTN_FLAT_A8_PIECES, ATTN_FLAT_A8_COLS,
+                       memory(s, DECODE_ATTN), memory(s, DECODE_ATTN_FLAT_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 64] */
@@ -316,9 +314,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                                memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_norm), memory(s, DECODE_TOKEN_EMBD),
                                memory(s, DECODE_ATTN_OUTPUT));
 
-    ck_wait(s->barrier, part);
     /* blk.*.ffn_norm.a8 a8 [tokens, 64] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_NORM_A8_COLS, FFN_NORM_A8_COLS, memory(s, DECODE_ATTN_OUTPUT),
+    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_NORM_A8_COLS, 1, FFN_NORM_A8_COLS, memory(s, DECODE_ATTN_OUTPUT),
                        memory(s, DECODE_FFN_NORM_A8));
 
     ck_wait(s->barrier, part);
@@ -327,10 +324,9 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                              memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
                              memory(s, DECODE_FFN_GATED));
 
-    ck_wait(s->barrier, part);
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_COLS, memory(s, DECODE_FFN_GATED),
-                       memory(s, DECODE_FFN_GATED_A8));
+    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,
+                       memory(s, DECODE_FFN_GATED), memory(s, DECODE_FFN_GATED_A8));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 64] */
@@ -368,10 +364,9 @@ static void decode(const ck_step *s, int part, int parts)
                         memory(s, DECODE_BLK_0_ATTN_NORM), memory(s, MODEL_OUTPUT_INDEX),
                         memory(s, DECODE_OUTPUT_ROWS));
 
-    ck_wait(s->barrier, part);
     /* output_rows.a8 a8 [outputs, 64] */
-    ck_quantize_fwd_a8(part, parts, s->outputs, OUTPUT_ROWS_A8_COLS, OUTPUT_ROWS_A8_COLS, memory(s, DECODE_OUTPUT_ROWS),
-                       memory(s, DECODE_OUTPUT_ROWS_A8));
+    ck_quantize_fwd_a8(part, parts, s->outputs, OUTPUT_ROWS_A8_COLS, 1, OUTPUT_ROWS_A8_COLS,
+                       memory(s, DECODE_OUTPUT_ROWS), memory(s, DECODE_OUTPUT_ROWS_A8));
 
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */

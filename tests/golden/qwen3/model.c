@@ -79,22 +79,22 @@
 #define LOGITS_COLS 36
 
 /* Where the values of a prefill step lie: bytes from the start of the context's memory. */
-#define PREFILL_ROPE            609344u /* rope f32 [tokens, 2, 12], calls 0 to 15 */
+#define PREFILL_ROPE            610496u /* rope f32 [tokens, 2, 12], calls 0 to 15 */
 #define PREFILL_TOKEN_EMBD      607040u /* token_embd f32 [tokens, 36], calls 1 to 15 */
 #define PREFILL_BLK_0_ATTN_NORM 608192u /* blk.0.attn_norm f32 [tokens, 36], calls 2 to 16 */
 #define PREFILL_ATTN_Q_K_V      593216u /* blk.*.attn_q+k+v f32 [tokens, 288], calls 3 to 10 */
 #define PREFILL_ATTN            602432u /* blk.*.attn f32 [tokens, 6, 24], calls 10 to 11 */
-#define PREFILL_ATTN_OUTPUT     594880u /* blk.*.attn_output f32 [tokens, 36], calls 11 to 13 */
+#define PREFILL_ATTN_OUTPUT     609344u /* blk.*.attn_output f32 [tokens, 36], calls 11 to 13 */
 #define PREFILL_FFN_GATED       593216u /* blk.*.ffn_gated f32 [tokens, 52], calls 13 to 14 */
 #define PREFILL_OUTPUT_ROWS     593216u /* output_rows f32 [outputs, 36], calls 16 to 17 */
 
 /* Where the values of a decode step lie: bytes from the start of the context's memory. */
-#define DECODE_ROPE            595328u /* rope f32 [tokens, 2, 12], calls 0 to 15 */
+#define DECODE_ROPE            595520u /* rope f32 [tokens, 2, 12], calls 0 to 15 */
 #define DECODE_TOKEN_EMBD      594944u /* token_embd f32 [tokens, 36], calls 1 to 15 */
 #define DECODE_BLK_0_ATTN_NORM 595136u /* blk.0.attn_norm f32 [tokens, 36], calls 2 to 16 */
 #define DECODE_ATTN_Q_K_V      593216u /* blk.*.attn_q+k+v f32 [tokens, 288], calls 3 to 10 */
 #define DECODE_ATTN            594368u /* blk.*.attn f32 [tokens, 6, 24], calls 10 to 11 */
-#define DECODE_ATTN_OUTPUT     593472u /* blk.*.attn_output f32 [tokens, 36], calls 11 to 13 */
+#define DECODE_ATTN_OUTPUT     595328u /* blk.*.attn_output f32 [tokens, 36], calls 11 to 13 */
 #define DECODE_FFN_GATED       593216u /* blk.*.ffn_gated f32 [tokens, 52], calls 13 to 14 */
 #define DECODE_OUTPUT_ROWS     593216u /* output_rows f32 [outputs, 36], calls 16 to 17 */
 
@@ -173,7 +173,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, PREFILL_ATTN));
 
@@ -277,7 +277,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
@@ -352,7 +352,7 @@ const ck_program ck_model_program = {
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
     .weights_bytes = 229376u,
-    .memory_bytes = 610304u,
+    .memory_bytes = 614400u,
     .state_bytes = 589824u,
     .vocabulary = 97,
     .context = 512,
