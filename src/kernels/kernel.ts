@@ -23,6 +23,8 @@ export interface BufferParameter<D extends string> {
   readonly layout?: Layout
   /** May be NULL. */
   readonly optional?: true
+  /** Room for a call's own work (access `write`): what it holds before and after a call means nothing. */
+  readonly scratch?: true
 }
 
 export interface KernelDeclaration<

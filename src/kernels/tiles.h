@@ -42,11 +42,11 @@ CK_INLINE ck_vf ck_load_weights(const int format, const uint8_t *p, int64_t inde
 }
 
 /*
- * sums += the dots of the rows of P panels, panel_bytes apart, with the tokens of x; x_row and x_col are the distances of
- * its tokens and columns, in elements.
+ * sums += the dots of the rows of P panels, panel_bytes apart, with the tokens of x. w_col is the distance of two columns of
+ * a panel, x_row and x_col are those of the tokens and the columns of x, in elements.
  */
 CK_INLINE void ck_float_tile(const int format, const int P, const int T, const uint8_t *panel, int64_t panel_bytes,
-                             int64_t cols, const float *x, int64_t x_row, int64_t x_col, ck_vf *sums)
+                             int64_t w_col, int64_t cols, const float *x, int64_t x_row, int64_t x_col, ck_vf *sums)
 {
     ck_vf sum[CK_TILE];
     CK_UNROLL
@@ -57,7 +57,7 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
         ck_vf weights[4];
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * CK_LANES);
+            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * w_col);
         }
         CK_UNROLL
         for (int t = 0; t < T; t++) {

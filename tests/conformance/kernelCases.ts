@@ -107,7 +107,7 @@ export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
 
 /** The first axis that all outputs share and that a call may have any number of; undefined: none. */
 export function rowAxis(kernel: Kernel): string | undefined {
-  const outputs = Object.values(kernel.buffers).filter((buffer) => buffer.access === 'write')
+  const outputs = Object.values(kernel.buffers).filter(({ access, scratch }) => access === 'write' && !scratch)
   const axis = outputs[0]?.shape[0]
   return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined
 }

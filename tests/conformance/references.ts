@@ -1,5 +1,5 @@
 import { dtypes, type FloatDtype, numberToHalf, type WeightDtype, weightDtypes } from '../../src/base/dtypes.ts'
-import type { MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
+import { bestRoom, leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
@@ -127,7 +127,7 @@ function linearSwiglu(dtype: WeightDtype): Reference {
   }
 }
 
-/** Sizes around the tiles and the pieces of depth (256) of the matrix product, and y of its own or in the place of sum. */
+/** Sizes around the tiles and the pieces of depth (352) of the matrix product, with much scratch and with little. */
 function matmulSizes(lanes: number): Dims[] {
   const sizes = mixed(14, {
     rows: [1, 2, 3, 6, 7, 13, 19],
@@ -135,13 +135,18 @@ function matmulSizes(lanes: number): Dims[] {
     depth: [37, 1, lanes + 1, 2 * lanes, 131],
   })
   const large = [
-    { rows: 1, cols: 6 * lanes + 1, depth: 600 },
-    { rows: 131, cols: 1, depth: 257 },
-    { rows: 23, cols: 5 * lanes + 3, depth: 512 },
+    { rows: 1, cols: 6 * lanes + 1, depth: 800 },
+    { rows: 290, cols: 1, depth: 353 },
+    { rows: 23, cols: 5 * lanes + 3, depth: 704 },
     { rows: 16, cols: 4 * lanes, depth: 0 },
   ]
   // A lone output may cancel to near nothing, which says little about the kernel.
-  return [...sizes, ...large].map((dims) => (dims.rows === 1 && dims.cols === 1 ? { ...dims, rows: 5 } : dims))
+  const rooms = [leastRoom, bestRoom / 16, 3 * leastRoom]
+  return [...sizes, ...large].map((dims, i) => ({
+    ...dims,
+    rows: dims.rows === 1 && dims.cols === 1 ? 5 : dims.rows!,
+    room: rooms[i % rooms.length]!,
+  }))
 }
 
 function matmul(form: MatmulForm): Reference {

@@ -1,19 +1,30 @@
 /*
  * matmul.c: y = sum + op(a) · op(b), every form by the same loops.
  *
- * Some columns of op(b), CK_DEPTH of their rows at a time, are copied to a small panel that stays in the nearest caches
- * while the rows of op(a) pass by; y holds the sums from one piece of depth to the next.
+ * A piece of depth of op(b), and then block after block of the same piece of op(a), are copied into the scratch: columns in
+ * panels, rows in tiles, each so that the product reads it from its beginning to its end. y holds the sums from one piece
+ * of depth to the next. Sizes of pieces and blocks follow from the room there is, and change no bit.
  */
 #include "matmul.h"
 
 #include "split.h"
 #include "tiles.h"
 
-/* Rows of a panel: more make fewer trips of y through memory. A panel is 64 KiB at most and lies on the stack. */
-enum { CK_DEPTH = 256 };
+/* The register tile: the sums, one step of a panel and one value of a fit the registers. */
+#if defined CK_AVX512 || defined CK_NEON
+enum { CK_TALL = 12 };
+#else
+enum { CK_TALL = 6 };
+#endif
+/* A tile of few rows, so that the last rows do not cost a whole one. */
+enum { CK_LOW = CK_TALL / 3 };
+enum { CK_VECTORS = 2, CK_WIDE = CK_VECTORS * CK_LANES };
 
-/* Rows of op(a) that pass by all panels before the next ones do. */
-enum { CK_LEAST_ROWS = 128, CK_MOST_ROWS = 512 };
+/* A piece of a panel stays in the first-level cache while a block's tiles pass by, the block in the second-level cache. */
+enum { CK_DEPTH = 352, CK_BLOCK_ROWS = 21 * CK_TALL };
+
+/* Elements of scratch that a part needs at least; fewer parts work where there is less. */
+enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
 
 typedef struct {
     int64_t rows, cols, depth;
@@ -27,18 +38,27 @@ typedef struct {
     int64_t sum_row;
     float *y;
     int64_t y_row;
+    float *scratch;
+    int64_t room;
 } ck_matmul;
 
-/* Columns [col, col + cols) of op(b), rows [depth, depth + count), panel by panel. */
+/* Rows or columns [begin, end). */
 typedef struct {
-    int64_t col, cols, depth, count;
-    ck_vf rows[CK_FLOAT_PANELS * CK_DEPTH];
-} ck_panels;
+    int64_t begin, end;
+} ck_range;
+
+CK_INLINE int64_t ck_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 CK_INLINE ck_vf ck_load_values(const int format, const void *values, int64_t index, int64_t count)
 {
     if (count >= CK_LANES) {
         return ck_load_weights(format, values, index);
+    }
+    if (count <= 0) {
+        return ck_set(0.0f);
     }
     if (format == CK_F32) {
         return ck_load_n((const float *)values + index, count);
@@ -47,185 +67,255 @@ CK_INLINE ck_vf ck_load_values(const int format, const void *values, int64_t ind
     return format == CK_F16 ? ck_from_f16(half) : ck_from_bf16(half);
 }
 
-/* out[i] = row first + i of b as it is stored, columns from `col` on, `count` of them or CK_LANES. */
-CK_INLINE void ck_copy_rows_of(const int format, const ck_matmul *c, int64_t first, int64_t rows, int64_t col,
-                               int64_t count, ck_vf *out)
+/* Panels of the columns of b as it is: [panel][depth][CK_WIDE], zeros beyond the last column. */
+CK_INLINE void ck_copy_rows(const int format, const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        out[i] = ck_load_values(format, c->b, (first + i) * c->b_row + col, count);
+    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
+    for (int64_t k = depth.begin; k < depth.end; k++, panels += CK_WIDE) {
+        const int64_t row = k * c->b_row;
+        float *to = panels;
+        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, to += panel) {
+            CK_UNROLL
+            for (int v = 0; v < CK_VECTORS; v++) {
+                const int64_t at = col + v * CK_LANES;
+                ck_store(to + v * CK_LANES, ck_load_values(format, c->b, row + at, cols.end - at));
+            }
+        }
     }
 }
 
-static void ck_copy_rows(const ck_matmul *c, int64_t first, int64_t rows, int64_t col, int64_t count, ck_vf *out)
+/* out[i * step + lane] = row `lane` of the square, column i, for `count` columns. */
+CK_INLINE void ck_store_transposed(const ck_vf *square, int64_t count, int64_t step, int64_t lanes, float *out)
 {
-    if (c->format == CK_F32) {
-        ck_copy_rows_of(CK_F32, c, first, rows, col, count, out);
-    } else if (c->format == CK_F16) {
-        ck_copy_rows_of(CK_F16, c, first, rows, col, count, out);
-    } else {
-        ck_copy_rows_of(CK_BF16, c, first, rows, col, count, out);
+    ck_vf turned[CK_LANES];
+    ck_transpose(square, turned);
+    for (int64_t i = 0; i < count; i++) {
+        ck_store_n(out + i * step, turned[i], lanes);
     }
 }
 
-/* The panel of columns [col, col + cols) of op(b), cols <= CK_LANES. */
-static void ck_copy_panel(const ck_matmul *c, const ck_panels *b, int64_t col, int64_t cols, ck_vf *out)
+/* The same panels from b stored as [cols, depth]. */
+CK_INLINE void ck_copy_columns(const int format, const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
 {
-    if (!c->transposed) {
-        ck_copy_rows(c, b->depth, b->count, col, cols, out);
+    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
+    for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += panel) {
+        for (int v = 0; v < CK_VECTORS; v++) {
+            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
+                ck_vf square[CK_LANES];
+                for (int lane = 0; lane < CK_LANES; lane++) {
+                    const int64_t at = col + v * CK_LANES + lane;
+                    const int64_t count = at < cols.end ? depth.end - k : 0;
+                    square[lane] = ck_load_values(format, c->b, at * c->b_row + k, count);
+                }
+                float *to = panels + (k - depth.begin) * CK_WIDE + v * CK_LANES;
+                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_WIDE, CK_LANES, to);
+            }
+        }
+    }
+}
+
+static void ck_copy_b(const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
+{
+#define CK_CASE(format)                                                                                                \
+    case format:                                                                                                       \
+        if (c->transposed) {                                                                                           \
+            ck_copy_columns(format, c, cols, depth, panels);                                                           \
+        } else {                                                                                                       \
+            ck_copy_rows(format, c, cols, depth, panels);                                                              \
+        }                                                                                                              \
+        break;
+    switch (c->format) {
+        CK_CASE(CK_F32)
+        CK_CASE(CK_F16)
+        CK_CASE(CK_BF16)
+    }
+#undef CK_CASE
+}
+
+/* Tiles of the rows of op(a): [tile][depth][CK_TALL], zeros beyond the last row. */
+static void ck_copy_a(const ck_matmul *c, ck_range rows, ck_range depth, float *tiles)
+{
+    const int64_t count = depth.end - depth.begin, tile = count * CK_TALL;
+    if (c->a_col != 1) {
+        for (int64_t k = depth.begin; k < depth.end; k++, tiles += CK_TALL) {
+            const float *from = c->a + k * c->a_col;
+            float *to = tiles;
+            int64_t row = rows.begin;
+            for (; rows.end - row >= CK_TALL; row += CK_TALL, to += tile) {
+                memcpy(to, from + row, CK_TALL * sizeof *to);
+            }
+            for (int t = 0; row < rows.end && t < CK_TALL; t++) {
+                to[t] = row + t < rows.end ? from[row + t] : 0.0f;
+            }
+        }
         return;
     }
-    for (int64_t i = 0; i < b->count; i += CK_LANES) {
-        ck_vf square[CK_LANES] = {{0}};
-        ck_copy_rows(c, col, cols, b->depth + i, b->count - i, square);
-        ck_transpose(square, out + i);
+    for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += tile) {
+        for (int t = 0; t < CK_TALL; t += CK_LANES) {
+            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
+                ck_vf square[CK_LANES];
+                for (int lane = 0; lane < CK_LANES; lane++) {
+                    const int64_t at = row + t + lane;
+                    const int64_t count = t + lane < CK_TALL && at < rows.end ? depth.end - k : 0;
+                    square[lane] = ck_load_values(CK_F32, c->a, at * c->a_row + k, count);
+                }
+                float *to = tiles + (k - depth.begin) * CK_TALL + t;
+                const int64_t lanes = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
+                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_TALL, lanes, to);
+            }
+        }
     }
 }
 
-static void ck_copy_panels(const ck_matmul *c, ck_panels *b)
-{
-    for (int64_t col = 0; col < b->cols; col += CK_LANES) {
-        const int64_t cols = b->cols - col < CK_LANES ? b->cols - col : CK_LANES;
-        ck_copy_panel(c, b, b->col + col, cols, b->rows + col / CK_LANES * CK_DEPTH);
-    }
-}
-
-/* `to` = `from` + T rows of op(a) from `a` on times P panels. */
-CK_INLINE void ck_multiply_tile(const int P, const int T, const ck_matmul *c, const ck_panels *b, const float *a,
+/* `to` = `from` + the first `height` rows of a tile times a panel. */
+CK_INLINE void ck_multiply_tile(const int height, int64_t count, const float *tile, const float *panel,
                                 const float *from, int64_t from_row, float *to, int64_t to_row)
 {
     ck_vf sum[CK_TILE];
     CK_UNROLL
-    for (int i = 0; i < P * T; i++) {
-        sum[i] = ck_load(from + i / P * from_row + i % P * CK_LANES);
+    for (int i = 0; i < CK_VECTORS * height; i++) {
+        sum[i] = ck_load(from + i / CK_VECTORS * from_row + i % CK_VECTORS * CK_LANES);
     }
-    const uint8_t *panel = (const uint8_t *)b->rows;
-    ck_float_tile(CK_F32, P, T, panel, CK_DEPTH * sizeof *b->rows, b->count, a, c->a_row, c->a_col, sum);
+    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sum, CK_WIDE, count, tile, 1, CK_TALL, sum);
     CK_UNROLL
-    for (int i = 0; i < P * T; i++) {
-        ck_store(to + i / P * to_row + i % P * CK_LANES, sum[i]);
+    for (int i = 0; i < CK_VECTORS * height; i++) {
+        ck_store(to + i / CK_VECTORS * to_row + i % CK_VECTORS * CK_LANES, sum[i]);
     }
 }
 
-/* The next tile of y comes from afar while one is computed. */
-CK_INLINE void ck_prefetch_tile(const ck_matmul *c, const ck_panels *b, int64_t row, int64_t end)
+/* y[rows, cols] = sum or, from the second piece of depth on, y + tile · panel. A tile that reaches out of y lies beside it. */
+static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, int is_first, int64_t count,
+                             const float *tile, const float *panel)
 {
-    for (; row < end && row < c->rows; row++) {
-        for (int64_t col = 0; col < b->cols; col += CK_LANES) {
-            __builtin_prefetch(c->y + row * c->y_row + b->col + col, 1);
-        }
+    static const float zeros[CK_WIDE];
+    float beside[CK_TALL * CK_WIDE];
+    const int64_t high = rows.end - rows.begin;
+    const int is_low = high <= CK_LOW;
+    float *y = c->y + rows.begin * c->y_row + cols.begin;
+    const float *from = is_first ? zeros : y;
+    int64_t from_row = is_first ? 0 : c->y_row;
+    if (is_first && c->sum) {
+        from = c->sum + rows.begin * c->sum_row + cols.begin;
+        from_row = c->sum_row;
     }
-}
-
-/* The panels' columns of T rows of y from `row` on. Where the last panel is cut off, the tile lies beside y. */
-CK_INLINE void ck_multiply_some(const int P, const int T, const ck_matmul *c, const ck_panels *b, int64_t row)
-{
-    static const float zeros[CK_FLOAT_PANELS * CK_LANES];
-    float beside[CK_TILE * CK_LANES];
-    const int is_cut = b->cols < P * CK_LANES;
-    const size_t bytes = (size_t)b->cols * sizeof *beside;
-    float *y = c->y + row * c->y_row + b->col;
-    const float *from = b->depth ? y : c->sum ? c->sum + row * c->sum_row + b->col : zeros;
-    int64_t from_row = b->depth ? c->y_row : c->sum ? c->sum_row : 0;
+    float *to = y;
+    int64_t to_row = c->y_row;
+    const int is_cut = cols.end - cols.begin < CK_WIDE || high != (is_low ? CK_LOW : CK_TALL);
+    const size_t bytes = (size_t)(cols.end - cols.begin) * sizeof *y;
     if (is_cut) {
-        for (int t = 0; t < T; t++) {
-            memset(beside + t * P * CK_LANES, 0, P * CK_LANES * sizeof *beside);
-            memcpy(beside + t * P * CK_LANES, from + t * from_row, bytes);
+        memset(beside, 0, sizeof beside);
+        for (int64_t t = 0; t < high; t++) {
+            memcpy(beside + t * CK_WIDE, from + t * from_row, bytes);
         }
-        from = beside;
-        from_row = P * CK_LANES;
+        from = to = beside;
+        from_row = to_row = CK_WIDE;
     }
-    float *to = is_cut ? beside : y;
-    const int64_t to_row = is_cut ? P * CK_LANES : c->y_row;
-    ck_prefetch_tile(c, b, row + T, row + 2 * T);
-    ck_multiply_tile(P, T, c, b, c->a + row * c->a_row + b->depth * c->a_col, from, from_row, to, to_row);
-    for (int t = 0; is_cut && t < T; t++) {
-        memcpy(y + t * c->y_row, beside + t * P * CK_LANES, bytes);
+    if (is_low) {
+        ck_multiply_tile(CK_LOW, count, tile, panel, from, from_row, to, to_row);
+    } else {
+        /* The next tile of y comes from afar while this one is computed. */
+        for (int64_t t = rows.end; t < ck_least(rows.end + CK_TALL, c->rows); t++) {
+            __builtin_prefetch(c->y + t * c->y_row + cols.begin, 1);
+            __builtin_prefetch(c->y + t * c->y_row + cols.end - 1, 1);
+        }
+        ck_multiply_tile(CK_TALL, count, tile, panel, from, from_row, to, to_row);
     }
-}
-
-CK_INLINE void ck_multiply_rows(const int P, const ck_matmul *c, const ck_panels *b, int64_t row, int64_t end)
-{
-    enum { T = CK_FLOAT_TOKENS };
-    for (; end - row >= T; row += T) {
-        ck_multiply_some(P, T, c, b, row);
-    }
-    for (; end - row >= T / 2; row += T / 2) {
-        ck_multiply_some(P, T / 2, c, b, row);
-    }
-    for (; row < end; row++) {
-        ck_multiply_some(P, 1, c, b, row);
+    for (int64_t t = 0; is_cut && t < high; t++) {
+        memcpy(y + t * c->y_row, beside + t * CK_WIDE, bytes);
     }
 }
 
-/* y[row .. end, col .. last]. */
-static void ck_multiply_block(const ck_matmul *c, int64_t row, int64_t end, int64_t col, int64_t last)
+static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, ck_range depth, const float *tiles,
+                              const float *panels)
 {
-    enum { P = CK_FLOAT_PANELS };
-    ck_panels b;
-    b.depth = 0;
-    do {
-        b.count = c->depth - b.depth < CK_DEPTH ? c->depth - b.depth : CK_DEPTH;
-        for (b.col = col; b.col < last; b.col += b.cols) {
-            const int64_t left = last - b.col;
-            const int64_t panels = left > P / 2 * CK_LANES ? P : left > CK_LANES ? 2 : 1;
-            b.cols = left < panels * CK_LANES ? left : panels * CK_LANES;
-            ck_copy_panels(c, &b);
-            if (panels == P) {
-                ck_multiply_rows(P, c, &b, row, end);
-            } else if (panels == 2) {
-                ck_multiply_rows(2, c, &b, row, end);
-            } else {
-                ck_multiply_rows(1, c, &b, row, end);
+    const int64_t count = depth.end - depth.begin;
+    for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += count * CK_WIDE) {
+        const ck_range some = {col, ck_least(col + CK_WIDE, cols.end)};
+        const float *tile = tiles;
+        for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tile += count * CK_TALL) {
+            const ck_range few = {row, ck_least(row + CK_TALL, rows.end)};
+            ck_multiply_some(c, few, some, depth.begin == 0, count, tile, panels);
+        }
+    }
+}
+
+/* Range `at` of `count` ranges of nearly equal size that divide `all`, in whole units but for the last. */
+static ck_range ck_divide(ck_range all, int64_t unit, int64_t at, int64_t count)
+{
+    ck_range some;
+    ck_share((all.end - all.begin + unit - 1) / unit, (int)at, (int)count, &some.begin, &some.end);
+    some.begin = all.begin + some.begin * unit;
+    some.end = ck_least(all.begin + some.end * unit, all.end);
+    return some;
+}
+
+/* How many ranges of at most `most` items `all` needs; at least one. */
+static int64_t ck_ranges(ck_range all, int64_t most)
+{
+    const int64_t items = all.end - all.begin;
+    return items > most ? (items + most - 1) / most : 1;
+}
+
+/* Adds a unit to a size that is to be a multiple of it, as far as the room reaches. */
+static int64_t ck_fitting(int64_t wanted, int64_t unit, int64_t room)
+{
+    return ck_least((wanted + unit - 1) / unit, room / unit) * unit;
+}
+
+/* y[rows, cols] with `room` elements of scratch. */
+static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, float *scratch, int64_t room)
+{
+    const ck_range all = {0, c->depth};
+    const int64_t pieces = ck_ranges(all, ck_least(CK_DEPTH, room / (CK_TALL + CK_WIDE)));
+    const int64_t deepest = c->depth ? (c->depth + pieces - 1) / pieces : 1;
+    const int64_t columns = room / deepest;
+    const int64_t most_rows = ck_fitting(ck_least(rows.end - rows.begin, CK_BLOCK_ROWS), CK_TALL, columns - CK_WIDE);
+    const int64_t most_cols = ck_fitting(cols.end - cols.begin, CK_WIDE, columns - most_rows);
+    const int64_t blocks = ck_ranges(rows, most_rows), strips = ck_ranges(cols, most_cols);
+    float *panels = scratch, *tiles = scratch + most_cols * deepest;
+    for (int64_t strip = 0; strip < strips; strip++) {
+        const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
+        for (int64_t piece = 0; piece < pieces; piece++) {
+            const ck_range depth = ck_divide(all, 1, piece, pieces);
+            ck_copy_b(c, some_cols, depth, panels);
+            for (int64_t block = 0; block < blocks; block++) {
+                const ck_range some_rows = ck_divide(rows, CK_TALL, block, blocks);
+                ck_copy_a(c, some_rows, depth, tiles);
+                ck_multiply_block(c, some_rows, some_cols, depth, tiles, panels);
             }
         }
-        b.depth += b.count;
-    } while (b.depth < c->depth);
+    }
 }
 
 /*
- * Rows that pass by all panels before the next ones do: CK_DEPTH columns of them must stay in the second-level cache. A
- * stride with a large power of two in it puts the rows' lines on few places of the cache: then fewer rows.
- */
-static int64_t ck_block_rows(int64_t stride)
-{
-    const int64_t bytes = stride * (int64_t)sizeof(float);
-    const int64_t fitting = bytes ? (1 << 20) / (bytes & -bytes) : CK_MOST_ROWS;
-    const int64_t rows = fitting < CK_LEAST_ROWS ? CK_LEAST_ROWS : fitting > CK_MOST_ROWS ? CK_MOST_ROWS : fitting;
-    return rows / CK_FLOAT_TOKENS * CK_FLOAT_TOKENS;
-}
-
-/*
- * The share of y that is a part's: a rectangle of whole tiles. Of all grids with as many fields as parts, or fewer, the one
- * whose largest field has the fewest tiles, and of these the one with the fewest rows and columns to read.
+ * The share of y that is a part's: a field of a grid, whole tiles but for the last ones. Of all grids with as many fields as
+ * parts, or fewer, the one whose largest field has the fewest tiles, and of these the one with the shortest edges.
  */
 static void ck_multiply(const ck_matmul *c, int part, int parts)
 {
-    const int64_t tall = CK_FLOAT_TOKENS, wide = CK_LANES;
-    const int64_t rows = (c->rows + tall - 1) / tall, cols = (c->cols + wide - 1) / wide;
+    const int64_t workers = ck_least(parts, c->room / CK_LEAST_ROOM);
+    const int64_t tall = (c->rows + CK_TALL - 1) / CK_TALL, wide = (c->cols + CK_WIDE - 1) / CK_WIDE;
     int64_t down = 1, least_area = INT64_MAX, least_edge = INT64_MAX;
-    for (int64_t d = 1; d <= parts; d++) {
-        const int64_t high = (rows + d - 1) / d, broad = (cols + parts / d - 1) / (parts / d);
-        const int64_t area = high * broad, edge = high * tall + broad * wide;
+    for (int64_t d = 1; d <= workers; d++) {
+        const int64_t across = workers / d;
+        const int64_t high = (tall + d - 1) / d, broad = (wide + across - 1) / across;
+        const int64_t area = high * broad, edge = high * CK_TALL + broad * CK_WIDE;
         if (area < least_area || (area == least_area && edge < least_edge)) {
             down = d;
             least_area = area;
             least_edge = edge;
         }
     }
-    const int64_t across = parts / down;
-    if (part >= down * across) {
+    const int64_t across = workers / down;
+    if (part >= down * across || tall == 0 || wide == 0) {
         return;
     }
-    int64_t row, end, col, last;
-    ck_share(rows, (int)(part / across), (int)down, &row, &end);
-    ck_share(cols, (int)(part % across), (int)across, &col, &last);
-    row *= tall;
-    col *= wide;
-    end = end * tall < c->rows ? end * tall : c->rows;
-    last = last * wide < c->cols ? last * wide : c->cols;
-    const int64_t most = c->a_col == 1 ? ck_block_rows(c->a_row) : CK_MOST_ROWS;
-    for (; row < end; row += most) {
-        ck_multiply_block(c, row, end - row < most ? end : row + most, col, last);
+    const ck_range rows = ck_divide((ck_range){0, c->rows}, CK_TALL, part / across, down);
+    const ck_range cols = ck_divide((ck_range){0, c->cols}, CK_WIDE, part % across, across);
+    /* Whole cache lines. */
+    const int64_t room = c->room / workers / 16 * 16;
+    if (rows.begin < rows.end && cols.begin < cols.end) {
+        ck_multiply_field(c, rows, cols, c->scratch + part * room, room);
     }
 }
 
@@ -237,11 +327,12 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
     CK_DEFINE_FORM(tt_##dtype, type, format, 1, aRow, 1)
 
 #define CK_DEFINE_FORM(name, type, format, a_row, a_col, transposed)                                                   \
-    void ck_matmul_fwd_##name(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t aRow,            \
-                              int64_t bRow, int64_t sumRow, int64_t yRow, const float *restrict a,                     \
-                              const type *restrict b, const float *sum, float *y)                                      \
+    void ck_matmul_fwd_##name(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t room,            \
+                              int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, const float *restrict a,       \
+                              const type *restrict b, const float *sum, float *y, float *restrict scratch)             \
     {                                                                                                                  \
-        const ck_matmul c = {rows, cols, depth, a, a_row, a_col, format, transposed, b, bRow, sum, sumRow, y, yRow};   \
+        const ck_matmul c = {rows, cols, depth,  a, a_row, a_col,   format, transposed,                                \
+                             b,    bRow, sum, sumRow, y, yRow,  scratch, room};                                        \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
