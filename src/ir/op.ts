@@ -62,6 +62,8 @@ export interface Lowering {
   /** Says that `output` is the next version of the state `input`, in the same bytes. */
   advance(output: Operand, input: Operand): void
   stride(operand: Operand): StrideOf
+  /** Room of `elements` f32 for the work of one call. */
+  scratch(elements: number): Operand
 }
 
 /** Everything about an op, in one record. I, O: input and output slots; P: input slots that may be absent. */

@@ -98,6 +98,10 @@ class GraphLowering implements Lowering {
     return { strideOf: operand }
   }
 
+  scratch(elements: number): Operand {
+    return { name: this.#freeName(`${this.#node}.scratch`), type: { dtype: 'f32', shape: [elements] } }
+  }
+
   view(output: Operand, input: Operand, offset = 0): void {
     const { buffer, column, rowStride } = this.#locate(input)
     this.#locations.set(output.name, {

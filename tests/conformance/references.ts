@@ -1,5 +1,5 @@
 import { dtypes, type FloatDtype, numberToHalf, type WeightDtype, weightDtypes } from '../../src/base/dtypes.ts'
-import { bestRoom, leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
+import { leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
@@ -84,7 +84,11 @@ function perFormat<F extends string>(family: F, reference: (dtype: WeightDtype) 
 /** The references of one form of the matrix product, by the dtypes of b. */
 function perForm<F extends MatmulForm>(form: F) {
   return Object.fromEntries(
-    (['f32', 'f16', 'bf16'] as const).map((dtype) => [`matmul_fwd_${form}_${dtype}`, matmul(form)]),
+    (['f32', 'f16', 'bf16'] as const).map((dtype) => [
+      `matmul_fwd_${form}_${dtype}`,
+      // Only the copy of b knows its dtype.
+      matmul(form, dtype === 'f32' ? 14 : 5),
+    ]),
   ) as {
     [D in FloatDtype as `matmul_fwd_${F}_${D}`]: Reference
   }
@@ -128,20 +132,20 @@ function linearSwiglu(dtype: WeightDtype): Reference {
 }
 
 /** Sizes around the tiles and the pieces of depth (352) of the matrix product, with much scratch and with little. */
-function matmulSizes(lanes: number): Dims[] {
-  const sizes = mixed(14, {
+function matmulSizes(lanes: number, count: number): Dims[] {
+  const sizes = mixed(count, {
     rows: [1, 2, 3, 6, 7, 13, 19],
     cols: [1, lanes - 1, lanes, lanes + 1, 3 * lanes, 4 * lanes + 5, 9 * lanes],
     depth: [37, 1, lanes + 1, 2 * lanes, 131],
   })
   const large = [
-    { rows: 1, cols: 6 * lanes + 1, depth: 800 },
-    { rows: 290, cols: 1, depth: 353 },
+    { rows: 1, cols: 6 * lanes + 1, depth: 400 },
+    { rows: 41, cols: 1, depth: 353 },
     { rows: 23, cols: 5 * lanes + 3, depth: 704 },
     { rows: 16, cols: 4 * lanes, depth: 0 },
   ]
   // A lone output may cancel to near nothing, which says little about the kernel.
-  const rooms = [leastRoom, bestRoom / 16, 3 * leastRoom]
+  const rooms = [leastRoom, 12 * leastRoom, 3 * leastRoom]
   return [...sizes, ...large].map((dims, i) => ({
     ...dims,
     rows: dims.rows === 1 && dims.cols === 1 ? 5 : dims.rows!,
@@ -149,11 +153,11 @@ function matmulSizes(lanes: number): Dims[] {
   }))
 }
 
-function matmul(form: MatmulForm): Reference {
+function matmul(form: MatmulForm, count: number): Reference {
   const [transposedA, transposedB] = [form[0] === 't', form[1] === 't']
   return {
     sizes(lanes) {
-      const withA = strided(matmulSizes(lanes), ({ rows, depth }) => (transposedA ? rows! : depth!), 'aRow')
+      const withA = strided(matmulSizes(lanes, count), ({ rows, depth }) => (transposedA ? rows! : depth!), 'aRow')
       const withB = strided(withA, ({ cols, depth }) => (transposedB ? depth! : cols!), 'bRow')
       return strided(withB, ({ cols }) => cols!, 'sumRow', 'yRow')
     },
