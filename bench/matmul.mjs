@@ -2,7 +2,7 @@
 // Every round measures the peak with the doctor's probe and then each product once, because timings from different moments
 // do not compare; a product's fraction is of the peak of its own round.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import koffi from 'koffi'
 import { findCompiler, flagsFor } from '../dist/build/compiler.js'
 import { resolveTarget } from '../dist/build/targets.js'
 import { buildPlan } from '../dist/emit/buildPlan.js'
+import { bestRoom } from '../dist/kernels/matmul/matmul.kernel.js'
 import { printHeader } from '../dist/kernels/printHeader.js'
 
 /** @typedef {{ form: 'nn' | 'nt' | 'tn' | 'tt', dtype: 'f32' | 'f16' | 'bf16', rows: number, cols: number, depth: number }} Product */
@@ -62,34 +63,51 @@ function peakOf(dir, threads) {
   return threads === 1 ? fma.one : fma.all
 }
 
+/** Memory that begins at a cache line, as a model's does: its address, and views to fill it. @param {number} bytes */
+function allocate(bytes) {
+  const memory = new Uint8Array(bytes + 64)
+  const shift = Number((64n - (koffi.address(memory) % 64n)) % 64n)
+  return {
+    address: koffi.address(memory) + BigInt(shift),
+    floats: new Float32Array(memory.buffer, shift, bytes >> 2),
+    halves: new Uint16Array(memory.buffer, shift, bytes >> 1),
+  }
+}
+
 /**
  * A function that computes the product once in `threads` parts and gives operations per second. Operands are dense.
- * @param {koffi.LibraryHandle} library @param {Product} product
+ * @param {koffi.LibraryHandle} library @param {Product} product @param {ReturnType<typeof allocate>} scratch
  */
-function prepare(library, { form, dtype, rows, cols, depth }) {
+function prepare(library, { form, dtype, rows, cols, depth }, scratch) {
   const kernel = library.func(
-    `void ck_matmul_fwd_${form}_${dtype}(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, void *a, void *b, void *sum, void *y)`,
+    `void ck_matmul_fwd_${form}_${dtype}(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t room, int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, void *a, void *b, void *sum, void *y, void *scratch)`,
   )
-  const a = new Float32Array(rows * depth).map((_, i) => ((i * 7) % 13) / 13 - 0.5)
+  const a = allocate(4 * rows * depth)
+  a.floats.forEach((_, i, values) => {
+    values[i] = ((i * 7) % 13) / 13 - 0.5
+  })
+  const b = allocate(4 * cols * depth)
   // 0x3c00 .. 0x3cff are numbers near 1 as binary16 and near 0.01 as bfloat16.
-  const b =
-    dtype === 'f32'
-      ? new Float32Array(cols * depth).map((_, i) => ((i * 5) % 11) / 11 - 0.5)
-      : new Uint16Array(cols * depth).map((_, i) => 0x3c00 + ((i * 37) & 0xff))
-  const y = new Float32Array(rows * cols)
-  const sizes = [rows, cols, depth, form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
+  if (dtype === 'f32') b.floats.set(a.floats.subarray(0, Math.min(a.floats.length, b.floats.length)))
+  else b.halves.forEach((_, i, values) => void (values[i] = 0x3c00 + ((i * 37) & 0xff)))
+  const y = allocate(4 * rows * cols)
+  const strides = [form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
+  const sizes = [rows, cols, depth, scratch.floats.length, ...strides]
+  const pointers = [a.address, b.address, null, y.address, scratch.address]
   return async (/** @type {number} */ threads) => {
     const start = performance.now()
     await Promise.all(
       Array.from({ length: threads }, (_, part) =>
         new Promise((resolve, reject) => {
-          kernel.async(part, threads, ...sizes, a, b, null, y, (/** @type {unknown} */ error) =>
+          kernel.async(part, threads, ...sizes, ...pointers, (/** @type {unknown} */ error) =>
             error ? reject(error) : resolve(undefined),
           )
         }),
       ),
     )
-    return (2 * rows * cols * depth * 1000) / (performance.now() - start)
+    const seconds = (performance.now() - start) / 1000
+    // Named here, the operands live as long as this function.
+    return a && b && y && (2 * rows * cols * depth) / seconds
   }
 }
 
@@ -119,13 +137,12 @@ if (![...threadCounts, repeat].every((count) => Number.isInteger(count) && count
 const products = values.product.map(readProduct)
 // Parts run on the threads of Node's pool; its size is read when it is first used.
 process.env.UV_THREADPOOL_SIZE = `${Math.max(4, ...threadCounts)}`
-// A panel on the stack needs more than koffi gives.
-koffi.config({ sync_stack_size: 1 << 20, async_stack_size: 1 << 20 })
-mkdirSync(tmpdir(), { recursive: true })
+koffi.config({ async_stack_size: 1 << 20 })
 const dir = mkdtempSync(join(tmpdir(), 'ck-matmul-'))
 const target = await build(dir, values.target)
 const library = koffi.load(join(dir, 'matmul.so'))
-const runs = products.map((product) => prepare(library, product))
+const scratch = allocate(4 * bestRoom * Math.max(...threadCounts))
+const runs = products.map((product) => prepare(library, product, scratch))
 for (const threads of threadCounts) {
   /** @type {{ rate: number, fraction: number }[][]} */
   const results = products.map(() => [])
