@@ -1,13 +1,14 @@
 // llama.cpp and the committed goldens: `node bench/goldens.mjs` compares its logits with the oracles' on every GGUF
-// golden; `--record` also rewrites tests/parity/goldens/demo-llama.cpp.json from models/demo.gguf.
+// golden (after `npm run build`); `--record` also rewrites tests/parity/goldens/demo-llama.cpp.json from models/demo.gguf.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { llamaCpp, openPeer } from './llamaCpp.mjs'
+import { loadLlamaCpp } from '../dist/cli/peers/llamaCpp.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const goldens = join(root, 'tests', 'parity', 'goldens')
+const llamaCpp = loadLlamaCpp()
 
 // llama.cpp rounds activations to the weights' precision or to 8 bits, so only F32 weights show whether the two agree
 // on the model itself; the rest bounds what that rounding costs.
@@ -17,6 +18,9 @@ const limits = [
   // Everything else is in block formats.
   [/./, 1e-3],
 ]
+
+/** How llama.cpp rounds least. */
+const exact = /** @type {const} */ ({ threads: 2, context: 256, batch: 256, cache: 'f32', flashAttention: false })
 
 /** The golden's ids and float64 logits. @param {string} file */
 function readGolden(file) {
@@ -41,8 +45,8 @@ function compare(folder) {
       .sort()
       .find((name) => name.endsWith('.gguf')) ?? ''
   const golden = readGolden(join(folder, 'logits.safetensors'))
-  const peer = openPeer(join(folder, file), { context: 64, batch: 64, cache: 'f32', flashAttention: false })
-  const [error, norm] = peer.logits(golden.ids).reduce(
+  const peer = llamaCpp.openModel(join(folder, file))
+  const [error, norm] = peer.logits(golden.ids, exact).reduce(
     ([error, norm], row, token) => {
       const expected = golden.logits.subarray(token * golden.vocabulary, (token + 1) * golden.vocabulary)
       return [
@@ -65,26 +69,23 @@ function best(logits, count) {
 function recordDemo() {
   // Of 400 prompts the one whose 64 choices are clearest while not repeating themselves: no rounding flips them.
   const text = "MISTRESS OVERDONE:\nNay, but I know 'tis so: I saw him arrested, saw\n"
-  const peer = openPeer(join(root, 'models', 'demo.gguf'), {
-    context: 256,
-    batch: 256,
-    cache: 'f32',
-    flashAttention: false,
-  })
+  const peer = llamaCpp.openModel(join(root, 'models', 'demo.gguf'))
+  const context = peer.open(exact)
   const prompt = peer.tokenize(text)
-  peer.prefill(prompt)
-  const first = peer.last()
+  context.append(prompt)
+  const first = context.last()
   const greedy = []
   const margins = []
-  for (let logits = first; greedy.length < 64; logits = peer.last()) {
+  for (let logits = first; greedy.length < 64; logits = context.last()) {
     const [id = 0, next = 0] = best(logits, 2)
     greedy.push(id)
     margins.push(Number(((logits[id] ?? 0) - (logits[next] ?? 0)).toFixed(4)))
-    peer.decode(Int32Array.of(id))
+    context.decode(Int32Array.of(id))
   }
+  context.close()
   peer.close()
   const golden = {
-    recordedBy: `llama.cpp ${llamaCpp().version()} (@node-llama-cpp/linux-x64 3.22.1), CPU, f32 cache, no flash attention`,
+    recordedBy: `${llamaCpp.name} (@node-llama-cpp/linux-x64 3.22.1), CPU, f32 cache, no flash attention`,
     model: 'models/demo.gguf',
     text,
     prompt: [...prompt],

@@ -121,15 +121,17 @@ const { values } = parseArgs({
   options: {
     threads: { type: 'string', default: '1,2' },
     repeat: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
     product: { type: 'string', multiple: true, default: usual },
     target: { type: 'string', default: 'native' },
   },
 })
 const threadCounts = values.threads.split(',').map(Number)
-const repeat = Number(values.repeat)
+const repeat = values.quick ? 1 : Number(values.repeat)
 if (![...threadCounts, repeat].every((count) => Number.isInteger(count) && count > 0)) {
   console.error(
-    'usage: node bench/matmul.mjs [--threads N,N] [--repeat N] [--product FORM,DTYPE,ROWS,COLS,DEPTH]... [--target NAME]',
+    'usage: node bench/matmul.mjs [--threads N,N] [--repeat N] [--quick] [--json] [--product FORM,DTYPE,ROWS,COLS,DEPTH]... [--target NAME]',
   )
   process.exit(2)
 }
@@ -143,6 +145,7 @@ const target = await build(dir, values.target)
 const library = koffi.load(join(dir, 'matmul.so'))
 const scratch = allocate(4 * bestRoom * Math.max(...threadCounts))
 const runs = products.map((product) => prepare(library, product, scratch))
+const rows = []
 for (const threads of threadCounts) {
   /** @type {{ rate: number, fraction: number }[][]} */
   const results = products.map(() => [])
@@ -156,12 +159,15 @@ for (const threads of threadCounts) {
     }
     if (round > 0) peaks.push(peak)
   }
-  console.log(`${target}, ${threads} threads: peak ${(median(peaks) / 1e9).toFixed(1)} GFLOP/s`)
-  for (const [i, { form, dtype, rows, cols, depth }] of products.entries()) {
-    const rate = median(results[i]?.map((result) => result.rate) ?? []) / 1e9
-    const fraction = 100 * median(results[i]?.map((result) => result.fraction) ?? [])
-    const name = `${form} ${dtype} ${rows} x ${cols} x ${depth}`
-    console.log(`  ${name.padEnd(28)} ${rate.toFixed(1).padStart(7)} GFLOP/s  ${fraction.toFixed(1).padStart(5)} % of peak`)
+  if (!values.json) console.log(`${target}, ${threads} threads: peak ${(median(peaks) / 1e9).toFixed(1)} GFLOP/s`)
+  for (const [i, { form, dtype, rows: m, cols: n, depth: k }] of products.entries()) {
+    const gflops = median(results[i]?.map((result) => result.rate) ?? []) / 1e9
+    const peakFraction = median(results[i]?.map((result) => result.fraction) ?? [])
+    rows.push({ form: `${form} ${dtype}`, m, n, k, threads, gflops, peakFraction })
+    const name = `${form} ${dtype} ${m} x ${n} x ${k}`.padEnd(28)
+    const figures = `${gflops.toFixed(1).padStart(7)} GFLOP/s  ${(100 * peakFraction).toFixed(1).padStart(5)} % of peak`
+    if (!values.json) console.log(`  ${name} ${figures}`)
   }
 }
+if (values.json) console.log(JSON.stringify(rows))
 rmSync(dir, { recursive: true })

@@ -17,10 +17,12 @@ import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
 import { lower } from './plan/lower.ts'
+import { matchSplits } from './plan/matchSplits.ts'
 import { packWeights } from './plan/packWeights.ts'
 import { planMemory } from './plan/planMemory.ts'
 import { planThreads } from './plan/planThreads.ts'
 import type { Mode } from './plan/program.ts'
+import { sitesOf } from './plan/sites.ts'
 import { verifyProgram } from './plan/verifyProgram.ts'
 import { type Model, readModel } from './templates/readModel.ts'
 import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
@@ -43,6 +45,8 @@ export interface CompileOptions {
   readonly prefillTokens?: number
   /** Keep every value in bytes of its own, to be read after a step: for parity and inspection. */
   readonly trace?: boolean
+  /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
+  readonly profile?: boolean
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
   readonly cc?: string
   readonly signal?: AbortSignal
@@ -129,7 +133,7 @@ export function planModel(
       ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
-    const program = lower(graph, ops, { mode, bounds, lanes })
+    const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
     return mode === 'trace' ? program : foldRepeats(program)
   })
   const plan = planMemory(lowered)
@@ -146,6 +150,7 @@ export function planModel(
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
+    ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source }
 }
@@ -172,6 +177,7 @@ function artifacts(
     template: source.template,
     target: source.target.name,
     strict: options.strict ?? false,
+    ...(source.sites ? { profile: true } : {}),
     context: source.context,
     vocabulary: source.vocabulary,
     hasTokenizer,

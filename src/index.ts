@@ -16,13 +16,18 @@ export { CkError, type ErrorCode } from './base/errors.ts'
 export { type Target, targets } from './build/targets.ts'
 export { type CompileOptions, type CompileStage, compile } from './compile.ts'
 export type {
+  Counter,
   EvalMode,
   EvalOptions,
   Finish,
   GenerateOptions,
   ModelInfo,
   Piece,
+  Profile,
   Session,
+  SiteEvent,
+  SiteEvents,
+  SiteName,
   TokenizeOptions,
 } from './run/session.ts'
 export { load, Model } from './run/session.ts'

@@ -65,9 +65,9 @@ const rows = {
   },
   a8: {
     // An activation row quantised for integer dots. Per 32 values: f32 scale, f32 scale * sum of
-    // codes, int16 sums of codes 0 .. 15 and 16 .. 31, int8 code[32]. Lives only in the arena, never in a file.
+    // codes, int32 -128 * sum of codes, int32 -128 * sum of codes 0 .. 15, int8 code[32]. Lives only in the arena.
     blockElements: 32,
-    blockBytes: 44,
+    blockBytes: 48,
     gguf: null,
     safetensors: null,
     c: 'uint8_t',
@@ -75,9 +75,9 @@ const rows = {
     epsilon: 2 ** -7,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) {
-        const block = at + 44 * b
+        const block = at + 48 * b
         const scale = bytes.getFloat32(block, true)
-        for (let i = 0; i < 32; i++) out[to + 32 * b + i] = scale * bytes.getInt8(block + 12 + i)
+        for (let i = 0; i < 32; i++) out[to + 32 * b + i] = scale * bytes.getInt8(block + 16 + i)
       }
     },
   },

@@ -51,6 +51,9 @@ const messages = {
     `${d.path}: cannot be written (${d.cause}); nothing was left behind`,
   option_invalid: (d: { option: string; found: string; accepted: string }) =>
     `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
+  peer_missing: (d: { peer: string; found: string; command: string }) =>
+    `${d.peer} is not installed (${d.found}); run \`${d.command}\` in a checkout of this project`,
+  peer_failed: (d: { peer: string; what: string }) => `${d.peer}: ${d.what}`,
   engine_failed: (d: { what: string }) => d.what,
   aborted: (d: { what: string }) => `${d.what}: stopped on request; nothing was left behind`,
   session_busy: (d: { what: string; running: string }) =>

@@ -36,6 +36,14 @@ const v4 = {
 export const targets: readonly Target[] = [
   { name: 'scalar', isa: 'scalar', arch: 'any', flags: ['-DCK_ISA_SCALAR'], baseFlags: [], cpuFeatures: [] },
   { name: 'x86-64-v3', isa: 'avx2', arch: 'x86_64', flags: v3.flags, baseFlags: x86, cpuFeatures: v3.features },
+  {
+    name: 'x86-64-v3+avxvnni',
+    isa: 'avx2',
+    arch: 'x86_64',
+    flags: [...v3.flags, '-mavxvnni'],
+    baseFlags: x86,
+    cpuFeatures: [...v3.features, 'avx_vnni'],
+  },
   { name: 'x86-64-v4', isa: 'avx512', arch: 'x86_64', flags: v4.flags, baseFlags: x86, cpuFeatures: v4.features },
   {
     name: 'x86-64-v4+avx512vnni',

@@ -4,9 +4,16 @@ import type { Program } from '../plan/program.ts'
 import type { Timing } from './measureRates.ts'
 import { isQuantised, type Work, workOf } from './stepWork.ts'
 
+/** Of several values. */
+export interface Spread {
+  readonly min: number
+  readonly median: number
+  readonly max: number
+}
+
 /** One configuration of `ck bench`. Rates but `tokensPerSecond` follow from its median. */
 export interface BenchRow extends Omit<Timing, 'seconds'> {
-  readonly tokensPerSecond: { readonly min: number; readonly median: number; readonly max: number }
+  readonly tokensPerSecond: Spread
   /** Of weights and cache, per token. */
   readonly bytesPerToken: number
   readonly operationsPerToken: number
@@ -70,14 +77,20 @@ export function benchRows(
   })
 }
 
-/** The doctor measures one thread, and as many as there are cores. */
 function fractionOf(rate: number, rates: Rates | null, threads: number, cores: number): number | null {
-  if (rates === null) return null
-  if (threads === cores) return rate / rates.all
-  return threads === 1 ? rate / rates.one : null
+  const limit = limitOf(rates, threads, cores)
+  return limit === null ? null : rate / limit
 }
 
-function spreadOf(values: readonly number[]): BenchRow['tokensPerSecond'] {
+/** The limit of so many threads: the doctor measures one, and as many as there are cores. */
+export function limitOf(rates: Rates | null, threads: number, cores: number): number | null {
+  if (rates === null) return null
+  if (threads === cores) return rates.all
+  return threads === 1 ? rates.one : null
+}
+
+/** The spread of at least one value; of an even number of them the median is between the middle two. */
+export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
@@ -102,7 +115,8 @@ export function printBench(title: string, rows: readonly BenchRow[], limits: Lim
   return `${title}\n\n${table}\n${describeLimits(limits)}\n`
 }
 
-function describeLimits({
+/** What the fractions are of, in a sentence. */
+export function describeLimits({
   cores,
   readBytesPerSecond: read,
   operationsPerSecond: peak,
@@ -115,4 +129,5 @@ function describeLimits({
 }
 
 const giga = (value: number) => (value / 1e9).toFixed(1)
-const percent = (fraction: number | null) => (fraction === null ? '–' : `${(100 * fraction).toFixed(0)} %`)
+/** A fraction, or a dash. */
+export const percent = (fraction: number | null) => (fraction === null ? '–' : `${(100 * fraction).toFixed(0)} %`)

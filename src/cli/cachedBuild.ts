@@ -14,6 +14,7 @@ export interface BuildChoice {
   readonly target?: string
   readonly context?: number
   readonly strict?: true
+  readonly profile?: true
 }
 
 /** Where the run folder of this checkpoint lies in the cache, whether it is there yet or not. */
@@ -24,6 +25,7 @@ export function cachedPlace(checkpoint: Checkpoint, choice: BuildChoice): string
     resolveTarget(choice.target).name,
     choice.context ?? 'default',
     choice.strict ?? false,
+    choice.profile ?? false,
     codeHash(),
   ]
   return join(cacheFolder(), 'models', createHash('sha256').update(JSON.stringify(parts)).digest('hex'))

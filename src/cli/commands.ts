@@ -6,6 +6,7 @@ import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
+import { profile } from './profile.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   parity,
   perplexity,
   bench,
+  profile,
   synth,
   doctor,
 ]

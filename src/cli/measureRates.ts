@@ -18,6 +18,22 @@ export interface Timing {
   readonly seconds: readonly number[]
 }
 
+/** The configurations without their times: of each number of threads the prefill, then the depths from the least on. */
+export function timingsOf(configurations: Configurations): readonly Omit<Timing, 'seconds'>[] {
+  const { promptTokens, decodeTokens, depths, threads } = configurations
+  return threads.flatMap((count) => [
+    { kind: 'prefill' as const, threads: count, depth: 0, tokens: promptTokens },
+    ...depths
+      .toSorted((a, b) => a - b)
+      .map((depth) => ({ kind: 'decode' as const, threads: count, depth, tokens: decodeTokens })),
+  ])
+}
+
+/** Ids for all of them, below `vocabulary`. */
+export function idsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Int32Array {
+  return drawIds(Math.max(...timings.map(({ depth, tokens }) => depth + tokens)), vocabulary)
+}
+
 /**
  * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
@@ -28,23 +44,13 @@ export async function measureRates(
   repeat: number,
   signal: AbortSignal,
 ): Promise<readonly Timing[]> {
-  const { promptTokens, decodeTokens, threads } = configurations
-  const depths = configurations.depths.toSorted((a, b) => a - b)
-  const ids = drawIds(Math.max(promptTokens, depths.at(-1)! + decodeTokens), model.info.vocabulary)
-  const runs = threads.flatMap((count) => {
-    const session = model.session({ threads: count })
-    const prefill = {
-      kind: 'prefill' as const,
-      threads: count,
-      depth: 0,
-      tokens: promptTokens,
-      seconds: [] as number[],
-    }
-    const decodes = depths.map((depth) => ({
-      ...{ kind: 'decode' as const, threads: count, depth, tokens: decodeTokens, seconds: [] as number[] },
-    }))
-    return [prefill, ...decodes].map((timing) => ({ session, timing }))
-  })
+  const timings = timingsOf(configurations)
+  const ids = idsFor(timings, model.info.vocabulary)
+  const runs = timings.map((timing) => ({
+    timing: { ...timing, seconds: [] as number[] },
+    // One of its own, so that a depth is filled once and not in every round.
+    session: model.session({ threads: timing.threads }),
+  }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing } of runs) {
       const { kind, depth, tokens, seconds } = timing
@@ -58,14 +64,15 @@ export async function measureRates(
   return runs.map(({ timing }) => timing)
 }
 
-async function timePrefill(session: Session, ids: Int32Array, signal: AbortSignal): Promise<number> {
+/** Seconds of a prefill from an empty session. */
+export async function timePrefill(session: Session, ids: Int32Array, signal: AbortSignal): Promise<number> {
   const start = performance.now()
   await session.logits(ids, { rows: 1, signal })
   return (performance.now() - start) / 1000
 }
 
-/** Whatever the session holds are the first of `ids`, so that it need not begin anew. */
-async function timeDecode(
+/** Seconds of decoding `tokens` ids behind `depth`. Whatever the session holds must be the first of `ids`. */
+export async function timeDecode(
   session: Session,
   ids: Int32Array,
   depth: number,
@@ -82,8 +89,8 @@ async function timeDecode(
   return (performance.now() - start) / 1000
 }
 
-/** The same ids in every run (multiplier and increment: Numerical Recipes). */
-function drawIds(count: number, vocabulary: number): Int32Array {
+/** Ids below `vocabulary`, the same in every run (multiplier and increment: Numerical Recipes). */
+export function drawIds(count: number, vocabulary: number): Int32Array {
   let state = 12345
   return Int32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0

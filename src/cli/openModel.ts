@@ -40,6 +40,18 @@ export async function openModel(path: string, choice: BuildChoice, io: Io): Prom
   return load(dir)
 }
 
+/**
+ * Loads MODEL as openModel does, in a build that counts what its calls cost. Refuses a run folder that was built without
+ * `--profile`.
+ */
+export async function openProfileBuild(path: string, choice: BuildChoice, io: Io): Promise<Model> {
+  const model = await openModel(path, isRunFolder(path) ? choice : { ...choice, profile: true }, io)
+  if (model.sites.length > 0) return model
+  await model.close()
+  const accepted = 'a checkpoint, or a run folder built with --profile (this one counts nothing)'
+  return fail('option_invalid', { option: 'MODEL', found: path, accepted })
+}
+
 async function placeOf(path: string, choice: BuildChoice): Promise<string> {
   const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
   const checkpoint = openCheckpoint(path)

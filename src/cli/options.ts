@@ -47,11 +47,25 @@ export const options = {
   ignoreEos: { help: 'go on after the end of the text' },
   echo: { help: 'print the prompt before its continuation' },
   stats: { help: 'print timings to standard error at the end' },
-  threads: { value: 'count', check: wholeNumber(1, 64), help: 'threads (default: the cores); changes no number' },
+  threads: {
+    letter: 't',
+    value: 'count',
+    check: wholeNumber(1, 64),
+    help: 'threads (default: the cores); changes no number',
+  },
   context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
   cache: { value: 'type', check: choice('f32', 'f16'), help: 'type of the key and value caches: f32 or f16' },
+  profile: { help: 'count what each kernel call and each wait costs, for ck bench --ops and ck profile' },
+  ops: {
+    help: 'the same per kernel call: time, bytes, operations, share of the roofline, waits (builds with --profile)',
+  },
+  vs: {
+    value: 'engine',
+    check: choice('llama.cpp'),
+    help: 'in turns with another engine on the same .gguf file (llama.cpp, which npm install --prefix bench brings)',
+  },
   cc: { value: 'command', check: someText, help: 'the C compiler (default: $CC, cc, gcc, clang, zig cc)' },
   out: {
     letter: 'o',

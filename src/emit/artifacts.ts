@@ -1,3 +1,4 @@
+import { itemDim, itemName } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { Program } from '../plan/program.ts'
 import type { ModelSource } from './modelSource.ts'
@@ -31,7 +32,7 @@ export function printThreads({ programs }: ModelSource): string {
 }
 
 /** Barriers of one step, and of one round of its repeats. */
-function countBarriers(program: Program): { step: number; perLayer: number[] } {
+export function countBarriers(program: Program): { step: number; perLayer: number[] } {
   const repeats = program.steps.filter((step) => step.kind === 'repeat')
   const perLayer = repeats.map(({ body }) => body.filter(({ kind }) => kind === 'barrier').length)
   const outside = program.steps.filter(({ kind }) => kind === 'barrier').length
@@ -42,5 +43,6 @@ function describeStep(step: Program['steps'][number]): unknown {
   if (step.kind === 'barrier') return 'barrier'
   if (step.kind === 'repeat') return { repeat: step.count, steps: step.body.map(describeStep) }
   const { items, own } = kernels.get(step.kernel)!.split
-  return { call: step.name, kernel: step.kernel, divides: items.map((dim) => `${dim} ${step.dims[dim]}`), own }
+  const divides = items.map((item) => `${itemName(item)}: ${step.dims[itemDim(item)]}`)
+  return { call: step.name, kernel: step.kernel, divides, own }
 }

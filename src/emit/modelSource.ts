@@ -1,5 +1,6 @@
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
+import type { Site } from '../plan/sites.ts'
 
 /** What the printers of a model's C are given: finished programs, their places, and the facts of the engine's seam. */
 export interface ModelSource {
@@ -14,4 +15,6 @@ export interface ModelSource {
   /** The first runs prefill steps, the last decode steps. */
   readonly programs: readonly Program[]
   readonly plan: MemoryPlan
+  /** Of a profile build: what it counts, in the order of its counters. */
+  readonly sites?: readonly Site[]
 }

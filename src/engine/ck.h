@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define CK_ABI_VERSION 1
+#define CK_ABI_VERSION 2
 
 typedef enum ck_status {
     CK_OK = 0,
@@ -76,6 +76,45 @@ ck_status ck_context_rewind(ck_context *context, int64_t position, ck_error *err
 void ck_context_stop(ck_context *context);
 /* Copies `bytes` of the context's memory at `offset` (layout.json) to `out`: for parity and inspection. */
 ck_status ck_context_peek(const ck_context *context, uint64_t offset, uint64_t bytes, void *out, ck_error *error);
+
+/* A profile build (`ck build --profile`) counts what each site of its program costs: every kernel call, and every place
+ * where threads wait for each other. In other builds there are no sites, and the functions below give CK_ERROR_ARGUMENT. */
+typedef struct ck_site {
+    const char *mode;   /* "prefill" or "decode" */
+    const char *layer;  /* the part of the step that is repeated: "layer", "layer_2", ...; "" outside */
+    const char *kernel; /* "wait": until every thread is here; "step": the whole step */
+    const char *value;  /* what the call makes, or the call behind the wait makes, in the model's own names */
+} ck_site;
+
+/* Sums of one site and one thread. */
+typedef struct ck_counter {
+    uint64_t calls; /* a repeated site counts each round */
+    uint64_t nanoseconds;
+    uint64_t cycles; /* of sites that are a whole step, where ck_context_profile_hardware says NULL; else 0 */
+    uint64_t instructions;
+    uint64_t cache_misses;
+} ck_counter;
+
+/* One passage of one thread through a site. */
+typedef struct ck_event {
+    int64_t start; /* nanoseconds of a steady clock that all threads share */
+    int64_t nanoseconds;
+    int64_t site;
+} ck_event;
+
+/* The number of sites, and where they lie: as long as the library is loaded. 0: no profile build. */
+int32_t ck_model_sites(const ck_model *model, const ck_site **sites);
+/* Copies the counters [sites] of a thread; thread is 0 .. threads - 1, site_count what ck_model_sites gives. */
+ck_status ck_context_profile(const ck_context *context, int32_t thread, ck_counter *counters, int32_t site_count,
+                             ck_error *error);
+/* Copies the thread's first `capacity` events in order of their ends, sets *count to how many are kept, and *dropped to how
+ * many came when the buffer was full. */
+ck_status ck_context_profile_events(const ck_context *context, int32_t thread, ck_event *events, int64_t capacity,
+                                    int64_t *count, int64_t *dropped, ck_error *error);
+/* Begins anew: counters at 0, no events. */
+ck_status ck_context_profile_reset(ck_context *context, ck_error *error);
+/* NULL where the system counts cycles, instructions and cache misses; else why it does not. After the first step. */
+const char *ck_context_profile_hardware(const ck_context *context);
 
 /* flags for ck_tokenize */
 #define CK_ADD_SPECIAL 1   /* add BOS/EOS as the checkpoint asks */

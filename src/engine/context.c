@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "mapping.h"
+#include "profile.h"
 #include "refuse.h"
 #include "workers.h"
 
@@ -16,6 +17,7 @@ struct ck_context {
     int32_t *ids;    /* [program->context], the first `position` are held */
     int64_t position;
     ck_workers *workers;
+    ck_profile *profile; /* NULL: no profile build */
     atomic_int stopping;
 };
 
@@ -40,6 +42,7 @@ ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **o
                            " tokens; build with a smaller --context",
                            program->memory_bytes, program->context);
     }
+    if (!status) status = ck_profile_open(program, threads, &context->profile, error);
     if (!status) status = ck_workers_open(threads, &context->workers, error);
     if (status) {
         ck_context_close(context);
@@ -52,6 +55,7 @@ ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **o
 void ck_context_close(ck_context *context) {
     if (!context) return;
     ck_workers_close(context->workers);
+    ck_profile_close(context->profile);
     ck_unmap_zeros(context->memory, context->model->program->memory_bytes);
     free(context->ids);
     free(context);
@@ -103,6 +107,7 @@ static void run_step(ck_context *context, ck_mode mode, const int32_t *ids, int6
         .tokens = tokens,
         .outputs = outputs,
         .barrier = ck_workers_barrier(context->workers),
+        .profile = context->profile,
     };
     ck_workers_run(context->workers, mode == CK_DECODE ? program->decode : program->prefill, &step);
     memcpy(context->ids + context->position, ids, (size_t)tokens * sizeof *ids);
@@ -173,6 +178,10 @@ ck_status ck_context_peek(const ck_context *context, uint64_t offset, uint64_t b
 
 const ck_model *ck_context_model(const ck_context *context) {
     return context->model;
+}
+
+struct ck_profile *ck_context_counters(const ck_context *context) {
+    return context->profile;
 }
 
 const int32_t *ck_context_ids(const ck_context *context) {

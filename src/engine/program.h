@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ck.h"
+
 /* What one step of a program works on. Shared by all parts, constant during the step. */
 typedef struct ck_step {
     const uint8_t *weights; /* weights region of weights.bump */
@@ -12,10 +14,17 @@ typedef struct ck_step {
     int64_t tokens;         /* tokens in this step, >= 1 */
     int64_t outputs;        /* logits rows in this step, >= 0 */
     struct ck_barrier *barrier;
+    struct ck_profile *profile; /* NULL unless the program has sites */
 } ck_step;
 
 /* Every part arrives, then every part goes on; what was written before is visible after. parts = 1 returns at once. */
 void ck_wait(struct ck_barrier *barrier, int part);
+
+/* A program with sites calls these in every part: at the step's start; at the end of each site, which began where the one
+ * before ended; and last for the site that is the whole step. One look at the clock each. */
+void ck_profile_begin(const ck_step *step, int part);
+void ck_profile_lap(const ck_step *step, int part, int site);
+void ck_profile_end(const ck_step *step, int part, int site);
 
 typedef void ck_step_function(const ck_step *step, int part, int parts);
 
@@ -41,6 +50,8 @@ typedef struct ck_program {
     size_t logits;          /* f32 [outputs, vocabulary] */
     ck_step_function *prefill;
     ck_step_function *decode;
+    const ck_site *sites; /* of a profile build; else NULL */
+    int32_t site_count;
 } ck_program;
 
 /* Defined by the generated model.c. */

@@ -72,7 +72,7 @@ static const ck_format ck_formats[] = {
 typedef struct {
     const uint8_t *codes, *scales;
     int64_t panel_bytes;
-    int bias; /* of its ck_codes */
+    int64_t next; /* bytes to the panels that will be read after these, 0 where there are none */
 } ck_blocks;
 
 /* The bits of plane word `word` that begin at bit `from` of every byte, moved to bit `to`; mask: the bits, at bit 0. */
@@ -195,13 +195,19 @@ CK_INLINE ck_blocks ck_blocks_at(const int format, const uint8_t *panel, int64_t
         .codes = panel + ck_scale_bytes(format, cols) + block * f.bits * 4 * CK_LANES,
         .scales = panel + block * CK_BLOCK / f.columns * ck_record_bytes(format),
         .panel_bytes = ck_block_panel_bytes(format, cols),
-        .bias = f.bias == 128 ? CK_WIDE_BIAS : f.bias,
     };
 }
 
 CK_INLINE int ck_is_expanded(const int format)
 {
     return format >= CK_EXPANDED;
+}
+
+/* The bias that the ck_codes of a format have: codes have a bias or an offset, never both. */
+CK_INLINE int ck_code_bias(const int format)
+{
+    const ck_format f = ck_formats[format];
+    return f.offsets ? 0 : ck_is_expanded(format) || f.bias == 128 ? CK_WIDE_BIAS : f.bias;
 }
 
 /* Group `group` of block `block` of panel p, for ck_dot4. */
@@ -213,6 +219,16 @@ CK_INLINE ck_codes ck_block_codes(const int format, const ck_blocks *w, int p, i
     }
     const ck_vi stored = ck_stored_codes(format, codes + block * ck_formats[format].bits * 4 * CK_LANES, group);
     return ck_formats[format].bias == 128 ? ck_wide_codes(stored) : ck_small_codes(stored);
+}
+
+/* The same of one panel with the bias of an expanded format. */
+CK_INLINE ck_codes ck_expanded_codes(const int format, const ck_blocks *w, int64_t block, int group)
+{
+    const ck_format f = ck_formats[format];
+    const ck_vi stored = ck_stored_codes(format, w->codes + block * f.bits * 4 * CK_LANES, group);
+    /* No byte overflows. */
+    const ck_vu bias = (ck_vu)ck_set_i((128 - f.bias) * 0x01010101);
+    return f.offsets ? ck_small_codes(stored) : ck_wide_codes((ck_vi)((ck_vu)stored + bias));
 }
 
 /* The scale of part `part` of block `block` of panel p. */

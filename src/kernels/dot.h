@@ -26,6 +26,14 @@ CK_INLINE int32_t ck_load_i32(const uint8_t *p)
 }
 
 #if defined CK_AVX512 && defined __AVX512VNNI__
+#define CK_UNSIGNED_DOT(sum, w, x) (ck_vi) _mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(x))
+#elif defined CK_AVX2 && defined __AVXVNNI__
+#define CK_UNSIGNED_DOT(sum, w, x) (ck_vi) _mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(w), (__m256i)(x))
+#elif defined CK_AVX2 && defined __AVX512VNNI__ && defined __AVX512VL__
+#define CK_UNSIGNED_DOT(sum, w, x) (ck_vi) _mm256_dpbusd_epi32((__m256i)(sum), (__m256i)(w), (__m256i)(x))
+#endif
+
+#if defined CK_UNSIGNED_DOT
 
 #define CK_WIDE_BIAS 128
 typedef ck_vi ck_codes;
@@ -48,7 +56,7 @@ CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
 
 CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
 {
-    return (ck_vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+    return CK_UNSIGNED_DOT(sum, w, x);
 }
 
 #elif defined CK_NEON && defined __ARM_FEATURE_DOTPROD

@@ -21,10 +21,61 @@ export interface BufferParameter<D extends string> {
   /** The dim that holds the distance of two steps of the first axis, in elements. Absent: dense. */
   readonly rowStride?: D
   readonly layout?: Layout
+  /** Only this many of its rows are touched; the data say which. Absent: all. */
+  readonly touched?: D
   /** May be NULL. */
   readonly optional?: true
   /** Room for a call's own work (access `write`): what it holds before and after a call means nothing. */
   readonly scratch?: true
+}
+
+/**
+ * How the work is divided: the product of `items` is divided into contiguous ranges, one per part, in row-major order. A
+ * buffer in `own` is touched by a part only inside its own items. Two calls with equal items need no barrier between them
+ * for buffers that both own.
+ */
+export interface Split<D extends string = string, B extends string = string> {
+  /** Dims, or blocks of `each` steps of a dim, of which the last may be shorter. */
+  readonly items: readonly (D | { readonly dim: D; readonly each: number })[]
+  readonly own: readonly B[]
+  /** The own buffers are owned only where these dims are 1. */
+  readonly ownWhenOne?: readonly D[]
+  /** A dim that changes nothing but the items: the plan chooses it so that the items are those of the call that made `like`. */
+  readonly free?: { readonly dim: D; readonly like: B }
+}
+
+/** The name of an item in text. */
+export function itemName(item: Split['items'][number]): string {
+  return typeof item === 'string' ? item : `${item.dim} by ${item.each}`
+}
+
+/** Items of one kind, given the size of its dim. */
+export function itemCount(item: Split['items'][number], size: number): number {
+  return typeof item === 'string' ? size : Math.ceil(size / item.each)
+}
+
+/** The dim of an item. */
+export function itemDim(item: Split['items'][number]): string {
+  return typeof item === 'string' ? item : item.dim
+}
+
+/**
+ * The items as the equal shares of the own buffers: their counts without those of one, which change nothing. Undefined where
+ * the parts own nothing. `size` gives the size of a dim, or the symbol that stands for it.
+ */
+export function ownItems<S extends string>(
+  split: Split,
+  size: (dim: string) => number | S,
+): readonly (number | S)[] | undefined {
+  if (split.ownWhenOne?.some((dim) => size(dim) !== 1)) return undefined
+  const counts: (number | S)[] = []
+  for (const item of split.items) {
+    const steps = size(itemDim(item))
+    if (typeof item !== 'string' && (typeof steps !== 'number' || steps % item.each !== 0)) return undefined
+    const count = typeof steps === 'number' ? itemCount(item, steps) : steps
+    if (count !== 1) counts.push(count)
+  }
+  return counts
 }
 
 export interface KernelDeclaration<
@@ -43,12 +94,7 @@ export interface KernelDeclaration<
   readonly buffers: { readonly [K in B]: BufferParameter<D> }
   /** Pairs (written, read) that may be the same bytes with the same stride. Others must not overlap. */
   readonly inPlace: readonly (readonly [NoInfer<B>, NoInfer<B>])[]
-  /**
-   * How the work is divided: `items` are the dims whose product is divided into contiguous ranges, one per part, in
-   * row-major order. A buffer in `own` is touched by a part only inside its own items (its leading axes are `items`).
-   * Two calls with equal items need no barrier between them for buffers that both own.
-   */
-  readonly split: { readonly items: readonly NoInfer<D>[]; readonly own: readonly NoInfer<B>[] }
+  readonly split: Split<NoInfer<D>, NoInfer<B>>
   /** Floating-point or integer operations of one call; a multiply-add counts two. */
   flops(dims: { readonly [K in D]: number }): number
 }

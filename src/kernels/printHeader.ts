@@ -1,5 +1,5 @@
 import { dtypes } from '../base/dtypes.ts'
-import type { BufferParameter, Kernel } from './kernel.ts'
+import { type BufferParameter, itemName, type Kernel } from './kernel.ts'
 import { type Family, kernelsOf } from './registry.ts'
 
 /**
@@ -31,7 +31,7 @@ function printPrototype(kernel: Kernel): readonly string[] {
   const comments = [
     ...buffers.map(([name, buffer]) => `${name}: ${describeBuffer(buffer)}`),
     ...(kernel.inPlace.length ? [`in place: ${kernel.inPlace.map((pair) => pair.join(' = ')).join(', ')}`] : []),
-    `split over ${kernel.split.items.join(', ')}`,
+    `split over ${kernel.split.items.map(itemName).join(', ')}`,
   ]
   const parameters = [
     ['int part', 'int parts'],

@@ -446,6 +446,71 @@ CK_INLINE float ck_half(uint16_t bits)
     return ck_from_f16((ck_vh){bits})[0];
 }
 
+/* Whole numbers: the larger one per lane, the largest lane, the sum of the lanes. */
+
+#if defined CK_AVX512
+
+CK_INLINE ck_vi ck_max_i(ck_vi a, ck_vi b)
+{
+    return (ck_vi)_mm512_max_epi32((__m512i)a, (__m512i)b);
+}
+
+CK_INLINE int32_t ck_largest_i(ck_vi v)
+{
+    return _mm512_reduce_max_epi32((__m512i)v);
+}
+
+CK_INLINE int32_t ck_sum_i(ck_vi v)
+{
+    return _mm512_reduce_add_epi32((__m512i)v);
+}
+
+#elif defined CK_NEON
+
+CK_INLINE ck_vi ck_max_i(ck_vi a, ck_vi b)
+{
+    return (ck_vi)vmaxq_s32((int32x4_t)a, (int32x4_t)b);
+}
+
+CK_INLINE int32_t ck_largest_i(ck_vi v)
+{
+    return vmaxvq_s32((int32x4_t)v);
+}
+
+CK_INLINE int32_t ck_sum_i(ck_vi v)
+{
+    return vaddvq_s32((int32x4_t)v);
+}
+
+#else
+
+CK_INLINE ck_vi ck_max_i(ck_vi a, ck_vi b)
+{
+    return ck_select_i(a > b, a, b);
+}
+
+CK_INLINE int32_t ck_largest_i(ck_vi v)
+{
+    int32_t largest = v[0];
+    CK_UNROLL
+    for (int i = 1; i < CK_LANES; i++) {
+        largest = v[i] > largest ? v[i] : largest;
+    }
+    return largest;
+}
+
+CK_INLINE int32_t ck_sum_i(ck_vi v)
+{
+    int32_t sum = 0;
+    CK_UNROLL
+    for (int i = 0; i < CK_LANES; i++) {
+        sum += v[i];
+    }
+    return sum;
+}
+
+#endif
+
 /* Reductions, always in the same order: halves are combined until one lane is left. */
 
 CK_INLINE float ck_sum(ck_vf v)

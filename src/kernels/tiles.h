@@ -74,14 +74,6 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     }
 }
 
-/* The sum of the activation codes of part `part` of the a8 block x. */
-CK_INLINE int32_t ck_code_sum(const int parts, const uint8_t *x, int part)
-{
-    int16_t sums[2];
-    memcpy(sums, x + CK_A8_HALF_SUMS, sizeof sums);
-    return parts == 1 ? sums[0] + sums[1] : sums[part];
-}
-
 CK_INLINE float ck_load_float(const uint8_t *p)
 {
     float value;
@@ -89,27 +81,52 @@ CK_INLINE float ck_load_float(const uint8_t *p)
     return value;
 }
 
-/* The same times the scale of x. */
-CK_INLINE float ck_scaled_code_sum(const int parts, const uint8_t *x, int part)
+/* -128 times the sum of the codes of part `part` of the a8 block x. */
+CK_INLINE int32_t ck_code_start(const int parts, const uint8_t *x, int part)
 {
-    return parts == 1 ? ck_load_float(x + CK_A8_SUM) : ck_load_float(x) * (float)ck_code_sum(parts, x, part);
+    const int32_t low = ck_load_i32(x + CK_A8_LOW_START);
+    return parts == 1 ? ck_load_i32(x + CK_A8_START) : part == 0 ? low : ck_load_i32(x + CK_A8_START) - low;
 }
 
-/* Asks for block `block` of the next P panels: a stream from memory ends with its panel, so the processor's own foresight
- * starts anew with every panel. */
-CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks *w, int64_t block)
+/* The scale of x times the sum of the codes of part `part`. */
+CK_INLINE float ck_scaled_code_sum(const int parts, const uint8_t *x, int part)
+{
+    return parts == 1 ? ck_load_float(x + CK_A8_SUM)
+                      : ck_load_float(x) * ((float)ck_code_start(parts, x, part) * (-1.0f / CK_A8_BIAS));
+}
+
+/* What a dot with weights of `format` begins with: minus what their bias adds. */
+CK_INLINE ck_vi ck_dot_start(const int format, const int parts, const uint8_t *x, int part)
+{
+    const int bias = ck_code_bias(format);
+    return ck_set_i(bias ? ck_code_start(parts, x, part) / (CK_A8_BIAS / bias) : 0);
+}
+
+/* Blocks between a prefetch and its use: a stream of weights needs more of them under way than the processor asks for. */
+enum { CK_PREFETCH_BLOCKS = 8 };
+
+/* Asks for the block of P panels that is read CK_PREFETCH_BLOCKS after block `block` of `blocks`. */
+CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks *w, int64_t block, int64_t blocks)
 {
     const ck_format f = ck_formats[format];
     const int64_t code_bytes = f.bits * 4 * CK_LANES;
     const int64_t scale_bytes = ck_record_bytes(format) * CK_BLOCK / f.columns;
+    int64_t panel = 0;
+    block += blocks < CK_PREFETCH_BLOCKS ? blocks : CK_PREFETCH_BLOCKS;
+    if (block >= blocks) {
+        if (w->next == 0) {
+            return;
+        }
+        block -= blocks;
+        panel = w->next;
+    }
     CK_UNROLL
-    for (int p = 0; p < P; p++) {
-        const int64_t ahead = (P + p) * w->panel_bytes;
+    for (int p = 0; p < P; p++, panel += w->panel_bytes) {
         CK_UNROLL
         for (int64_t byte = 0; byte < code_bytes; byte += 64) {
-            __builtin_prefetch(w->codes + ahead + block * code_bytes + byte, 0, 2);
+            __builtin_prefetch(w->codes + panel + block * code_bytes + byte, 0, 2);
         }
-        __builtin_prefetch(w->scales + ahead + block * scale_bytes, 0, 2);
+        __builtin_prefetch(w->scales + panel + block * scale_bytes, 0, 2);
     }
 }
 
@@ -152,16 +169,14 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
     }
     for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
         if (!ck_is_expanded(format)) {
-            ck_prefetch_block(format, P, w, block);
+            ck_prefetch_block(format, P, w, block, blocks);
         }
         CK_UNROLL
         for (int part = 0; part < parts; part++) {
             ck_vi dot[CK_TILE];
             CK_UNROLL
             for (int t = 0; t < T; t++) {
-                /* Codes have a bias or an offset, never both. */
-                const int32_t bias = ck_formats[format].offsets ? 0 : w->bias;
-                const ck_vi start = ck_set_i(-bias * ck_code_sum(parts, x + t * x_bytes, part));
+                const ck_vi start = ck_dot_start(format, parts, x + t * x_bytes, part);
                 CK_UNROLL
                 for (int p = 0; p < P; p++) {
                     dot[t * P + p] = start;
@@ -222,7 +237,7 @@ CK_INLINE void ck_expand(const int format, const ck_blocks *w, int64_t blocks, c
     for (int64_t block = 0; block < blocks; block++) {
         CK_UNROLL
         for (int group = 0; group < 8; group++) {
-            piece->codes[block * 8 + group] = ck_block_codes(format, w, 0, block, group);
+            piece->codes[block * 8 + group] = ck_expanded_codes(format, w, block, group);
         }
         CK_UNROLL
         for (int part = 0; part < f.scales; part++) {

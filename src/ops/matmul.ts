@@ -14,7 +14,7 @@ export interface MatmulAttributes {
 }
 
 /** Parts whose panels find the room that they like best; more parts have smaller fields, which need less. */
-const partsAtBest = 8
+const partsAtBest = 4
 
 /** Rows, columns and depth of op(a) · op(b). Only the first axis of a stored operand may be a symbol. */
 export function matmulSizes(a: TensorType, b: TensorType, { transposeA, transposeB }: MatmulAttributes) {

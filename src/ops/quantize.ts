@@ -31,7 +31,9 @@ export const quantize = defineOp({
     return { y }
   },
   lower({ x }, { y }, _attributes, to) {
-    to.call(quantizeForward, { tokens: x.type.shape[0]!, cols: lastAxis(x.type), xRow: to.stride(x), x, y })
+    const cols = lastAxis(x.type)
+    const pieces = cols / blockElements
+    to.call(quantizeForward, { tokens: x.type.shape[0]!, cols, pieces, xRow: to.stride(x), x, y })
   },
   // A code may fall to either side of a tie, and the scale is an f32: one code of 127 is the most that may differ.
   tolerance: { relative: 2 ** 23 / 120, nmse: 1e-5 },

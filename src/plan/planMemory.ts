@@ -77,6 +77,9 @@ function placeWeights(programs: readonly Program[]): { weights: PlacedWeight[]; 
   return { weights, bytes: roundUp(end, pageBytes) }
 }
 
+/** Calls that the bytes of a buffer rest after its last one: threads may go on to the next call without meeting. */
+const rest = 1
+
 /** First fit, largest first and of equal ones the earliest: each buffer takes the lowest offset that no buffer alive at the same time holds. */
 function placeActivations(
   program: Program,
@@ -94,7 +97,7 @@ function placeActivations(
   })
   for (const buffer of living.toSorted((a, b) => b.bytes - a.bytes || a.first - b.first || compare(a.name, b.name))) {
     const { first, last } = buffer
-    const rivals = placed.filter((other) => apart || (other.first <= last && first <= other.last))
+    const rivals = placed.filter((other) => apart || (other.first <= last + rest && first <= other.last + rest))
     let offset = base
     for (const rival of rivals.toSorted((a, b) => a.offset - b.offset)) {
       if (offset + buffer.bytes <= rival.offset) break

@@ -1,3 +1,5 @@
+import type { Dim } from '../ir/graph.ts'
+import { ownItems } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan, PlacedBuffer } from './planMemory.ts'
 import type { Barrier, Call, Place, Program, Repeat, Step } from './program.ts'
@@ -28,20 +30,20 @@ export function planThreads(program: Program, plan: MemoryPlan): Program {
   for (const step of program.steps) {
     if (step.kind === 'barrier') continue
     if (step.kind === 'call') {
-      const result = planCalls([step], pending, buffers, undefined)
+      const result = planCalls([step], pending, buffers, program.bounds, undefined)
       steps.push(...result.steps)
       pending = result.pending
       continue
     }
     const calls = step.body.filter((inner) => inner.kind === 'call')
     let entering = pending
-    let result = planCalls(calls, entering, buffers, step)
+    let result = planCalls(calls, entering, buffers, program.bounds, step)
     // What is pending at the end of a round is pending at the start of the next: repeat until nothing is added.
     for (;;) {
       const joined = joinAccesses(entering, result.pending)
       if (joined.length === entering.length) break
       entering = joined
-      result = planCalls(calls, entering, buffers, step)
+      result = planCalls(calls, entering, buffers, program.bounds, step)
     }
     steps.push({ ...step, body: result.steps })
     pending = result.pending
@@ -53,12 +55,13 @@ function planCalls(
   calls: readonly Call[],
   entering: readonly Access[],
   buffers: ReadonlyMap<string, PlacedBuffer>,
+  bounds: Program['bounds'],
   repeat: Repeat | undefined,
 ): { steps: (Call | Barrier)[]; pending: Access[] } {
   let pending = [...entering]
   const steps: (Call | Barrier)[] = []
   for (const call of calls) {
-    const touched = callAccesses(call, buffers, repeat)
+    const touched = callAccesses(call, buffers, bounds, repeat)
     if (touched.some((access) => pending.some((earlier) => isConflict(earlier, access)))) {
       steps.push({ kind: 'barrier' })
       pending = []
@@ -85,13 +88,17 @@ function joinAccesses(a: readonly Access[], b: readonly Access[]): Access[] {
   return [...a, ...b.filter((access) => !known.has(key(access)))]
 }
 
-function callAccesses(call: Call, buffers: ReadonlyMap<string, PlacedBuffer>, repeat: Repeat | undefined): Access[] {
+function callAccesses(
+  call: Call,
+  buffers: ReadonlyMap<string, PlacedBuffer>,
+  bounds: Program['bounds'],
+  repeat: Repeat | undefined,
+): Access[] {
   const kernel = kernels.get(call.kernel)!
-  // Axes of one item do not change who gets what.
-  const items = kernel.split.items.map((dim) => call.dims[dim]).filter((size) => size !== 1)
+  const items = ownItems(kernel.split, (dim) => boundDim(call.dims[dim]!, bounds))
   return Object.entries(call.buffers).flatMap(([argument, place]): Access[] => {
     const parameter = kernel.buffers[argument]!
-    const own = kernel.split.own.includes(argument) ? items.join(' ') : undefined
+    const own = kernel.split.own.includes(argument) ? items?.join(' ') : undefined
     return placedBuffers(place, buffers, repeat).map(({ buffer, offset }) => {
       const elements = elementOffset(offset, buffer)
       return {
@@ -105,6 +112,11 @@ function callAccesses(call: Call, buffers: ReadonlyMap<string, PlacedBuffer>, re
       }
     })
   })
+}
+
+/** A symbol that is never more than 1 is 1, or there is nothing to divide. */
+function boundDim(dim: Dim, bounds: Program['bounds']): Dim {
+  return typeof dim === 'string' && bounds[dim] === 1 ? 1 : dim
 }
 
 /** The buffers that an argument may point to: one, or in a repeat one per round. Weights are only read. */

@@ -1,5 +1,7 @@
 import { fail } from '../base/errors.ts'
-import type { Answer, EvalMode, Library, ModelInfo, Piece, Pointer } from './library.ts'
+import type { EvalMode, Library, ModelInfo, Piece } from './library.ts'
+import type { Answer, Pointer } from './native.ts'
+import type { Counter, SiteEvents, SiteName } from './profileLibrary.ts'
 import { resultOf } from './refusal.ts'
 import { type GenerateOptions, settingsOf, whole } from './settings.ts'
 
@@ -8,6 +10,8 @@ export interface SessionOwner {
   readonly dir: string
   readonly library: Library
   readonly info: ModelInfo
+  /** Empty unless the model is a profile build. */
+  readonly sites: readonly SiteName[]
   tokenize(text: string, options: { readonly special?: boolean; readonly addSpecial?: boolean }): Int32Array
 }
 
@@ -21,6 +25,16 @@ export interface EvalOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a session of a profile build has counted. */
+export interface Profile {
+  /** Per thread, and in it per site of the model. */
+  readonly counters: readonly (readonly Counter[])[]
+  /** Per thread. */
+  readonly events: readonly SiteEvents[]
+  /** Why no cycles, instructions and cache misses were counted; absent where they were. */
+  readonly hardwareRefusal?: string
+}
+
 /** How often a stop is asked for again: C forgets one that comes before its call has begun. */
 const stopAgainMs = 5
 
@@ -32,6 +46,7 @@ const stopAgainMs = 5
 export class Session {
   readonly #owner: SessionOwner
   readonly #context: Pointer
+  readonly #threads: number
   readonly #freed: () => void
   #generation: Pointer | undefined
   /** The operation that is under way; a generation is also between its pieces. */
@@ -43,9 +58,10 @@ export class Session {
   #closed: Promise<void> | undefined
 
   /** Use `model.session()`. `freed` is told once, when memory and threads are gone. */
-  constructor(owner: SessionOwner, context: Pointer, freed: () => void) {
+  constructor(owner: SessionOwner, context: Pointer, threads: number, freed: () => void) {
     this.#owner = owner
     this.#context = context
+    this.#threads = threads
     this.#freed = freed
   }
 
@@ -180,6 +196,35 @@ export class Session {
       whole('offset', offset, most)
       whole('bytes', bytes, most - offset)
       return resultOf(this.#owner.library.contextPeek(this.#context, offset, bytes), 'peek', this.#owner.dir)
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  /** What was counted since the last `resetProfile`. Refuses `engine_failed` where the model is no profile build. */
+  profile(): Profile {
+    this.#begin('profile')
+    try {
+      const { library, dir, sites } = this.#owner
+      const { profile } = library
+      const threads = Array.from({ length: this.#threads }, (_, thread) => thread)
+      const counters = threads.map((thread) =>
+        resultOf(profile.contextProfile(this.#context, thread, sites.length), 'profile', dir),
+      )
+      const events = threads.map((thread) => resultOf(profile.contextEvents(this.#context, thread), 'profile', dir))
+      const hardwareRefusal = profile.contextHardware(this.#context)
+      return { counters, events, ...(hardwareRefusal === undefined ? {} : { hardwareRefusal }) }
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  /** Counts from nothing again; refuses as `profile` does. */
+  resetProfile(): void {
+    this.#begin('profile')
+    try {
+      const { library, dir } = this.#owner
+      resultOf(library.profile.contextProfileReset(this.#context), 'profile', dir)
     } finally {
       this.#running = undefined
     }

@@ -1,25 +1,15 @@
 /** The C functions of a built model (src/engine/ck.h), called through koffi. What they mean is written there. */
-import koffi, { type KoffiFunc, type LibraryHandle, type TypeObject } from 'koffi'
+import koffi, { type LibraryHandle, type TypeObject } from 'koffi'
 import { fail } from '../base/errors.ts'
+import { type Answer, answer, answerLater, type Native, nothing, type Pointer } from './native.ts'
+import { bindProfile, type ProfileLibrary } from './profileLibrary.ts'
 
 /** The engine interface that this version speaks: CK_ABI_VERSION. */
-export const abiVersion = 1
-
-/** `ck_status` by number. */
-const statuses = ['ok', 'file', 'format', 'cpu', 'memory', 'argument', 'context', 'tokenizer', 'stopped'] as const
-export type Failure = Exclude<(typeof statuses)[number], 'ok'>
+export const abiVersion = 2
 
 /** `ck_finish` by number; while a generation runs it has none. */
 const finishes = [undefined, 'eos', 'length', 'stop', 'context'] as const
 export type Finish = NonNullable<(typeof finishes)[number]>
-
-/** What a C function that can fail answers: its result, or why not in one sentence. */
-export type Answer<T> =
-  | { readonly status: 'ok'; readonly value: T }
-  | { readonly status: Failure; readonly message: string }
-
-/** An address in this process. */
-export type Pointer = bigint
 
 /** `ck_info`. */
 export interface ModelInfo {
@@ -74,6 +64,7 @@ export type EvalMode = 'prefill' | 'decode'
 export interface Library {
   /** `ck_program.abi`. */
   readonly abi: number
+  readonly profile: ProfileLibrary
   modelOpen(weightsPath: string): Promise<Answer<Pointer>>
   modelClose(model: Pointer): void
   modelInfo(model: Pointer): ModelInfo
@@ -143,12 +134,8 @@ const pieceType = koffi.struct({
   text: koffi.array('uint8_t', pieceTextBytes),
 })
 
-const errorBytes = 512
 /** A model's step runs on koffi's stack; koffi's own default of 128 KiB leaves little room for a kernel's tiles. */
 const stackBytes = 1 << 20
-
-/** A koffi function; its arguments are checked by the wrappers below. */
-type Native = KoffiFunc<(...values: unknown[]) => number | bigint>
 
 /**
  * Loads libmodel.so. Refuses a file that the system cannot load, or that is no built model, or speaks another ABI, with
@@ -189,6 +176,7 @@ export function loadLibrary(path: string, dir: string): Library {
 
   return {
     abi,
+    profile: bindProfile(native),
     async modelOpen(weightsPath) {
       const out = new BigUint64Array(1)
       return answerLater(modelOpen, [weightsPath, out], () => out[0]!)
@@ -271,34 +259,6 @@ function textOf(cause: unknown): string {
 
 /** A byte order mark is a character like any other here. */
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
-
-const nothing = (): void => undefined
-
-function toAnswer<T>(status: number, error: Buffer, value: () => T): Answer<T> {
-  const name = statuses[status]
-  if (name === 'ok') return { status: name, value: value() }
-  const message = error.toString('utf8', 0, error.indexOf(0))
-  // A number that this version does not know can only be an error of the engine itself.
-  return { status: name ?? 'memory', message }
-}
-
-/** Calls now. The error buffer is every function's last argument. */
-function answer<T>(call: Native, values: readonly unknown[], value: () => T): Answer<T> {
-  const error = Buffer.alloc(errorBytes)
-  return toAnswer(Number(call(...values, error)), error, value)
-}
-
-/** Calls on another thread. */
-function answerLater<T>(call: Native, values: readonly unknown[], value: () => T): Promise<Answer<T>> {
-  // The callback's hold on this keeps every buffer that C writes alive until the call has returned.
-  const held = { values, error: Buffer.alloc(errorBytes) }
-  return new Promise((resolve, reject) => {
-    call.async(...values, held.error, (thrown: unknown, status: number | bigint) => {
-      if (thrown) reject(thrown)
-      else resolve(toAnswer(Number(status), held.error, value))
-    })
-  })
-}
 
 /** Calls with a guessed size, and again where the answer is longer. */
 function fillTwice<A extends Int32Array | Uint8Array>(

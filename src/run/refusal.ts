@@ -1,5 +1,5 @@
 import { fail } from '../base/errors.ts'
-import type { Answer } from './library.ts'
+import type { Answer } from './native.ts'
 
 /** The result of an engine call, or the refusal that fits its failure. `what` names the call, `dir` the run folder. */
 export function resultOf<T>(answer: Answer<T>, what: string, dir: string): T {

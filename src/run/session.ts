@@ -3,12 +3,15 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
 import { Session, type SessionOwner } from './engineSession.ts'
-import { addSpecialFlag, type Library, loadLibrary, type ModelInfo, type Pointer, parseSpecialFlag } from './library.ts'
+import { addSpecialFlag, type Library, loadLibrary, type ModelInfo, parseSpecialFlag } from './library.ts'
+import type { Pointer } from './native.ts'
+import type { SiteName } from './profileLibrary.ts'
 import { openedOf, resultOf } from './refusal.ts'
 import { whole } from './settings.ts'
 
-export type { EvalOptions, Session } from './engineSession.ts'
+export type { EvalOptions, Profile, Session } from './engineSession.ts'
 export type { EvalMode, Finish, ModelInfo, Piece } from './library.ts'
+export type { Counter, SiteEvent, SiteEvents, SiteName } from './profileLibrary.ts'
 export type { GenerateOptions } from './settings.ts'
 
 /** The files of a run folder that running needs. */
@@ -48,6 +51,8 @@ export class Model implements SessionOwner {
   readonly dir: string
   readonly library: Library
   readonly info: ModelInfo
+  /** What a profile build counts, in the order of its counters; empty in other builds. */
+  readonly sites: readonly SiteName[]
   readonly #pointer: Pointer
   readonly #sessions = new Set<Session>()
   readonly #calls = new Set<Promise<unknown>>()
@@ -58,6 +63,7 @@ export class Model implements SessionOwner {
     this.dir = dir
     this.library = library
     this.info = library.modelInfo(pointer)
+    this.sites = library.profile.modelSites(pointer)
     this.#pointer = pointer
   }
 
@@ -96,7 +102,7 @@ export class Model implements SessionOwner {
     this.#mustBeOpen()
     const threads = whole('threads', options.threads ?? Math.min(availableParallelism(), mostThreads), mostThreads)
     const context = resultOf(this.library.contextOpen(this.#pointer, threads), 'session', this.dir)
-    const session = new Session(this, context, () => this.#sessions.delete(session))
+    const session = new Session(this, context, threads, () => this.#sessions.delete(session))
     this.#sessions.add(session)
     return session
   }

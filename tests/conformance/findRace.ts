@@ -1,8 +1,9 @@
 import { bytesOf } from '../../src/base/dtypes.ts'
-import type { Kernel } from '../../src/kernels/kernel.ts'
+import { type Kernel, ownItems } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 import type { MemoryPlan, PlacedBuffer } from '../../src/plan/planMemory.ts'
 import type { Call, Place, Program, Repeat } from '../../src/plan/program.ts'
+import { countItems } from './kernelCases.ts'
 import { type Dims, shapeOf } from './placement.ts'
 import { bindDims } from './runProgram.ts'
 
@@ -85,8 +86,8 @@ function* elementsOf(kernel: Kernel, name: string, dims: Dims, { buffer, offset 
   const rows = shape[0]!
   const cols = shape.slice(1).reduce((product, size) => product * size, 1)
   const stride = parameter.rowStride ? dims[parameter.rowStride]! : cols
-  const items = kernel.split.items.reduce((product, dim) => product * dims[dim]!, 1)
-  const isOwn = kernel.split.own.includes(name)
+  const items = countItems(kernel.split, dims)
+  const isOwn = kernel.split.own.includes(name) && ownItems(kernel.split, (dim) => dims[dim]!) !== undefined
   const rowBytes = bytesOf(parameter.dtype, cols)!
   const words = rowBytes / wordBytes
   for (let row = 0; row < rows; row++) {

@@ -1,5 +1,5 @@
 import { decodeTensor, dtypes, numberToHalf } from '../../src/base/dtypes.ts'
-import type { BufferParameter, Kernel } from '../../src/kernels/kernel.ts'
+import { type BufferParameter, itemCount, itemDim, type Kernel, type Split } from '../../src/kernels/kernel.ts'
 import type { KernelCall } from './kernelCall.ts'
 import { type Dims, denseBytes, place, shapeOf } from './placement.ts'
 import { type Random, seededRandom } from './random.ts'
@@ -112,10 +112,15 @@ export function rowAxis(kernel: Kernel): string | undefined {
   return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined
 }
 
+/** All items of a call. */
+export function countItems(split: Split, dims: Dims): number {
+  return split.items.reduce((all, item) => all * itemCount(item, dims[itemDim(item)]!), 1)
+}
+
 /** The items of a part as the share of an own buffer's dense bytes, [begin, end). */
 export function ownBytes(test: KernelCase, name: string, part: number, parts: number): readonly [number, number] {
   const buffer = test.kernel.buffers[name]!
-  const items = test.kernel.split.items.reduce((all, dim) => all * test.dims[dim]!, 1)
+  const items = countItems(test.kernel.split, test.dims)
   const bytes = denseBytes(buffer, test.dims)
   // An own buffer may lead with fewer axes than the items have: it then belongs to all items of a row.
   if (items === 0 || shapeOf(buffer, test.dims)[0] === 0) return [0, 0]

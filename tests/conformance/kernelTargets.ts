@@ -56,6 +56,19 @@ const native = targets.map((target): KernelTarget => {
   }
 })
 
+// The body of AVX-VNNI on a CPU that has the same instruction in the encoding of AVX-512 only.
+const narrow = native
+  .filter(({ name }) => name === 'x86-64-v3')
+  .map((target): KernelTarget => {
+    const lacks = ['avx512_vnni', 'avx512vl'].find((feature) => !features.has(feature))
+    return {
+      ...target,
+      name: 'x86-64-v3 with 256-bit avx512vnni',
+      flags: [...target.flags, '-mavx512vl', '-mavx512vnni'],
+      missing: target.missing ?? (lacks && `needs a CPU with ${lacks}`),
+    }
+  })
+
 // The sanitizers watch the best body that this CPU runs.
 const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
 const watched = best.map((target): KernelTarget => {
@@ -64,4 +77,4 @@ const watched = best.map((target): KernelTarget => {
 })
 
 /** Every target with the reason why it cannot run here, where there is one. */
-export const kernelTargets: readonly KernelTarget[] = [...native, ...watched]
+export const kernelTargets: readonly KernelTarget[] = [...native, ...narrow, ...watched]

@@ -32,8 +32,28 @@ export const probeHalf = defineKernel({
   flops: () => 0,
 })
 
-/** Functions of simd.h that no kernel shows by themselves. */
-export const probes: readonly Kernel[] = [probeExp, probeHalf]
+/**
+ * Dots of x, four 8-bit codes per word, with w, four per word and lane: `wide` takes the bytes of w with 128 added, `small`
+ * their low seven bits.
+ */
+export const probeDot = defineKernel({
+  name: 'probe_fwd_dot',
+  family: 'probe',
+  dims: ['groups', 'lanes'],
+  attributes: {},
+  buffers: {
+    w: { dtype: 'i32', access: 'read', shape: ['groups', 'lanes'] },
+    x: { dtype: 'i32', access: 'read', shape: ['groups'] },
+    wide: { dtype: 'i32', access: 'write', shape: ['lanes'] },
+    small: { dtype: 'i32', access: 'write', shape: ['lanes'] },
+  },
+  inPlace: [],
+  split: { items: [], own: [] },
+  flops: ({ groups, lanes }) => 16 * groups * lanes,
+})
+
+/** Functions of simd.h and dot.h that no kernel shows by themselves. */
+export const probes: readonly Kernel[] = [probeExp, probeHalf, probeDot]
 
 /** What the harness compiles: every kernel and the probes. */
 export const testedKernels: readonly Kernel[] = [...kernels.values(), ...probes]

@@ -25,14 +25,14 @@ export function writeRandomBlock(dtype: Dtype, view: DataView, at: number, rando
       const sums = [0, 0]
       for (let i = 0; i < 32; i++) {
         const code = extreme ? 127 * (1 - 2 * random.whole(2)) : random.whole(255) - 127
-        view.setInt8(at + 12 + i, code)
+        view.setInt8(at + 16 + i, code)
         sums[i >> 4]! += code
       }
       const scale = Math.fround(Math.abs(random.normal()) / 64)
       view.setFloat32(at, scale, true)
       view.setFloat32(at + 4, scale * (sums[0]! + sums[1]!), true)
-      view.setInt16(at + 8, sums[0]!, true)
-      view.setInt16(at + 10, sums[1]!, true)
+      view.setInt32(at + 8, -128 * (sums[0]! + sums[1]!), true)
+      view.setInt32(at + 12, -128 * sums[0]!, true)
       break
     }
     default:

@@ -131,7 +131,7 @@ function linearSwiglu(dtype: WeightDtype): Reference {
   }
 }
 
-/** Sizes around the tiles and the pieces of depth (352) of the matrix product, with much scratch and with little. */
+/** Sizes around the tiles of the matrix product, with much scratch and with little, which makes pieces and blocks small. */
 function matmulSizes(lanes: number, count: number): Dims[] {
   const sizes = mixed(count, {
     rows: [1, 2, 3, 6, 7, 13, 19],
@@ -140,8 +140,8 @@ function matmulSizes(lanes: number, count: number): Dims[] {
   })
   const large = [
     { rows: 1, cols: 6 * lanes + 1, depth: 400 },
-    { rows: 41, cols: 1, depth: 353 },
-    { rows: 23, cols: 5 * lanes + 3, depth: 704 },
+    { rows: 41, cols: 1, depth: 300 },
+    { rows: 23, cols: 5 * lanes + 3, depth: 560 },
     { rows: 16, cols: 4 * lanes, depth: 0 },
   ]
   // A lone output may cancel to near nothing, which says little about the kernel.
@@ -375,14 +375,14 @@ function quantiseBlock(x: Float64Array, out: DataView, at: number) {
     const floor = Math.floor(scaled)
     const rest = scaled - floor
     const code = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
-    out.setInt8(at + 12 + i, code)
+    out.setInt8(at + 16 + i, code)
     sums[i >> 4]! += code
   }
   const scale = Math.fround(largest / 127)
   out.setFloat32(at, scale, true)
   out.setFloat32(at + 4, scale * (sums[0]! + sums[1]!), true)
-  out.setInt16(at + 8, sums[0]!, true)
-  out.setInt16(at + 10, sums[1]!, true)
+  out.setInt32(at + 8, -128 * (sums[0]! + sums[1]!), true)
+  out.setInt32(at + 12, -128 * sums[0]!, true)
 }
 
 function pointwise(f: (a: number, b: number) => number, a: string, b: string, epsilons: number): Reference {
@@ -461,13 +461,17 @@ export const references: { readonly [N in KernelName]: Reference } = {
   attention_fwd_f32: attention,
   attention_fwd_f16: attention,
   quantize_fwd_a8: {
-    sizes: () => strided(mixed(8, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow'),
+    sizes: () =>
+      strided(mixed(12, { tokens: counts, cols: [32, 96, 512] }), ({ cols }) => cols!, 'xRow').map((dims, i) => ({
+        ...dims,
+        pieces: i % 2 === 0 ? 1 : dims.cols! / 32,
+      })),
     fill: { x: blocksToQuantise },
     compute({ x }, { tokens, cols }) {
-      const y = new Uint8Array((tokens! * cols! * 44) / 32)
+      const y = new Uint8Array((tokens! * cols! * 48) / 32)
       const view = new DataView(y.buffer)
       for (let block = 0; block < (tokens! * cols!) / 32; block++)
-        quantiseBlock(x!.subarray(32 * block, 32 * block + 32), view, 44 * block)
+        quantiseBlock(x!.subarray(32 * block, 32 * block + 32), view, 48 * block)
       return { y }
     },
     epsilons: 0,

@@ -3,7 +3,8 @@ import { halfToNumber, numberToHalf } from '../../src/base/dtypes.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'
-import { probeExp, probeHalf } from './probe.kernel.ts'
+import { probeDot, probeExp, probeHalf } from './probe.kernel.ts'
+import { seededRandom } from './random.ts'
 
 const bytesOfFloats = (values: ArrayLike<number>) => new Uint8Array(Float32Array.from(values).buffer)
 
@@ -41,6 +42,32 @@ for (const target of kernelTargets) {
       expect([...y.subarray(0, 5)]).toEqual([1, 1, 0, 0, 0])
       expect(ulps(y[5]!, Math.exp(-95))).toBeLessThanOrEqual(1)
       expect([...y.subarray(6)]).toEqual([infinity, infinity, nan])
+    })
+
+    it('sums products of 8-bit codes without an error, the largest ones too', () => {
+      const { lanes } = target
+      const random = seededRandom(7)
+      for (const groups of [1, 3, 8, 500]) {
+        for (const extreme of [false, true]) {
+          const w = Uint8Array.from({ length: 4 * lanes * groups }, () =>
+            extreme ? [0, 127, 128, 255][random.whole(4)]! : random.whole(256),
+          )
+          const x = Int8Array.from({ length: 4 * groups }, () =>
+            extreme ? 127 * (1 - 2 * random.whole(2)) : random.whole(255) - 127,
+          )
+          const call = {
+            kernel: probeDot,
+            dims: { groups, lanes },
+            buffers: { w, x: new Uint8Array(x.buffer) },
+          }
+          const { wide, small } = runner.run([call])[0]!.buffers
+          const dot = (lane: number, weight: (code: number) => number) =>
+            x.reduce((sum, code, i) => sum + code * weight(w[((i >> 2) * lanes + lane) * 4 + (i & 3)]!), 0)
+          const lane = Array.from({ length: lanes }, (_, i) => i)
+          expect([...new Int32Array(wide!.slice().buffer)]).toEqual(lane.map((i) => dot(i, (code) => code - 128)))
+          expect([...new Int32Array(small!.slice().buffer)]).toEqual(lane.map((i) => dot(i, (code) => code & 127)))
+        }
+      }
     })
 
     it('rounds to binary16 and back as the dtype table does', () => {

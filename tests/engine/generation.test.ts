@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Answer, type GenerationSettings, type Library, loadLibrary, type Piece } from '../../src/run/library.ts'
+import { type GenerationSettings, type Library, loadLibrary, type Piece } from '../../src/run/library.ts'
+import type { Answer } from '../../src/run/native.ts'
 import { bos, context, eos, firstPiece, scratchFolder, tablesOf, type WeightsOptions, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()

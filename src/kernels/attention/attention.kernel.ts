@@ -20,7 +20,7 @@ function attention<C extends 'f32' | 'f16'>(dtype: C) {
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'heads', 'width'], rowStride: 'yRow' },
     },
     inPlace: [],
-    split: { items: ['kvHeads', 'tokens'], own: [] },
+    split: { items: ['kvHeads', 'tokens'], own: ['q', 'y'], ownWhenOne: ['tokens'] },
     // The positions are data, so this counts the whole context: an upper bound.
     flops: ({ tokens, heads, width, context }) => 4 * tokens * heads * width * context,
   })

@@ -9,7 +9,7 @@ function embedding<W extends WeightDtype>(dtype: W) {
     attributes: {},
     buffers: {
       ids: { dtype: 'i32', access: 'read', shape: ['tokens'] },
-      w: { dtype, access: 'read', shape: ['rows', 'cols'], layout: 'panels' },
+      w: { dtype, access: 'read', shape: ['rows', 'cols'], layout: 'panels', touched: 'tokens' },
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'cols'] },
     },
     inPlace: [],

@@ -111,10 +111,12 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
     CK_CASE(CK_IQ4_XS)                                                                                                 \
     CK_CASE(CK_MXFP4)
 
-CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, ck_vf *sum)
+/* sum = the outputs of `panels` panels of w from `panel` on, of which the part has those below `end`. */
+CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, int64_t end, ck_vf *sum)
 {
     const uint8_t *first = c->w + panel * ck_block_panel_bytes(format, c->cols);
-    const ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
+    ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
+    w.next = panel + panels < end ? panels * w.panel_bytes : 0;
     const int64_t blocks = c->cols / CK_BLOCK;
     if (panels == CK_WIDE_PANELS) {
         ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, sum);
@@ -134,7 +136,7 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
-        ck_one_token(format, c, panels, panel, sum);                                                                   \
+        ck_one_token(format, c, panels, panel, end, sum);                                                                   \
         break;
             CK_BLOCK_CASES
 #undef CK_CASE
@@ -160,29 +162,54 @@ static void ck_expand_panel(const ck_product *c, int64_t panel, int64_t block, i
     }
 }
 
-/* sum += expanded blocks of `panels` panels times `tokens` tokens. */
-CK_INLINE void ck_expanded_tiles(const int format, const ck_blocks *w, int64_t blocks, int panels, int64_t tokens,
-                                 const uint8_t *x, int64_t x_bytes, ck_vf *sum)
+/* Asks for the lines that the outputs of a tile will be written to. */
+static void ck_prefetch_outputs(const ck_product *c, int panels, int64_t tokens, int64_t panel, int64_t token)
+{
+    const int64_t bytes = (int64_t)sizeof(ck_vf) * (c->pairs ? panels / 2 : panels);
+    const float *y = c->y + token * c->y_row + (c->pairs ? panel / 2 : panel) * CK_LANES;
+    for (int64_t t = 0; t < tokens; t++, y += c->y_row) {
+        for (int64_t byte = 0; byte < bytes; byte += 64) {
+            __builtin_prefetch((const uint8_t *)y + byte, 1);
+        }
+    }
+}
+
+/* A run of expanded blocks of `panels` panels from `panel` on, and the tokens from `token` on. */
+typedef struct {
+    ck_blocks w;
+    int64_t block, blocks;
+    int panels;
+    int64_t panel, token, tokens;
+} ck_run;
+
+/* sum += the products of a run. */
+CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_run *run, ck_vf *sum)
 {
     enum { P = CK_BLOCK_PANELS, T = CK_BLOCK_TOKENS };
-    while (tokens > 0) {
-        const int some = tokens >= T ? T : tokens >= T / 2 ? T / 2 : 1;
-        if (panels == P && some == T) {
-            ck_block_tile(format, P, T, w, blocks, x, x_bytes, sum);
-        } else if (panels == P && some == T / 2) {
-            ck_block_tile(format, P, T / 2, w, blocks, x, x_bytes, sum);
-        } else if (panels == P) {
-            ck_block_tile(format, P, 1, w, blocks, x, x_bytes, sum);
-        } else if (some == T) {
-            ck_block_tile(format, 1, T, w, blocks, x, x_bytes, sum);
-        } else if (some == T / 2) {
-            ck_block_tile(format, 1, T / 2, w, blocks, x, x_bytes, sum);
-        } else {
-            ck_block_tile(format, 1, 1, w, blocks, x, x_bytes, sum);
+    const int is_last = run->block + run->blocks == c->cols / CK_BLOCK;
+    const uint8_t *x = (const uint8_t *)c->x + run->token * c->x_row + run->block * CK_A8_BYTES;
+    for (int64_t t = 0; t < run->tokens;) {
+        const int64_t left = run->tokens - t;
+        const int some = left >= T ? T : left >= T / 2 ? T / 2 : 1;
+        if (is_last) {
+            ck_prefetch_outputs(c, run->panels, some, run->panel, run->token + t);
         }
-        tokens -= some;
-        x += some * x_bytes;
-        sum += some * panels;
+        if (run->panels == P && some == T) {
+            ck_block_tile(format, P, T, &run->w, run->blocks, x, c->x_row, sum);
+        } else if (run->panels == P && some == T / 2) {
+            ck_block_tile(format, P, T / 2, &run->w, run->blocks, x, c->x_row, sum);
+        } else if (run->panels == P) {
+            ck_block_tile(format, P, 1, &run->w, run->blocks, x, c->x_row, sum);
+        } else if (some == T) {
+            ck_block_tile(format, 1, T, &run->w, run->blocks, x, c->x_row, sum);
+        } else if (some == T / 2) {
+            ck_block_tile(format, 1, T / 2, &run->w, run->blocks, x, c->x_row, sum);
+        } else {
+            ck_block_tile(format, 1, 1, &run->w, run->blocks, x, c->x_row, sum);
+        }
+        t += some;
+        x += some * c->x_row;
+        sum += some * run->panels;
     }
 }
 
@@ -196,51 +223,53 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
     const int expanded = ck_expanded_format(c->format);
     ck_piece piece[CK_BLOCK_PANELS];
     ck_vf sum[CK_CHUNK * CK_BLOCK_PANELS];
-    const ck_blocks w = {
-        .codes = (const uint8_t *)piece[0].codes,
-        .scales = (const uint8_t *)piece[0].scales,
-        .panel_bytes = sizeof piece[0],
-        .bias = ck_formats[c->format].bias == 128 ? CK_WIDE_BIAS : ck_formats[c->format].bias,
+    ck_run run = {
+        .w = {
+            .codes = (const uint8_t *)piece[0].codes,
+            .scales = (const uint8_t *)piece[0].scales,
+            .panel_bytes = sizeof piece[0],
+        },
     };
-    while (panel < end) {
-        const int panels = end - panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
-        for (int64_t token = 0; token < c->tokens; token += CK_CHUNK) {
-            const int64_t tokens = c->tokens - token < CK_CHUNK ? c->tokens - token : CK_CHUNK;
-            for (int64_t i = 0; i < tokens * panels; i++) {
+    for (run.panel = panel; run.panel < end; run.panel += run.panels) {
+        run.panels = end - run.panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
+        for (run.token = 0; run.token < c->tokens; run.token += CK_CHUNK) {
+            run.tokens = c->tokens - run.token < CK_CHUNK ? c->tokens - run.token : CK_CHUNK;
+            for (int64_t i = 0; i < run.tokens * run.panels; i++) {
                 sum[i] = ck_set(0.0f);
             }
-            for (int64_t block = 0; block < all; block += CK_PIECE) {
-                const int64_t blocks = all - block < CK_PIECE ? all - block : CK_PIECE;
-                const uint8_t *x = (const uint8_t *)c->x + token * c->x_row + block * CK_A8_BYTES;
-                for (int p = 0; p < panels; p++) {
-                    ck_expand_panel(c, panel + p, block, blocks, &piece[p]);
+            for (run.block = 0; run.block < all; run.block += CK_PIECE) {
+                run.blocks = all - run.block < CK_PIECE ? all - run.block : CK_PIECE;
+                for (int p = 0; p < run.panels; p++) {
+                    ck_expand_panel(c, run.panel + p, run.block, run.blocks, &piece[p]);
                 }
                 switch (expanded) {
                 case CK_EXPANDED:
-                    ck_expanded_tiles(CK_EXPANDED, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    ck_multiply_run(CK_EXPANDED, c, &run, sum);
                     break;
                 case CK_EXPANDED_OFFSETS:
-                    ck_expanded_tiles(CK_EXPANDED_OFFSETS, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    ck_multiply_run(CK_EXPANDED_OFFSETS, c, &run, sum);
                     break;
                 case CK_EXPANDED_HALVES:
-                    ck_expanded_tiles(CK_EXPANDED_HALVES, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    ck_multiply_run(CK_EXPANDED_HALVES, c, &run, sum);
                     break;
                 default:
-                    ck_expanded_tiles(CK_EXPANDED_HALVES_OFFSETS, &w, blocks, panels, tokens, x, c->x_row, sum);
+                    ck_multiply_run(CK_EXPANDED_HALVES_OFFSETS, c, &run, sum);
                     break;
                 }
             }
-            ck_store_tile(c, panels, tokens, panel, token, sum);
+            ck_store_tile(c, run.panels, run.tokens, run.panel, run.token, sum);
         }
-        panel += panels;
     }
 }
 
-/* The part's share of the output panels. */
+/* The part's share of the outputs: whole blocks, so that the same part may quantise them. */
 static void ck_multiply(const ck_product *c, int part, int parts)
 {
+    const int64_t block_panels = CK_BLOCK / CK_LANES, panels = (c->rows + CK_LANES - 1) / CK_LANES;
     int64_t panel, end;
-    ck_share((c->rows + CK_LANES - 1) / CK_LANES, part, parts, &panel, &end);
+    ck_share((c->rows + CK_BLOCK - 1) / CK_BLOCK, part, parts, &panel, &end);
+    panel *= block_panels;
+    end = end * block_panels < panels ? end * block_panels : panels;
     if (c->pairs) {
         panel *= 2;
         end *= 2;

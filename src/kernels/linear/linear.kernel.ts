@@ -1,6 +1,9 @@
 import type { BlockDtype, FloatDtype, WeightDtype } from '../../base/dtypes.ts'
 import { defineKernel } from '../kernel.ts'
 
+/** Whole blocks of 32 outputs, so that the part that has made them may quantise them. */
+const split = { items: [{ dim: 'rows', each: 32 }], own: ['y'], ownWhenOne: ['tokens'] } as const
+
 function floatLinear<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
@@ -13,7 +16,7 @@ function floatLinear<W extends FloatDtype>(dtype: W) {
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
-    split: { items: ['rows'], own: [] },
+    split,
     flops: ({ tokens, rows, cols }) => 2 * tokens * rows * cols,
   })
 }
@@ -30,7 +33,7 @@ function quantisedLinear<W extends BlockDtype>(dtype: W) {
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
-    split: { items: ['rows'], own: [] },
+    split,
     flops: ({ tokens, rows, cols }) => 2 * tokens * rows * cols,
   })
 }
@@ -47,7 +50,7 @@ function floatLinearSwiglu<W extends FloatDtype>(dtype: W) {
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
-    split: { items: ['rows'], own: [] },
+    split,
     flops: ({ tokens, rows, cols }) => 4 * tokens * rows * cols,
   })
 }
@@ -64,7 +67,7 @@ function quantisedLinearSwiglu<W extends BlockDtype>(dtype: W) {
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
-    split: { items: ['rows'], own: [] },
+    split,
     flops: ({ tokens, rows, cols }) => 4 * tokens * rows * cols,
   })
 }

@@ -20,8 +20,11 @@ enum { CK_TALL = 6 };
 enum { CK_LOW = CK_TALL / 3 };
 enum { CK_VECTORS = 2, CK_WIDE = CK_VECTORS * CK_LANES };
 
-/* A piece of a panel stays in the first-level cache while a block's tiles pass by, the block in the second-level cache. */
-enum { CK_DEPTH = 352, CK_BLOCK_ROWS = 21 * CK_TALL };
+/*
+ * The panels stream from the second-level cache, where a block of rows stays with them: a deep piece costs nothing there and
+ * makes few trips of y through memory.
+ */
+enum { CK_DEPTH = 768, CK_BLOCK_ROWS = 14 * CK_TALL };
 
 /* Elements of scratch that a part needs at least; fewer parts work where there is less. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };

@@ -31,8 +31,8 @@ function matmul<F extends MatmulForm, B extends FloatDtype>(form: F, dtype: B) {
 /** Elements of scratch that one part needs, whatever the instruction set. */
 export const leastRoom = 1024
 
-/** Elements of scratch for which one part's panels are as large as its caches like them, up to 1536 columns of op(b). */
-export const bestRoom = 655_360
+/** Elements of scratch for which one part's blocks are as large as its caches like them, up to some 1100 columns of op(b). */
+export const bestRoom = 983_040
 
 function everyDtype<F extends MatmulForm>(form: F) {
   return { f32: matmul(form, 'f32'), f16: matmul(form, 'f16'), bf16: matmul(form, 'bf16') } as const

@@ -1,62 +1,68 @@
-/* quantize.c: activations to 8-bit codes, with a scale and two sums of 16 codes per block of 32. */
+/* quantize.c: activations to 8-bit codes, with a scale and sums of the codes per block of 32. */
 #include "quantize.h"
 
 #include "a8.h"
 #include "simd.h"
 #include "split.h"
 
+enum { CK_VECTORS = CK_BLOCK / CK_LANES };
 
-static int32_t ck_largest_i(ck_vi v)
+/* The sum of the codes of `vectors` vectors. */
+CK_INLINE int32_t ck_codes_sum(const int vectors, const ck_vi *codes)
 {
-    int32_t largest = v[0];
-    for (int i = 1; i < CK_LANES; i++) {
-        largest = v[i] > largest ? v[i] : largest;
+    ck_vi sum = codes[0];
+    CK_UNROLL
+    for (int i = 1; i < vectors; i++) {
+        sum += codes[i];
     }
-    return largest;
+    return ck_sum_i(sum);
 }
 
 static void ck_quantize_block(const float *x, uint8_t *y)
 {
     /* The bits of non-negative floats are in the order of their values, with infinity and then NaN on top. */
     ck_vi most = ck_set_i(0);
-    for (int i = 0; i < CK_BLOCK; i += CK_LANES) {
-        const ck_vi magnitude = ck_bits(ck_load(x + i)) & 0x7fffffff;
-        most = ck_select_i(magnitude > most, magnitude, most);
+    CK_UNROLL
+    for (int i = 0; i < CK_VECTORS; i++) {
+        most = ck_max_i(ck_bits(ck_load(x + i * CK_LANES)) & 0x7fffffff, most);
     }
     const int32_t largest_bits = ck_largest_i(most);
     float largest, scale = 0.0f;
     memcpy(&largest, &largest_bits, sizeof largest);
-    memset(y, 0, CK_A8_BYTES);
-    if (largest_bits >= 0x7f800000) {
-        scale = NAN;
-    } else if (largest >= 0x1p-100f) {
-        scale = largest / 127.0f;
-        const ck_vf inverse = ck_set(127.0f / largest);
-        const ck_vf shift = ck_set(0x1.8p23f);
-        int16_t sum[2] = {0, 0};
-        for (int i = 0; i < CK_BLOCK; i += CK_LANES) {
-            /* Adding 1.5 * 2^23 leaves the nearest whole number, ties to even, in the low bits. */
-            const ck_vi code = ck_bits(ck_load(x + i) * inverse + shift) - ck_bits(shift);
-            const ck_vb bytes = __builtin_convertvector(code, ck_vb);
-            for (int lane = 0; lane < CK_LANES; lane++) {
-                sum[i / 16] = (int16_t)(sum[i / 16] + code[lane]);
-            }
-            memcpy(y + CK_A8_CODES + i, &bytes, sizeof bytes);
-        }
-        const float scaled_sum = scale * (float)(sum[0] + sum[1]);
-        memcpy(y + CK_A8_SUM, &scaled_sum, sizeof scaled_sum);
-        memcpy(y + CK_A8_HALF_SUMS, sum, sizeof sum);
+    if (largest_bits >= 0x7f800000 || largest < 0x1p-100f) {
+        scale = largest_bits >= 0x7f800000 ? NAN : 0.0f;
+        memset(y, 0, CK_A8_BYTES);
+        memcpy(y, &scale, sizeof scale);
+        return;
     }
+    scale = largest / 127.0f;
+    const ck_vf inverse = ck_set(127.0f / largest);
+    const ck_vf shift = ck_set(0x1.8p23f);
+    ck_vi codes[CK_VECTORS];
+    CK_UNROLL
+    for (int i = 0; i < CK_VECTORS; i++) {
+        /* Adding 1.5 * 2^23 leaves the nearest whole number, ties to even, in the low bits. */
+        codes[i] = ck_bits(ck_load(x + i * CK_LANES) * inverse + shift) - ck_bits(shift);
+        const ck_vb bytes = __builtin_convertvector(codes[i], ck_vb);
+        memcpy(y + CK_A8_CODES + i * CK_LANES, &bytes, sizeof bytes);
+    }
+    const int32_t low = ck_codes_sum(CK_VECTORS / 2, codes);
+    const int32_t all = low + ck_codes_sum(CK_VECTORS / 2, codes + CK_VECTORS / 2);
+    const float scaled_sum = scale * (float)all;
+    const int32_t start = -CK_A8_BIAS * all, low_start = -CK_A8_BIAS * low;
     memcpy(y, &scale, sizeof scale);
+    memcpy(y + CK_A8_SUM, &scaled_sum, sizeof scaled_sum);
+    memcpy(y + CK_A8_START, &start, sizeof start);
+    memcpy(y + CK_A8_LOW_START, &low_start, sizeof low_start);
 }
 
-void ck_quantize_fwd_a8(int part, int parts, int64_t tokens, int64_t cols, int64_t xRow, const float *restrict x,
-                        uint8_t *restrict y)
+void ck_quantize_fwd_a8(int part, int parts, int64_t tokens, int64_t cols, int64_t pieces, int64_t xRow,
+                        const float *restrict x, uint8_t *restrict y)
 {
-    const int64_t blocks = cols / CK_BLOCK;
+    const int64_t blocks = cols / CK_BLOCK, piece_blocks = blocks / pieces;
     int64_t item, end;
-    ck_share(tokens * blocks, part, parts, &item, &end);
-    for (; item < end; item++) {
+    ck_share(tokens * pieces, part, parts, &item, &end);
+    for (item *= piece_blocks; item < end * piece_blocks; item++) {
         ck_quantize_block(x + item / blocks * xRow + item % blocks * CK_BLOCK, y + item * CK_A8_BYTES);
     }
 }

@@ -22,7 +22,7 @@ export const takeRowsForward = defineKernel({
   dims: ['rows', 'outputs', 'cols', 'xRow'],
   attributes: {},
   buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow', touched: 'outputs' },
     index: { dtype: 'i32', access: 'read', shape: ['outputs'] },
     y: { dtype: 'f32', access: 'write', shape: ['outputs', 'cols'] },
   },

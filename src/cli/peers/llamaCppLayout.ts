@@ -1,8 +1,9 @@
-// The C structures of llama.cpp v0.5.0 that cross its API by value, and the defaults that prove them.
+/** The C structures of llama.cpp v0.5.0 that cross its API by value, and the defaults that prove them. */
 import koffi from 'koffi'
+import { fail } from '../../base/errors.ts'
 
 /** `llama_model_params`. Enums are 32-bit. */
-export const ModelParams = koffi.struct('llama_model_params', {
+export const modelParams = koffi.struct('llama_model_params', {
   devices: 'void *',
   tensor_buft_overrides: 'void *',
   n_gpu_layers: 'int32_t',
@@ -23,7 +24,7 @@ export const ModelParams = koffi.struct('llama_model_params', {
 })
 
 /** `llama_context_params`. Enums are 32-bit. */
-export const ContextParams = koffi.struct('llama_context_params', {
+export const contextParams = koffi.struct('llama_context_params', {
   n_ctx: 'uint32_t',
   n_batch: 'uint32_t',
   n_ubatch: 'uint32_t',
@@ -64,7 +65,7 @@ export const ContextParams = koffi.struct('llama_context_params', {
 })
 
 /** `llama_batch`. Absent `pos`, `n_seq_id` and `seq_id` mean: one sequence, continuing where the cache ends. */
-export const Batch = koffi.struct('llama_batch', {
+export const batchType = koffi.struct('llama_batch', {
   n_tokens: 'int32_t',
   token: 'int32_t *',
   embd: 'float *',
@@ -74,8 +75,10 @@ export const Batch = koffi.struct('llama_batch', {
   logits: 'int8_t *',
 })
 
-/** @type {Readonly<Record<string, unknown>>} */
-const modelDefaults = {
+/** Default values of a structure by field. */
+export type Params = { readonly [field: string]: unknown }
+
+const modelDefaults: Params = {
   devices: null,
   n_gpu_layers: -1,
   split_mode: 1,
@@ -91,8 +94,7 @@ const modelDefaults = {
   load_mtp: false,
 }
 
-/** @type {Readonly<Record<string, unknown>>} */
-const contextDefaults = {
+const contextDefaults: Params = {
   n_ctx: 512,
   n_batch: 2048,
   n_ubatch: 512,
@@ -129,23 +131,19 @@ const contextDefaults = {
 }
 
 /**
- * Throws unless the parameters that the library returned as its defaults read back as that version's defaults: a field
- * that moved would otherwise be set in the wrong place.
- * @param {Record<string, unknown>} model
- * @param {Record<string, unknown>} context
+ * Refuses `peer_failed` unless the parameters that the library returned as its defaults read back as that version's
+ * defaults: a field that moved would otherwise be set in the wrong place.
  */
-export function verifyLayouts(model, context) {
-  for (const [params, defaults] of /** @type {const} */ ([
+export function verifyLayouts(model: Params, context: Params): void {
+  for (const [params, defaults] of [
     [model, modelDefaults],
     [context, contextDefaults],
-  ])) {
+  ] as const) {
     for (const [field, expected] of Object.entries(defaults)) {
       const actual = typeof params[field] === 'bigint' ? Number(params[field]) : params[field]
-      if (actual !== expected) {
-        throw new Error(
-          `llama.cpp's default of ${field} reads ${actual}, expected ${expected}: the structure has changed`,
-        )
-      }
+      if (actual === expected) continue
+      const what = `its default of ${field} reads ${actual}, expected ${expected}: another version than the one of bench/`
+      fail('peer_failed', { peer: 'llama.cpp', what })
     }
   }
 }

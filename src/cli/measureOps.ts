@@ -1,0 +1,65 @@
+import type { Site } from '../plan/sites.ts'
+import type { Counter, Model, Session } from '../run/session.ts'
+import { type Configurations, idsFor, type Timing, timeDecode, timePrefill, timingsOf } from './measureRates.ts'
+
+/** What the sites of one mode have cost in one round of a configuration, summed over its steps. */
+export interface OpTiming extends Omit<Timing, 'seconds'> {
+  readonly steps: number
+  /** Of every site of the model; those of other modes are without meaning. */
+  readonly sites: readonly {
+    /** Passages of one thread. */
+    readonly calls: number
+    /** Mean over the threads, so that calls and waits add up to the steps' time. */
+    readonly seconds: number
+  }[]
+}
+
+/**
+ * Runs every configuration of a profile build once per round, in turns, and gives of each the round whose steps took the
+ * median time. A round before the others maps the weights and does not count. Refuses as measureRates does, and
+ * `engine_failed` where the model counts nothing.
+ */
+export async function measureOps(
+  model: Model,
+  sites: readonly Site[],
+  configurations: Configurations,
+  repeat: number,
+  signal: AbortSignal,
+): Promise<readonly OpTiming[]> {
+  const timings = timingsOf(configurations)
+  const ids = idsFor(timings, model.info.vocabulary)
+  const runs = timings.map((timing) => ({
+    timing,
+    session: model.session({ threads: timing.threads }),
+    rounds: [] as OpTiming[],
+  }))
+  for (let round = 0; round <= repeat; round++) {
+    for (const { session, timing, rounds } of runs) {
+      const { kind, depth, tokens } = timing
+      if (kind === 'decode') await timeDecode(session, ids, depth, 1, signal)
+      session.resetProfile()
+      if (kind === 'prefill') await timePrefill(session, ids.subarray(0, tokens), signal)
+      else await timeDecode(session, ids, depth, tokens, signal)
+      if (round > 0) rounds.push(readRound(session, sites, timing))
+    }
+  }
+  return runs.map(({ rounds, timing }) => {
+    const whole = stepSite(sites, timing.kind)
+    return rounds.toSorted((a, b) => a.sites[whole]!.seconds - b.sites[whole]!.seconds)[(rounds.length - 1) >> 1]!
+  })
+}
+
+function stepSite(sites: readonly Site[], kind: Timing['kind']): number {
+  return sites.findIndex((site) => site.mode === kind && site.kind === 'step')
+}
+
+function readRound(session: Session, sites: readonly Site[], timing: Omit<Timing, 'seconds'>): OpTiming {
+  const { counters } = session.profile()
+  const mean = (site: number, field: keyof Counter) =>
+    counters.reduce((sum, thread) => sum + thread[site]![field], 0) / counters.length
+  return {
+    ...timing,
+    steps: counters[0]![stepSite(sites, timing.kind)]!.calls,
+    sites: sites.map((_, site) => ({ calls: mean(site, 'calls'), seconds: mean(site, 'nanoseconds') / 1e9 })),
+  }
+}
