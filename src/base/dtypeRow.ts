@@ -1,3 +1,17 @@
+/**
+ * Writes `blocks` blocks of the format's nearest values to `values[from ...]` to `out[to ...]`. Errors count as
+ * Σ importance · error²: `importance` has a positive number per value, in order; absent: all count alike. Values are finite.
+ * A value or scale beyond what the format holds becomes an infinity. State of its own, so one per thread.
+ */
+export type Encode = (
+  values: Float32Array,
+  from: number,
+  blocks: number,
+  importance: Float32Array | undefined,
+  out: Uint8Array,
+  to: number,
+) => void
+
 /** What is known of an element or block format. */
 export interface DtypeRow {
   /** Elements per block: 1 for plain types. Rows are a whole number of blocks. */
@@ -18,7 +32,20 @@ export interface DtypeRow {
   readonly epsilon: number
   /** Writes the exact values of `blocks` blocks that begin at byte `at` to `out[to ...]`. */
   readonly decode: (bytes: DataView, at: number, blocks: number, out: Float64Array, to: number) => void
+  /**
+   * Makes an encoder; null: values are not converted to this format. `isSearch`: looks for scales with little error, else
+   * takes those that the extreme values give, which is several times faster. The same bytes on every machine.
+   */
+  readonly encoder: ((isSearch: boolean) => Encode) | null
 }
+
+/** The row of a format that weights are converted to. */
+export interface WeightRow extends DtypeRow {
+  readonly encoder: (isSearch: boolean) => Encode
+}
+
+/** Writes the block of the values x to `out[to ...]`; errors are weighted by w. */
+export type EncodeBlock = (x: Float64Array, w: Float64Array, out: Uint8Array, to: number) => void
 
 /** The facts that differ between two block formats of GGUF files. */
 export interface BlockFormat {
@@ -30,10 +57,19 @@ export interface BlockFormat {
   readonly epsilon: number
   /** Writes the values of the block at byte `at` to `out[to ...]`. */
   readonly decode: (bytes: DataView, at: number, out: Float64Array, to: number) => void
+  readonly encoder: (isSearch: boolean) => EncodeBlock
 }
 
 /** The row of a block format that occurs only in GGUF files. */
-export function blockRow({ gguf, elements, bytes: blockBytes, halves, epsilon, decode }: BlockFormat): DtypeRow {
+export function blockRow({
+  gguf,
+  elements,
+  bytes: blockBytes,
+  halves,
+  epsilon,
+  decode,
+  encoder,
+}: BlockFormat): WeightRow {
   return {
     blockElements: elements,
     blockBytes,
@@ -44,6 +80,48 @@ export function blockRow({ gguf, elements, bytes: blockBytes, halves, epsilon, d
     epsilon,
     decode(bytes, at, blocks, out, to) {
       for (let b = 0; b < blocks; b++) decode(bytes, at + blockBytes * b, out, to + elements * b)
+    },
+    encoder(isSearch) {
+      const encodeBlock = encoder(isSearch)
+      const x = new Float64Array(elements)
+      const w = new Float64Array(elements)
+      return (values, from, blocks, importance, out, to) => {
+        w.fill(1)
+        for (let b = 0; b < blocks; b++) {
+          copy(values, from + b * elements, x)
+          if (importance) copy(importance, b * elements, w)
+          encodeBlock(x, w, out, to + b * blockBytes)
+        }
+      }
+    },
+  }
+}
+
+function copy(source: Float32Array, from: number, into: Float64Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = source[from + i]!
+}
+
+/** The row of a format whose values stand alone in 16 bits. */
+export function wordRow(
+  facts: Omit<WeightRow, 'blockElements' | 'blockBytes' | 'c' | 'scales' | 'decode' | 'encoder'>,
+  toValue: (bits: number) => number,
+  toBits: (value: number) => number,
+): WeightRow {
+  return {
+    ...facts,
+    blockElements: 1,
+    blockBytes: 2,
+    c: 'uint16_t',
+    scales: [],
+    decode(bytes, at, blocks, out, to) {
+      for (let i = 0; i < blocks; i++) out[to + i] = toValue(bytes.getUint16(at + 2 * i, true))
+    },
+    encoder: () => (values, from, blocks, _importance, out, to) => {
+      for (let i = 0; i < blocks; i++) {
+        const bits = toBits(values[from + i]!)
+        out[to + 2 * i] = bits
+        out[to + 2 * i + 1] = bits >> 8
+      }
     },
   }
 }

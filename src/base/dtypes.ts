@@ -1,10 +1,10 @@
 import { plainBlocks } from './blocks/plainBlocks.ts'
 import { superBlocks } from './blocks/superBlocks.ts'
 import { tableBlocks } from './blocks/tableBlocks.ts'
-import type { DtypeRow } from './dtypeRow.ts'
-import { bfloat16ToNumber, halfToNumber } from './halfFloats.ts'
+import { type DtypeRow, type WeightRow, wordRow } from './dtypeRow.ts'
+import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from './halfFloats.ts'
 
-export type { DtypeRow } from './dtypeRow.ts'
+export type { DtypeRow, Encode } from './dtypeRow.ts'
 export { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from './halfFloats.ts'
 
 /**
@@ -23,31 +23,13 @@ const rows = {
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getFloat32(at + 4 * i, true)
     },
-  },
-  f16: {
-    blockElements: 1,
-    blockBytes: 2,
-    gguf: 1,
-    safetensors: 'F16',
-    c: 'uint16_t',
-    scales: [],
-    epsilon: 2 ** -10,
-    decode(bytes, at, blocks, out, to) {
-      for (let i = 0; i < blocks; i++) out[to + i] = halfToNumber(bytes.getUint16(at + 2 * i, true))
+    encoder: () => (values, from, blocks, _importance, out, to) => {
+      const view = new DataView(out.buffer, out.byteOffset)
+      for (let i = 0; i < blocks; i++) view.setFloat32(to + 4 * i, values[from + i]!, true)
     },
   },
-  bf16: {
-    blockElements: 1,
-    blockBytes: 2,
-    gguf: 30,
-    safetensors: 'BF16',
-    c: 'uint16_t',
-    scales: [],
-    epsilon: 2 ** -7,
-    decode(bytes, at, blocks, out, to) {
-      for (let i = 0; i < blocks; i++) out[to + i] = bfloat16ToNumber(bytes.getUint16(at + 2 * i, true))
-    },
-  },
+  f16: wordRow({ gguf: 1, safetensors: 'F16', epsilon: 2 ** -10 }, halfToNumber, numberToHalf),
+  bf16: wordRow({ gguf: 30, safetensors: 'BF16', epsilon: 2 ** -7 }, bfloat16ToNumber, numberToBfloat16),
   ...plainBlocks,
   ...superBlocks,
   ...tableBlocks,
@@ -62,6 +44,7 @@ const rows = {
     decode(bytes, at, blocks, out, to) {
       for (let i = 0; i < blocks; i++) out[to + i] = bytes.getInt32(at + 4 * i, true)
     },
+    encoder: null,
   },
   a8: {
     // An activation row quantised for integer dots. Per 32 values: f32 scale, f32 scale * sum of
@@ -80,6 +63,7 @@ const rows = {
         for (let i = 0; i < 32; i++) out[to + 32 * b + i] = scale * bytes.getInt8(block + 16 + i)
       }
     },
+    encoder: null,
   },
 } as const satisfies Record<string, DtypeRow>
 
@@ -102,6 +86,9 @@ export const blockDtypes = [
   ...Object.keys(tableBlocks),
 ] as readonly BlockDtype[]
 export const weightDtypes: readonly WeightDtype[] = ['f32', 'f16', 'bf16', ...blockDtypes]
+
+/** The rows that weights are stored in and converted to. */
+export const weightRows: { readonly [D in WeightDtype]: WeightRow } = rows
 
 export function isWeightDtype(dtype: Dtype): dtype is WeightDtype {
   return (weightDtypes as readonly Dtype[]).includes(dtype)

@@ -1,3 +1,6 @@
+/** 2^e for e = -25 .. 24, at index e + 25. */
+const powers = Float64Array.from({ length: 50 }, (_, i) => 2 ** (i - 25))
+
 /** IEEE 754 binary16 bits to its value. Exact. */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
@@ -5,7 +8,7 @@ export function halfToNumber(bits: number): number {
   const fraction = bits & 0x3ff
   if (exponent === 0) return sign * fraction * 2 ** -24
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+  return sign * (1024 + fraction) * powers[exponent]!
 }
 
 /** A number to the bits of the nearest binary16, ties to even; overflow becomes infinity. */
@@ -14,8 +17,9 @@ export function numberToHalf(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
   const magnitude = Math.abs(value)
   if (magnitude >= 65520) return sign | 0x7c00
-  const e = Math.max(-14, binadeOf(magnitude))
-  const scaled = magnitude / 2 ** (e - 10)
+  doubleScratch[0] = magnitude
+  const e = Math.max(-14, (doubleBits[highWord]! >>> 20) - 1023)
+  const scaled = magnitude * powers[35 - e]!
   const floor = Math.floor(scaled)
   const rest = scaled - floor
   const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
@@ -23,11 +27,9 @@ export function numberToHalf(value: number): number {
   return sign | (((e + 15) << 10) + (rounded - 1024))
 }
 
-/** The whole number e with 2^e <= magnitude < 2^(e + 1). */
-function binadeOf(magnitude: number): number {
-  const guess = Math.floor(Math.log2(magnitude))
-  if (magnitude < 2 ** guess) return guess - 1
-  return magnitude >= 2 ** (guess + 1) ? guess + 1 : guess
+/** The binary16 number nearest to `value`. */
+export function roundToHalf(value: number): number {
+  return halfToNumber(numberToHalf(value))
 }
 
 /** A float32-representable number to the bits of the nearest bfloat16, ties to even. */
@@ -46,3 +48,7 @@ export function bfloat16ToNumber(bits: number): number {
 
 const floatScratch = new Float32Array(1)
 const bitsScratch = new Uint32Array(floatScratch.buffer)
+const doubleScratch = new Float64Array(1)
+const doubleBits = new Uint32Array(doubleScratch.buffer)
+/** Which of the two words holds sign and exponent: depends on the machine's byte order. */
+const highWord = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0

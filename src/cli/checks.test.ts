@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CkError } from '../base/errors.ts'
-import { type Check, choice, decimal, idList, numberList, seed, someText, wholeNumber } from './checks.ts'
+import { type Check, choice, decimal, idList, numberList, seed, someText, tensorRule, wholeNumber } from './checks.ts'
 
 /** The value, or the refusal's sentence. */
 function outcome<T>(check: Check<T>, text: string): T | string {
@@ -20,6 +20,16 @@ describe('a check', () => {
       expect(outcome(check, text)).toBe(`--option is '${text}'; accepted: a whole number from 1 to 64`)
     }
     expect(outcome(wholeNumber(1), '0')).toBe("--option is '0'; accepted: a whole number of at least 1")
+  })
+
+  it('takes a pattern and a type, in any case', () => {
+    expect(outcome(tensorRule, 'blk.*.ffn_down=Q6_K')).toEqual({ pattern: 'blk.*.ffn_down', dtype: 'q6_K' })
+    expect(outcome(tensorRule, 'a=b=f16')).toEqual({ pattern: 'a=b', dtype: 'f16' })
+    for (const text of ['', '=f16', 'a', 'a=', 'a=a8', 'a=q4_k_m']) {
+      expect(outcome(tensorRule, text)).toMatch(
+        `--option is '${text}'; accepted: PATTERN=TYPE with one of the types f32, `,
+      )
+    }
   })
 
   it('takes decimal numbers within their bounds', () => {

@@ -1,4 +1,6 @@
+import { type WeightDtype, weightDtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import type { TensorRule } from '../quantize/planTensors.ts'
 
 /** Makes the value of an option's text, or refuses it with `option_invalid`; `option` is its name for the message. */
 export type Check<T> = (text: string, option: string) => T
@@ -54,6 +56,16 @@ export function numberList(least: number, most?: number): Check<readonly number[
     const values = text.split(',').map((word) => one(word.trim(), option))
     return new Set(values).size === values.length ? values : refuse(option, text, 'each number once')
   }
+}
+
+/** `PATTERN=TYPE`: a format for the matrices of some names. */
+export const tensorRule: Check<TensorRule> = (text, option) => {
+  const at = text.lastIndexOf('=')
+  const dtype: WeightDtype | undefined = weightDtypes.find(
+    (name) => name.toLowerCase() === text.slice(at + 1).toLowerCase(),
+  )
+  const accepted = `PATTERN=TYPE with one of the types ${weightDtypes.join(', ')}`
+  return at > 0 && dtype ? { pattern: text.slice(0, at), dtype } : refuse(option, text, accepted)
 }
 
 function refuse(option: string, text: string, accepted: string): never {

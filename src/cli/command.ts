@@ -16,6 +16,8 @@ export interface Io {
 export interface Invocation<N extends OptionName> {
   /** The argument MODEL; empty for a command that takes none. */
   readonly model: string
+  /** The second argument; empty for a command that takes none. */
+  readonly output: string
   readonly options: OptionValues<N>
   readonly io: Io
 }
@@ -26,6 +28,8 @@ export interface Command<N extends OptionName = OptionName> {
   readonly summary: string
   /** What is accepted as MODEL; null: the command takes no argument. */
   readonly model: string | null
+  /** What the second argument is; absent: there is none. */
+  readonly output?: string
   readonly options: readonly N[]
   /** Options that must be given. */
   readonly required?: readonly N[]

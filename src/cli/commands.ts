@@ -2,11 +2,13 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
+import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
 import { profile } from './profile.ts'
+import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
@@ -20,6 +22,8 @@ export const commands: readonly Command[] = [
   logits,
   parity,
   perplexity,
+  quantize,
+  imatrix,
   bench,
   profile,
   synth,

@@ -1,5 +1,16 @@
-import { anyText, type Check, choice, decimal, idList, numberList, seed, someText, wholeNumber } from './checks.ts'
-import { randomFormatNames } from './randomWeights.ts'
+import { recipeNames } from '../quantize/recipes.ts'
+import {
+  anyText,
+  type Check,
+  choice,
+  decimal,
+  idList,
+  numberList,
+  seed,
+  someText,
+  tensorRule,
+  wholeNumber,
+} from './checks.ts'
 import { shapeNames } from './shapes.ts'
 
 /** One option: a flag, or with `value` and `check` an option that takes a text. Its key gives its long name. */
@@ -104,9 +115,16 @@ export const options = {
   shape: { value: 'name', check: choice(...shapeNames), help: `what the model is like: ${shapeNames.join(', ')}` },
   format: {
     value: 'name',
-    check: choice(...randomFormatNames),
-    help: `what its matrices are stored in: ${randomFormatNames.join(', ')}`,
+    check: choice(...recipeNames),
+    help: `what its matrices are stored in: ${recipeNames.join(', ')}`,
   },
+  tensor: {
+    value: 'pattern=type',
+    check: tensorRule,
+    repeats: true,
+    help: "a type for the matrices of these names, 'blk.*.ffn_down=q6_K'; of several that match the last counts",
+  },
+  imatrix: { value: 'path', check: someText, help: 'importance of the columns, from ck imatrix or llama.cpp' },
   promptTokens: { letter: 'p', value: 'count', check: wholeNumber(1), help: 'tokens of a prefill (default 512)' },
   decodeTokens: {
     letter: 'n',

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { OpParity, ParityReport } from '../parity/compareTrace.ts'
+import type { Model } from '../templates/readModel.ts'
 import { defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
 import { checkIds, givenIds } from './givenIds.ts'
 import { printTable } from './printTable.ts'
+import { withTraced } from './withTraced.ts'
 
 export const parity = defineCommand({
   name: 'parity',
@@ -14,7 +13,8 @@ export const parity = defineCommand({
   options: ['ids', 'idsFile', 'strict', 'target', 'threads', 'json'],
   examples: ['ck parity model.gguf', 'ck parity model.gguf --ids 1,403,407 --json'],
   async run({ model: path, options, io }) {
-    const report = await compare(path, givenIds(options), options, io)
+    const { strict, target, threads } = options
+    const report = await compare(path, givenIds(options), given({ strict, target, threads }), io)
     const { describeDivergence } = await import('../parity/compareTrace.ts')
     const { firstDivergence, tokens, ops } = report
     if (options.json) io.out(`${JSON.stringify(report, null, 1)}\n`)
@@ -35,51 +35,26 @@ interface ParityOptions {
   readonly threads?: number
 }
 
-/** Builds the model with a place for every value, runs one step over the ids, and compares. */
+/** Runs one step over the ids with a place for every value, and compares. */
 async function compare(
   path: string,
   ids: readonly number[] | undefined,
-  { strict, target: targetName, threads }: ParityOptions,
+  options: ParityOptions,
   io: Io,
 ): Promise<ParityReport> {
   const { compareTrace } = await import('../parity/compareTrace.ts')
-  const { compile, planModel } = await import('../compile.ts')
-  const { cacheFolder } = await import('../build/cacheFolder.ts')
-  const { resolveTarget } = await import('../build/targets.ts')
   const { fail } = await import('../base/errors.ts')
-  const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
-  const { load } = await import('../run/session.ts')
-  const { readModel } = await import('../templates/readModel.ts')
-  const checkpoint = openCheckpoint(path)
-  const dir = join(cacheFolder(), `parity-${randomUUID()}`)
-  try {
-    const model = readModel(checkpoint)
-    const { vocabulary, context } = model.sizes
-    const tokens = ids ?? spreadIds(vocabulary, Math.min(defaultTokens, context))
+  let tokens: readonly number[] = []
+  const choose = ({ sizes: { vocabulary, context } }: Model) => {
+    tokens = ids ?? spreadIds(vocabulary, Math.min(defaultTokens, context))
     checkIds(tokens, vocabulary)
     if (tokens.length > context) fail('context_exceeded', { tokens: tokens.length, context })
-    const target = resolveTarget(targetName)
-    const size = { context: tokens.length, prefillTokens: tokens.length, trace: true }
-    const options = { ...given({ strict }), target: target.name, ...size }
-    const { graph, source } = planModel(checkpoint, model, target, options)
-    await compile(path, { ...options, out: dir, signal: io.signal, onProgress: io.progress.show })
-    io.progress.end()
-    const built = await load(dir)
-    try {
-      const session = built.session(given({ threads }))
-      await session.logits(tokens, { signal: io.signal })
-      return await compareTrace({
-        ...{ checkpoint, model, graph, plan: source.plan, isa: target.isa, ids: tokens },
-        program: source.programs[0]!,
-        peek: async (offset, bytes) => session.peek(offset, bytes),
-      })
-    } finally {
-      await built.close()
-    }
-  } finally {
-    checkpoint.close()
-    rmSync(dir, { recursive: true, force: true })
+    return { ...options, context: tokens.length, step: tokens.length }
   }
+  return withTraced(path, choose, io, async ({ session, built: _built, ...traced }) => {
+    await session.logits(tokens, { signal: io.signal })
+    return compareTrace({ ...traced, ids: tokens, peek: async (offset, bytes) => session.peek(offset, bytes) })
+  })
 }
 
 const defaultTokens = 16

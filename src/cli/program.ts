@@ -37,6 +37,7 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
     .addHelpText('after', command.explanation ? `\n${command.explanation}` : '')
     .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
   if (command.model !== null) added.argument('<model>', command.model)
+  if (command.output !== undefined) added.argument('<output>', command.output)
   for (const name of command.options) {
     added.addOption(commanderOption(name).makeOptionMandatory(command.required?.includes(name) ?? false))
   }
@@ -44,7 +45,8 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
     // Commander passes the arguments, then the options, then itself.
     const model = command.model === null ? '' : String(values[0])
     const given = added.opts() as OptionValues
-    finish(await command.run({ model, options: given, io: ioFor(given.json === true) }))
+    const output = command.output === undefined ? '' : String(values[1])
+    finish(await command.run({ model, output, options: given, io: ioFor(given.json === true) }))
   })
 }
 

@@ -2,14 +2,16 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
-/** The stages of a build, and the scoring of a text. */
-export type Stage = CompileStage | 'score'
+/** The stages of a build, the reading of a text, and the writing of a checkpoint. */
+export type Stage = CompileStage | 'score' | 'quantize' | 'measure'
 
 const stageTexts: { readonly [S in Stage]: string } = {
   plan: 'planning',
   weights: 'writing weights',
   compile: 'compiling',
   score: 'scoring',
+  quantize: 'quantising',
+  measure: 'measuring',
 }
 
 /** Shows the stages of long work on standard error. */

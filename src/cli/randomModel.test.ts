@@ -1,8 +1,16 @@
-import { describe, expect, it } from 'vitest'
-import { decodeTensor, dtypes } from '../base/dtypes.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { decodeTensor } from '../base/dtypes.ts'
+import { openCheckpoint } from '../formats/openCheckpoint.ts'
+import { recipeNames } from '../quantize/recipes.ts'
 import { randomModel } from './randomModel.ts'
-import { drawFrom, randomBytes, randomFormatNames } from './randomWeights.ts'
 import type { ShapeName } from './shapes.ts'
+import { writeRandomModel } from './writeRandomModel.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'ck-random-'))
+afterAll(() => rmSync(dir, { recursive: true }))
 
 const elementsOf = (shape: readonly number[]) => shape.reduce((product, dim) => product * dim, 1)
 
@@ -14,29 +22,32 @@ describe('a random model', () => {
     ['llama-3.2-1b', 1_235_814_400],
   ]
   it.each(published)('of the shape %s has as many parameters as that model', (shape, parameters) => {
-    const { tensors } = randomModel(shape, 'q8_0', 1n)
+    const { tensors } = randomModel(shape, 'q8_0')
     const weights = tensors.filter(({ name }) => name !== 'rope_freqs.weight')
     expect(weights.reduce((sum, tensor) => sum + elementsOf(tensor.shape), 0)).toBe(parameters)
   })
 
   it('of Llama 3.2 stores the divisors of its frequencies, from 1 to the factor', () => {
-    const tensor = randomModel('llama-3.2-1b', 'q8_0', 1n).tensors.find(({ name }) => name === 'rope_freqs.weight')!
-    const values = decodeTensor('f32', tensor.data as Uint8Array, 32)
-    expect([values[0], values[31]]).toEqual([1, 32])
-    expect([...values].toSorted((a, b) => a - b)).toEqual([...values])
+    const { values } = randomModel('llama-3.2-1b', 'q8_0').tensors.find(({ name }) => name === 'rope_freqs.weight')!
+    const divisors = values as readonly number[]
+    expect([divisors[0], divisors[31]]).toEqual([1, 32])
+    expect([...divisors].toSorted((a, b) => a - b)).toEqual(divisors)
   })
-})
 
-describe('random weights', () => {
-  it.each(randomFormatNames)('in %s have the deviation that was asked for, around 0', (format) => {
-    const elements = 2 ** 17
-    const pieces = [...randomBytes(format, elements, 0.05, drawFrom(7n, 0))].map((piece) => piece.slice())
-    const bytes = Buffer.concat(pieces)
-    expect(bytes.length).toBe((elements / dtypes[format].blockElements) * dtypes[format].blockBytes)
-    const values = decodeTensor(format, bytes, elements)
-    const mean = values.reduce((sum, value) => sum + value, 0) / elements
-    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / elements)
-    expect(Math.abs(mean)).toBeLessThan(0.15 * 0.05)
-    expect(deviation / 0.05).toBeCloseTo(1, 1)
-  })
+  it.each(recipeNames)(
+    'in %s has matrices of the deviation that gives products unit variance, around 0',
+    async (recipe) => {
+      const path = join(dir, `${recipe}.gguf`)
+      await writeRandomModel(path, 'tiny', recipe, { seed: 7n, threads: 1 })
+      const checkpoint = openCheckpoint(path)
+      const record = checkpoint.tensors.get('token_embd.weight')!
+      const elements = elementsOf(record.shape)
+      const values = decodeTensor(record.dtype, checkpoint.read(record), elements)
+      checkpoint.close()
+      const mean = values.reduce((sum, value) => sum + value, 0) / elements
+      const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / elements)
+      expect(Math.abs(mean)).toBeLessThan(0.02 * deviation)
+      expect(deviation * Math.sqrt(64)).toBeCloseTo(1, 1)
+    },
+  )
 })

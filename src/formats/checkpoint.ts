@@ -1,4 +1,5 @@
 import type { WeightDtype } from '../base/dtypes.ts'
+import type { GgufValueType } from './ggufTypes.ts'
 
 /** A tensor of a checkpoint: where its bytes lie. Shapes are row-major, outermost first (GGUF's own order is reversed). */
 export interface TensorRecord {
@@ -27,12 +28,22 @@ export type MetadataValue =
   | Int16Array
   | Uint16Array
 
+/** How a GGUF file stores a metadata value; `items`: of an array, and of the arrays in it, from the outside in. */
+export interface MetadataType {
+  readonly type: GgufValueType
+  readonly items: readonly GgufValueType[]
+}
+
 /** A parsed JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** What a checkpoint says about itself, by source. `tokenizer` is the parsed tokenizer.json, absent where there is none. */
 export type CheckpointDescription =
-  | { readonly format: 'gguf'; readonly metadata: ReadonlyMap<string, MetadataValue> }
+  | {
+      readonly format: 'gguf'
+      readonly metadata: ReadonlyMap<string, MetadataValue>
+      readonly types: ReadonlyMap<string, MetadataType>
+    }
   | {
       readonly format: 'transformers'
       readonly config: { readonly [key: string]: Json }

@@ -1,7 +1,7 @@
 import { fail } from '../base/errors.ts'
 import { ByteReader } from './byteReader.ts'
 import type { ByteSource } from './byteSource.ts'
-import type { MetadataValue, TensorRecord } from './checkpoint.ts'
+import type { MetadataType, MetadataValue, TensorRecord } from './checkpoint.ts'
 import { describeValue, readMetadata } from './ggufMetadata.ts'
 import { readTensors } from './ggufTensors.ts'
 import { defaultAlignment, maxGgufHeaderBytes } from './ggufTypes.ts'
@@ -12,6 +12,7 @@ export const ggufMagic = 0x46554747
 /** Header of one GGUF file. */
 export interface GgufHeader {
   readonly metadata: ReadonlyMap<string, MetadataValue>
+  readonly types: ReadonlyMap<string, MetadataType>
   readonly tensors: ReadonlyMap<string, TensorRecord>
   /** Metadata and tensor table end at this byte; padding and data follow. */
   readonly headerBytes: number
@@ -27,9 +28,9 @@ export function readGguf(source: ByteSource): GgufHeader {
   readVersion(reader)
   const tensorCount = reader.size('number of tensors')
   const keyCount = reader.size('number of metadata keys')
-  const metadata = readMetadata(reader, keyCount)
+  const { metadata, types } = readMetadata(reader, keyCount)
   const tensors = readTensors(reader, tensorCount, alignmentOf(source.path, metadata))
-  return { metadata, tensors, headerBytes: reader.position }
+  return { metadata, types, tensors, headerBytes: reader.position }
 }
 
 function readVersion(reader: ByteReader): void {

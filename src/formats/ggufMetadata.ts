@@ -1,6 +1,6 @@
 import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
-import type { MetadataValue } from './checkpoint.ts'
+import type { MetadataType, MetadataValue } from './checkpoint.ts'
 import { type GgufValueType, ggufLimits, ggufValueTypes } from './ggufTypes.ts'
 import { checkName, printable } from './names.ts'
 
@@ -11,15 +11,24 @@ const maxKeyBytes = 65535
 interface Nesting {
   readonly depth: number
   readonly counter: { arrays: number; items: number }
+  /** Item types of this value's arrays so far. */
+  readonly itemTypes: GgufValueType[]
+}
+
+/** The key/value pairs of a header in their order, and how they are stored. */
+export interface Metadata {
+  readonly metadata: ReadonlyMap<string, MetadataValue>
+  readonly types: ReadonlyMap<string, MetadataType>
 }
 
 /** Reads the `count` key/value pairs of a GGUF header. Refuses `file_malformed` with key and byte offset. */
-export function readMetadata(reader: ByteReader, count: number): Map<string, MetadataValue> {
+export function readMetadata(reader: ByteReader, count: number): Metadata {
   // Key length, value type and one byte of value.
   reader.needItems(count, 13, 'the metadata table')
   checkLimit(reader, count, 'keys', ggufLimits.keys)
   const metadata = new Map<string, MetadataValue>()
-  const nesting = { depth: 0, counter: { arrays: 0, items: 0 } }
+  const types = new Map<string, MetadataType>()
+  const counter = { arrays: 0, items: 0 }
   for (let i = 0; i < count; i++) {
     const at = reader.position
     const key = readName(reader, `key ${i}`)
@@ -31,9 +40,12 @@ export function readMetadata(reader: ByteReader, count: number): Map<string, Met
         accepted: 'each key once',
       })
     }
-    metadata.set(key, readValue(reader, readType(reader, `key '${key}'`), `key '${key}'`, nesting))
+    const type = readType(reader, `key '${key}'`)
+    const itemTypes: GgufValueType[] = []
+    metadata.set(key, readValue(reader, type, `key '${key}'`, { depth: 0, counter, itemTypes }))
+    types.set(key, { type, items: itemTypes })
   }
-  return metadata
+  return { metadata, types }
 }
 
 /** Refuses `file_malformed` where a file has more keys or tensors than `limit`. */
@@ -108,7 +120,7 @@ function readValue(reader: ByteReader, type: GgufValueType, what: string, nestin
     case 'string':
       return reader.text(reader.size(what), what)
     case 'array':
-      return readArray(reader, what, { depth: nesting.depth + 1, counter: nesting.counter })
+      return readArray(reader, what, { ...nesting, depth: nesting.depth + 1 })
     default:
       return type satisfies never
   }
@@ -137,6 +149,8 @@ function readArray(reader: ByteReader, what: string, nesting: Nesting): Metadata
     })
   }
   const type = readType(reader, `the items of ${what}`)
+  // Arrays of one depth have items of one type in every file that is; the first one speaks for all.
+  if (nesting.itemTypes.length < nesting.depth) nesting.itemTypes.push(type)
   const count = reader.size(`item count of ${what}`)
   const itemBytes = ggufValueTypes.find((row) => row.name === type)!.bytes
   reader.needItems(count, itemBytes, what)

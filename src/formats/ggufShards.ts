@@ -9,7 +9,7 @@ import { describeValue } from './ggufMetadata.ts'
 const maxShards = 99_999
 
 /** The tables of a GGUF model that lies in one file or in several. */
-export type GgufTables = Pick<GgufHeader, 'metadata' | 'tensors'>
+export type GgufTables = Pick<GgufHeader, 'metadata' | 'types' | 'tensors'>
 
 /** Stem, number from 1 and count of a shard's file name `stem-00002-of-00003.gguf`. */
 interface ShardName {
@@ -36,7 +36,8 @@ export function readGgufShards(folder: Folder, file: string, opened: Fingerprint
     headers.push(header)
   }
   const paths = opened.map(({ source }) => source.path)
-  return { metadata: headers[0]!.metadata, tensors: mergeShards(paths, headers) }
+  const { metadata, types } = headers[0]!
+  return { metadata, types, tensors: mergeShards(paths, headers) }
 }
 
 /** The name without its shard part and without `.gguf`. */

@@ -1,9 +1,9 @@
-import { bytesOf, dtypeFromGguf, dtypes, isWeightDtype, nearestWeightDtype, type WeightDtype } from '../base/dtypes.ts'
+import { bytesOf, dtypeFromGguf, isWeightDtype, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { ByteReader } from './byteReader.ts'
 import type { TensorRecord } from './checkpoint.ts'
 import { checkLimit, readName } from './ggufMetadata.ts'
-import { acceptedGgmlTypes, ggmlTypeName, ggufLimits, nearestToGgmlType } from './ggufTypes.ts'
+import { acceptedGgmlTypes, acceptedRows, ggmlTypeName, ggufLimits, nearestToGgmlType } from './ggufTypes.ts'
 import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
 
 const maxDims = 4
@@ -67,9 +67,7 @@ function readEntry(reader: ByteReader, what: string, alignment: number): TensorE
       path: reader.source.path,
       tensor: name,
       found: `[${shape.join(', ')}]`,
-      accepted:
-        `rows of a multiple of ${dtypes[dtype].blockElements} elements, as type ${dtype.toUpperCase()} has; ` +
-        `nearest type for these: ${nearestWeightDtype(dtype, columns).toUpperCase()}`,
+      accepted: acceptedRows(dtype, columns),
     })
   }
   const offset = reader.size(`offset of tensor '${name}'`)

@@ -1,4 +1,4 @@
-import { dtypes, type WeightDtype, weightDtypes } from '../base/dtypes.ts'
+import { dtypes, nearestWeightDtype, type WeightDtype, weightDtypes } from '../base/dtypes.ts'
 
 /**
  * Metadata value types of GGUF in the order of their numbers, with the fewest bytes a value takes
@@ -99,3 +99,11 @@ export const acceptedGgmlTypes = weightDtypes
   .filter((dtype: WeightDtype) => dtypes[dtype].gguf !== null)
   .map((dtype) => dtype.toUpperCase())
   .join(', ')
+
+/** What is accepted in place of rows of `columns` values that the blocks of `dtype` do not divide. */
+export function acceptedRows(dtype: WeightDtype, columns: number): string {
+  return (
+    `rows of a multiple of ${dtypes[dtype].blockElements} elements, as type ${dtype.toUpperCase()} has; ` +
+    `nearest type for these: ${nearestWeightDtype(dtype, columns).toUpperCase()}`
+  )
+}

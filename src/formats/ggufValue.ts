@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import type { MetadataType, MetadataValue } from './checkpoint.ts'
 import { type GgufValueType, ggufValueTypes } from './ggufTypes.ts'
 import { checkName } from './names.ts'
 
@@ -19,6 +20,17 @@ export type GgufArray =
   | { readonly type: 'array'; readonly of: 'bool'; readonly value: readonly boolean[] }
   | { readonly type: 'array'; readonly of: 'string'; readonly value: readonly string[] }
   | { readonly type: 'array'; readonly of: 'array'; readonly value: readonly GgufArray[] }
+
+/** A value that was read from a GGUF file, to be written as it was. */
+export function storedValue(value: MetadataValue, { type, items }: MetadataType): GgufValue {
+  // The reader made the value by this very type.
+  return type === 'array' ? storedArray(value, items) : ({ type, value } as GgufValue)
+}
+
+function storedArray(value: MetadataValue, [of = 'uint8', ...inner]: MetadataType['items']): GgufArray {
+  if (of !== 'array') return { type: 'array', of, value } as GgufArray
+  return { type: 'array', of, value: (value as readonly MetadataValue[]).map((item) => storedArray(item, inner)) }
+}
 
 /** A key, its type and its value as GGUF has them. Refuses `config_invalid` for a value that its type does not hold. */
 export function encodeKey(path: string, key: string, value: GgufValue): Buffer {

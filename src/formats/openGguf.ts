@@ -7,10 +7,10 @@ import { modelStem, readGgufShards } from './ggufShards.ts'
 /** Opens the GGUF file `file` of `folder`, or the shard set that it is part of, as a checkpoint called `path`. */
 export function openGguf(folder: Folder, file: string, path: string): Checkpoint {
   return withFiles((files) => {
-    const { metadata, tensors } = readGgufShards(folder, file, files)
+    const { metadata, types, tensors } = readGgufShards(folder, file, files)
     return assembleCheckpoint({
       path,
-      description: { format: 'gguf', metadata },
+      description: { format: 'gguf', metadata, types },
       architecture: requireText(path, metadata, 'general.architecture'),
       name: metadata.has('general.name') ? requireText(path, metadata, 'general.name') : modelStem(file),
       tensors,

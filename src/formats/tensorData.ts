@@ -25,7 +25,7 @@ export function tensorBytes(path: string, { name, dtype, shape }: Omit<TensorDat
 }
 
 /** Refuses `file_malformed` where two tensors have one name, or one has a name that no reader accepts. */
-export function checkNames(path: string, tensors: readonly TensorData[]): void {
+export function checkNames(path: string, tensors: readonly Pick<TensorData, 'name'>[]): void {
   const seen = new Set<string>()
   for (const { name } of tensors) {
     if (seen.has(name)) {
@@ -40,7 +40,11 @@ export function checkNames(path: string, tensors: readonly TensorData[]): void {
 export function appendData(file: PartialFile, path: string, tensor: TensorData, bytes: number): void {
   const begin = file.size
   for (const piece of typeof tensor.data === 'function' ? tensor.data() : [tensor.data]) file.append(piece)
-  const written = file.size - begin
+  checkWritten(path, tensor, file.size - begin, bytes)
+}
+
+/** Refuses `tensor_shape` where a tensor's data has not the bytes that its dtype and shape take. */
+export function checkWritten(path: string, tensor: Omit<TensorData, 'data'>, written: number, bytes: number): void {
   if (written === bytes) return
   fail('tensor_shape', {
     path,

@@ -2,8 +2,8 @@ import { type Dtype, dtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import { defaultAlignment } from './ggufTypes.ts'
 import { encodeKey, encodeText, encodeU32, encodeU64, type GgufValue } from './ggufValue.ts'
-import { appendData, checkNames, type TensorData, tensorBytes } from './tensorData.ts'
-import { writeBeside } from './writeBeside.ts'
+import { appendData, checkNames, checkWritten, type TensorData, tensorBytes } from './tensorData.ts'
+import { beginBeside, writeBeside } from './writeBeside.ts'
 
 /**
  * Writes a GGUF file of version 3. Keys and tensors keep their order; data is aligned to `general.alignment` (a uint32
@@ -15,6 +15,51 @@ export function writeGguf(
   metadata: Readonly<Record<string, GgufValue>>,
   tensors: readonly TensorData[],
 ): void {
+  const { header, alignment } = encodeHeader(path, metadata, tensors)
+  writeBeside(path, (file) => {
+    file.append(header)
+    for (const tensor of tensors) {
+      file.pad(alignment)
+      appendData(file, path, tensor, tensorBytes(path, tensor))
+    }
+    if (tensors.length > 0) file.pad(alignment)
+  })
+}
+
+/** A tensor whose data is made while the file is written. */
+export interface TensorStream extends Omit<TensorData, 'data'> {
+  readonly data: () => AsyncIterable<Uint8Array>
+}
+
+/** As `writeGguf`, with data that comes piece by piece. Where making it fails, what was written is removed. */
+export async function streamGguf(
+  path: string,
+  metadata: Readonly<Record<string, GgufValue>>,
+  tensors: readonly TensorStream[],
+): Promise<void> {
+  const { header, alignment } = encodeHeader(path, metadata, tensors)
+  const { file, commit, abandon } = beginBeside(path)
+  try {
+    file.append(header)
+    for (const tensor of tensors) {
+      file.pad(alignment)
+      const begin = file.size
+      for await (const piece of tensor.data()) file.append(piece)
+      checkWritten(path, tensor, file.size - begin, tensorBytes(path, tensor))
+    }
+    if (tensors.length > 0) file.pad(alignment)
+    commit()
+  } catch (error) {
+    abandon()
+    throw error
+  }
+}
+
+function encodeHeader(
+  path: string,
+  metadata: Readonly<Record<string, GgufValue>>,
+  tensors: readonly Omit<TensorData, 'data'>[],
+): { header: Uint8Array; alignment: number } {
   checkNames(path, tensors)
   const alignment = alignmentOf(path, metadata)
   const keys = Object.entries(metadata)
@@ -25,17 +70,10 @@ export function writeGguf(
     header.push(encodeTensor(path, tensor, offset))
     offset += Math.ceil(tensorBytes(path, tensor) / alignment) * alignment
   }
-  writeBeside(path, (file) => {
-    file.append(Buffer.concat(header))
-    for (const tensor of tensors) {
-      file.pad(alignment)
-      appendData(file, path, tensor, tensorBytes(path, tensor))
-    }
-    if (tensors.length > 0) file.pad(alignment)
-  })
+  return { header: Buffer.concat(header), alignment }
 }
 
-function encodeTensor(path: string, tensor: TensorData, offset: number): Buffer {
+function encodeTensor(path: string, tensor: Omit<TensorData, 'data'>, offset: number): Buffer {
   const { name, shape, dtype } = tensor
   if (shape.length < 1 || shape.length > 4) {
     fail('tensor_shape', { path, tensor: name, found: `[${shape.join(', ')}]`, accepted: '1 to 4 dims' })

@@ -6,6 +6,7 @@ import {
   decoderWeights,
   preNormBlock,
 } from './decoder.ts'
+import { decoderToGguf } from './decoderToGguf.ts'
 import { defineTemplate } from './template.ts'
 
 /** Llama 2 and 3. GGUF converters reorder the heads of q and k, so that pairs are neighbours there. */
@@ -17,5 +18,6 @@ export const llama = defineTemplate({
   weights: (c) => decoderWeights(c),
   ignored: [/\.rotary_emb\.inv_freq$/],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
+  toGguf: (c) => decoderToGguf('llama', c, true),
   sizes: decoderSizes,
 })

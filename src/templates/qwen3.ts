@@ -8,6 +8,7 @@ import {
   preNormBlock,
   weightSpec,
 } from './decoder.ts'
+import { decoderToGguf } from './decoderToGguf.ts'
 import { defineTemplate } from './template.ts'
 
 /** Qwen3 dense: each head of q and k is normalised before its turn. */
@@ -28,5 +29,6 @@ export const qwen3 = defineTemplate({
         g.apply(rmsNorm, at.named(`${which}_norm`), { x: heads, gain: at.w(`${which}_norm`) }, { eps: c.eps }),
       ),
     ),
+  toGguf: (c) => decoderToGguf('qwen3', c, false),
   sizes: decoderSizes,
 })

@@ -51,12 +51,13 @@ function withConfig(base: Checkpoint, config: { readonly [key: string]: Json | u
 
 function withMetadata(base: Checkpoint, values: { readonly [key: string]: MetadataValue | undefined }): Checkpoint {
   if (base.description.format !== 'gguf') throw new Error('not a GGUF file')
+  const { types } = base.description
   const metadata = new Map(base.description.metadata)
   for (const [key, value] of Object.entries(values)) {
     if (value === undefined) metadata.delete(key)
     else metadata.set(key, value)
   }
-  return changed(base, { description: { format: 'gguf', metadata } })
+  return changed(base, { description: { format: 'gguf', metadata, types } })
 }
 
 function withTensors(base: Checkpoint, edit: (tensors: Map<string, TensorRecord>) => void): Checkpoint {

@@ -1,3 +1,4 @@
+import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
@@ -15,6 +16,14 @@ export interface WeightSpec {
 /** Where a checkpoint comes from; names and some conventions differ. */
 export type SourceFormat = 'gguf' | 'transformers'
 
+/** A model of a family as a GGUF file has it. */
+export interface GgufForm {
+  /** The keys of `general.architecture`'s own name space. */
+  readonly metadata: Readonly<Record<string, GgufValue>>
+  /** The row of transformers' tensor that is row `row` of GGUF's. */
+  rowOf(weight: string, row: number): number
+}
+
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
 export interface Template<C = unknown> {
   readonly name: string
@@ -29,6 +38,8 @@ export interface Template<C = unknown> {
   readonly ignored: readonly RegExp[]
   /** Builds the graph; `w` gives a weight by our name. */
   graph(g: GraphBuilder, config: C, w: (name: string) => Operand): void
+  /** How a GGUF file says the same as this config, which came from any source. */
+  toGguf(config: C): GgufForm
   /** Sizes that the rest of the compiler needs. */
   sizes(config: C): ModelSizes
 }

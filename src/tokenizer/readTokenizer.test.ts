@@ -26,14 +26,14 @@ const spm = {
 function gguf(base: Changes, changes: Changes = {}): TokenizerContract | undefined {
   const entries = Object.entries({ ...base, ...changes }).filter(([, value]) => value !== undefined)
   const metadata = new Map(entries.map(([key, value]) => [`tokenizer.ggml.${key}`, value!]))
-  return readTokenizer({ format: 'gguf', metadata }, 'model.gguf')
+  return readTokenizer({ format: 'gguf', metadata, types: new Map() }, 'model.gguf')
 }
 
 const bytesOf = (contract: TokenizerContract, id: number) => Buffer.from(contract.pieces[id]!.bytes).toString()
 
 describe('a GGUF tokenizer', () => {
   it('is absent where the file names none', () => {
-    expect(readTokenizer({ format: 'gguf', metadata: new Map() }, 'x')).toBeUndefined()
+    expect(readTokenizer({ format: 'gguf', metadata: new Map(), types: new Map() }, 'x')).toBeUndefined()
     expect(gguf({ model: 'none' })).toBeUndefined()
   })
 

@@ -108,10 +108,12 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const cols = widths(dtype, blocks, [1, lanes + 1, 37, 2 * lanes, 259])
       // More tokens and columns than a kernel takes at once.
       const many = { tokens: 193, rows: 2 * lanes + 1, cols: blockElements > 1 ? 9 * 256 : 259 }
+      // Outputs that the parts own.
+      const own = { tokens: 1, rows: 160, cols: blockElements > 1 ? 512 : 67 }
       // A lone output may cancel to near nothing, which says little about the kernel.
       const sizes = mixed(count, { tokens: tokenCounts, rows: rowCounts(lanes), cols })
         .map((dims) => (dims.tokens === 1 && dims.rows === 1 ? { ...dims, tokens: 5 } : dims))
-        .concat(many)
+        .concat(many, own)
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return blockElements > 1 ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },

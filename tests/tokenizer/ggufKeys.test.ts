@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest'
+import type { MetadataValue } from '../../src/formats/checkpoint.ts'
+import { readTokenizer } from '../../src/tokenizer/readTokenizer.ts'
+import { writeGgufTokenizer } from '../../src/tokenizer/writeGgufTokenizer.ts'
+import { seeded } from './randomText.ts'
+import { byteContract, characterContract } from './smallContracts.ts'
+
+it('a byte-level tokenizer is the same after it was written to GGUF keys and read', () => {
+  const contract = byteContract(seeded(1))
+  const keys = writeGgufTokenizer(contract, contract.pieces.length + 3)
+  const metadata = new Map(Object.entries(keys).map(([key, { value }]) => [key, value as MetadataValue]))
+  const read = readTokenizer({ format: 'gguf', metadata, types: new Map() }, contract.path)
+  const plain = (pieces: typeof contract.pieces) => pieces.map(({ bytes, type }) => [[...bytes], type])
+  const { length } = contract.pieces
+  expect(plain(read!.pieces.slice(0, length))).toEqual(plain(contract.pieces))
+  expect(read!.pieces.slice(length).map(({ type }) => type)).toEqual(['unused', 'unused', 'unused'])
+  expect({ ...read!, pieces: [] }).toEqual({ ...contract, pieces: [] })
+})
+
+it('a tokenizer that GGUF has no keys for is refused', () => {
+  const characters = { ...characterContract(seeded(2)), scores: null }
+  expect(() => writeGgufTokenizer(characters, 500)).toThrow(/has no scores, which GGUF needs; accepted: byte-level BPE/)
+  const split = byteContract(seeded(1), ['\\w+'])
+  expect(() => writeGgufTokenizer(split, 500)).toThrow(/GGUF has no name for the patterns that cut its text; accepted/)
+})
