@@ -28,6 +28,8 @@ export interface BufferParameter<D extends string> {
   readonly touched?: D
   /** May be NULL. */
   readonly optional?: true
+  /** Room for a call's own work (access `write`): what it holds before and after a call means nothing. */
+  readonly scratch?: true
 }
 
 /**

@@ -47,7 +47,8 @@ function describeBuffer(buffer: BufferParameter<string>): string {
   const stride = buffer.rowStride ? `, stride ${buffer.rowStride}` : ''
   const layout = buffer.layout && buffer.layout !== 'rows' ? `, ${buffer.layout}` : ''
   const optional = buffer.optional ? ', or NULL' : ''
-  return `${buffer.access} ${buffer.dtype} [${buffer.shape.join(', ')}]${stride}${layout}${optional}`
+  const access = buffer.scratch ? 'scratch' : buffer.access
+  return `${access} ${buffer.dtype} [${buffer.shape.join(', ')}]${stride}${layout}${optional}`
 }
 
 /** Buffers that an in-place pair names may be the same bytes, so only the others are `restrict`. */

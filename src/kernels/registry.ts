@@ -3,6 +3,7 @@ import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
+import { matmulForward } from './matmul/matmul.kernel.ts'
 import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
 import { addForward, multiplyForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
@@ -19,6 +20,7 @@ export const families = {
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
+  matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, residualRmsNormForward],
   pointwise: [swigluForward, addForward, multiplyForward, siluForward],
   quantize: [quantizeForward],

@@ -41,25 +41,27 @@ CK_INLINE ck_vf ck_load_weights(const int format, const uint8_t *p, int64_t inde
     return format == CK_F16 ? ck_from_f16(half) : ck_from_bf16(half);
 }
 
-/* sum = the dots of the rows of the panels from `panel` on with the tokens of x; x_row in elements. */
-CK_INLINE void ck_float_tile(const int format, const int P, const int T, const uint8_t *panel, int64_t cols,
-                             const float *x, int64_t x_row, ck_vf *out)
+/*
+ * sums += the dots of the rows of P panels, panel_bytes apart, with the tokens of x. w_col is the distance of two columns of
+ * a panel, x_row and x_col are those of the tokens and the columns of x, in elements.
+ */
+CK_INLINE void ck_float_tile(const int format, const int P, const int T, const uint8_t *panel, int64_t panel_bytes,
+                             int64_t w_col, int64_t cols, const float *x, int64_t x_row, int64_t x_col, ck_vf *sums)
 {
-    const int64_t panel_bytes = ck_float_panel_bytes(format, cols);
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        sum[i] = ck_set(0.0f);
+        sum[i] = sums[i];
     }
     for (int64_t col = 0; col < cols; col++) {
         ck_vf weights[4];
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * CK_LANES);
+            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * w_col);
         }
         CK_UNROLL
         for (int t = 0; t < T; t++) {
-            const ck_vf input = ck_set(x[t * x_row + col]);
+            const ck_vf input = ck_set(x[t * x_row + col * x_col]);
             CK_UNROLL
             for (int p = 0; p < P; p++) {
                 sum[t * P + p] = ck_fma(input, weights[p], sum[t * P + p]);
@@ -68,7 +70,7 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     }
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        out[i] = sum[i];
+        sums[i] = sum[i];
     }
 }
 

@@ -6,6 +6,7 @@ import { cacheWrite } from './cacheWrite.ts'
 import { embedding } from './embedding.ts'
 import { linear } from './linear.ts'
 import { linearSwiglu } from './linearSwiglu.ts'
+import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
 import { quantize } from './quantize.ts'
 import { reshape } from './reshape.ts'
@@ -28,6 +29,7 @@ export const ops = {
   embedding,
   linear,
   linearSwiglu,
+  matmul,
   multiply,
   quantize,
   reshape,

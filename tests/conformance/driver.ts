@@ -67,7 +67,7 @@ function decode(calls: readonly KernelCall[], lanes: number, bytes: Uint8Array):
       const after = new Uint8Array(bytes.subarray(at, at + argument.initial.length))
       at += after.length
       checkReadOnly(call, argument, after)
-      buffers[argument.name] = after
+      if (!call.kernel.buffers[argument.name]!.scratch) buffers[argument.name] = after
     }
     return { buffers }
   })

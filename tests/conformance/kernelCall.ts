@@ -19,7 +19,7 @@ export interface KernelCall {
   readonly inPlace?: readonly (readonly [string, string])[]
 }
 
-/** The bytes of each buffer after the call, in the order of the declaration; NULL ones are left out. */
+/** The bytes of each buffer after the call, in the order of the declaration; NULL ones and scratch are left out. */
 export interface CallResult {
   readonly buffers: { readonly [name: string]: Uint8Array }
 }

@@ -87,15 +87,21 @@ export function callOf(
   return { kernel, dims, attributes, buffers }
 }
 
-/** The case of row `row` alone: every buffer with the same first axis as the outputs keeps that row only. */
+/** The case of row `row` alone: every buffer with an axis of that name keeps that row only. */
 export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
   const dims = { ...test.dims, [axis]: 1 }
   const dense = Object.fromEntries(
     Object.entries(test.dense).map(([name, bytes]) => {
       const buffer = test.kernel.buffers[name]!
-      if (!bytes || buffer.shape[0] !== axis) return [name, bytes]
-      const size = denseBytes(buffer, dims)
-      return [name, bytes.subarray(row * size, (row + 1) * size)]
+      const at = buffer.shape.indexOf(axis)
+      if (!bytes || at < 0) return [name, bytes]
+      const outer = shapeOf(buffer, test.dims)
+        .slice(0, at)
+        .reduce((product, size) => product * size, 1)
+      const size = denseBytes(buffer, dims) / outer
+      const step = bytes.length / outer
+      const rows = Array.from({ length: outer }, (_, i) => bytes.subarray(i * step + row * size).subarray(0, size))
+      return [name, new Uint8Array(Buffer.concat(rows))]
     }),
   )
   return { ...test, dims, dense }
@@ -103,7 +109,7 @@ export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
 
 /** The first axis that all outputs share and that a call may have any number of; undefined: none. */
 export function rowAxis(kernel: Kernel): string | undefined {
-  const outputs = Object.values(kernel.buffers).filter((buffer) => buffer.access === 'write')
+  const outputs = Object.values(kernel.buffers).filter(({ access, scratch }) => access === 'write' && !scratch)
   const axis = outputs[0]?.shape[0]
   return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined
 }

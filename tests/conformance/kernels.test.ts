@@ -103,7 +103,8 @@ for (const target of kernelTargets) {
       const { inPlace, buffers } = kernels.get(name)!
       for (const [written, read] of inPlace) {
         const stride = buffers[read]!.rowStride
-        const tests = cases(name).map((test) =>
+        const given = cases(name).filter((test) => test.dense[read] !== null)
+        const tests = given.map((test) =>
           stride ? { ...test, dims: { ...test.dims, [buffers[written]!.rowStride!]: test.dims[stride]! } } : test,
         )
         const apart = run(tests.map((test) => callFor(test)))

@@ -59,7 +59,7 @@ function runCall(run: (...values: unknown[]) => unknown, call: KernelCall, lanes
     if (!argument.initial) continue
     const after = view(argument.sameAs, argument.initial.length).slice()
     checkReadOnly(call, argument, after)
-    buffers[argument.name] = after
+    if (!call.kernel.buffers[argument.name]!.scratch) buffers[argument.name] = after
     const from = shift + places.get(argument.sameAs)!
     for (const zone of [
       memory.subarray(from - guardBytes, from),

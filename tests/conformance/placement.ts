@@ -105,7 +105,10 @@ function moveCache(
   eachCached(layout, buffer.dtype, lanes, [sequences * heads, context, width], move)
 }
 
-/** Names of the buffers that a kernel writes. */
+/** Names of the buffers that a kernel writes for others to read. */
 export function writtenBuffers(kernel: Kernel): string[] {
-  return Object.keys(kernel.buffers).filter((name) => kernel.buffers[name]!.access !== 'read')
+  return Object.keys(kernel.buffers).filter((name) => {
+    const { access, scratch } = kernel.buffers[name]!
+    return access !== 'read' && !scratch
+  })
 }

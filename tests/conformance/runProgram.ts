@@ -4,7 +4,7 @@ import { kernels } from '../../src/kernels/registry.ts'
 import type { MemoryPlan } from '../../src/plan/planMemory.ts'
 import type { Call, Place, Program, Repeat } from '../../src/plan/program.ts'
 import type { KernelRunner } from './kernelCall.ts'
-import { type Dims, placedBytes } from './placement.ts'
+import { type Dims, placedBytes, writtenBuffers } from './placement.ts'
 
 /** A planned program with the bytes it works on. */
 export interface ProgramRun {
@@ -50,7 +50,8 @@ function runCall(runner: KernelRunner, run: ProgramRun, call: Call, repeat: Repe
       inPlace: equalPlaces(kernel, spans),
     },
   ])
-  for (const { name, piece } of spans) if (kernel.buffers[name]!.access !== 'read') piece.set(result!.buffers[name]!)
+  const written = writtenBuffers(kernel)
+  for (const { name, piece } of spans) if (written.includes(name)) piece.set(result!.buffers[name]!)
 }
 
 /** The pairs (written, read) that lie in the same bytes. */

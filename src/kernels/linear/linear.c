@@ -47,22 +47,26 @@ CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panel
                                 int64_t token, ck_vf *sum)
 {
     enum { P = CK_FLOAT_PANELS, T = CK_FLOAT_TOKENS };
-    const uint8_t *w = c->w + panel * ck_float_panel_bytes(format, c->cols);
+    const int64_t bytes = ck_float_panel_bytes(format, c->cols);
+    const uint8_t *w = c->w + panel * bytes;
     const float *x = (const float *)c->x + token * c->x_row;
+    for (int i = 0; i < panels * tokens; i++) {
+        sum[i] = ck_set(0.0f);
+    }
     if (panels == P && tokens == T) {
-        ck_float_tile(format, P, T, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, P, T, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == P && tokens == T / 2) {
-        ck_float_tile(format, P, T / 2, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, P, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == CK_WIDE_PANELS) {
-        ck_float_tile(format, CK_WIDE_PANELS, 1, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, CK_WIDE_PANELS, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == 2 && tokens == T / 2) {
-        ck_float_tile(format, 2, T / 2, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, 2, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == 2) {
-        ck_float_tile(format, 2, 1, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, 2, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (tokens == T / 2) {
-        ck_float_tile(format, 1, T / 2, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, 1, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else {
-        ck_float_tile(format, 1, 1, w, c->cols, x, c->x_row, sum);
+        ck_float_tile(format, 1, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     }
 }
 

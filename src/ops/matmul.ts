@@ -1,0 +1,124 @@
+import type { FloatDtype } from '../base/dtypes.ts'
+import { fail } from '../base/errors.ts'
+import type { Dim, TensorType } from '../ir/graph.ts'
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { bestRoom, leastRoom, matmulForward } from '../kernels/matmul/matmul.kernel.ts'
+import { denseRow } from './shapes.ts'
+
+/** Whether an operand is stored with its axes exchanged. */
+export interface MatmulAttributes {
+  readonly transposeA: boolean
+  readonly transposeB: boolean
+  readonly [name: string]: boolean
+}
+
+/** Parts whose panels find the room that they like best; more parts have smaller fields, which need less. */
+const partsAtBest = 4
+
+/** Rows, columns and depth of op(a) · op(b). Only the first axis of a stored operand may be a symbol. */
+export function matmulSizes(a: TensorType, b: TensorType, { transposeA, transposeB }: MatmulAttributes) {
+  const [rows, depth] = transposeA ? [a.shape[1]!, a.shape[0]!] : [a.shape[0]!, a.shape[1]!]
+  const [cols, depthB] = transposeB ? [b.shape[0]!, b.shape[1]!] : [b.shape[1]!, b.shape[0]!]
+  return { rows, cols, depth, depthB }
+}
+
+/** Elements of scratch for a product of these sizes; a symbol counts as many. */
+export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
+  const size = (dim: Dim) => (typeof dim === 'number' ? dim : 1 << 20)
+  const used = (size(rows) + size(cols) + leastRoom) * (size(depth) + 1)
+  return Math.max(leastRoom, Math.ceil(Math.min(used, partsAtBest * bestRoom) / 16) * 16)
+}
+
+/** y = op(a) · op(b), or sum + op(a) · op(b): one chain of multiply-adds along depth, in order, that begins with sum. */
+export const matmul = defineOp({
+  name: 'matmul',
+  inputs: { a: ['f32'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
+  optional: ['sum'],
+  outputs: ['y'],
+  infer({ a, b, sum }, attributes: MatmulAttributes, refuse) {
+    if (a.shape.length !== 2 || b.shape.length !== 2)
+      refuse(`a and b need two axes, not ${a.shape.length} and ${b.shape.length}`)
+    const { rows, cols, depth, depthB } = matmulSizes(a, b, attributes)
+    if (depth !== depthB) refuse(`op(a) has ${depth} columns and op(b) has ${depthB} rows; they must be equal`)
+    if (typeof cols !== 'number') refuse(`op(b) has ${cols} columns; accepted: a number`)
+    const y: TensorType = { dtype: 'f32', shape: [rows, cols] }
+    if (sum && sum.shape.join() !== y.shape.join()) refuse(`sum is [${sum.shape}]; accepted: [${y.shape}]`)
+    return { y }
+  },
+  reference({ a, b, sum }, { transposeA, transposeB }) {
+    const [aRows = 0, aCols = 0] = a.shape
+    const [bRows = 0, bCols = 0] = b.shape
+    const [rows, depth] = transposeA ? [aCols, aRows] : [aRows, aCols]
+    const cols = transposeB ? bRows : bCols
+    const y = tensor([rows, cols], sum?.data)
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < cols; j++) {
+        let total = y.data[i * cols + j]!
+        for (let k = 0; k < depth; k++)
+          total +=
+            a.data[transposeA ? k * aCols + i : i * aCols + k]! * b.data[transposeB ? j * bCols + k : k * bCols + j]!
+        y.data[i * cols + j] = total
+      }
+    }
+    return { y }
+  },
+  lower({ a, b, sum }, { y }, attributes, to) {
+    const { rows, cols, depth } = matmulSizes(a.type, b.type, attributes)
+    const room = matmulRoom(rows, cols, depth)
+    const kernels = matmulForward[`${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}`]
+    to.call(kernels[floatDtypeOf(b.type)], {
+      ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
+      ...{ sumRow: sum ? to.stride(sum) : 0, yRow: to.stride(y) },
+      ...{ a, b, sum: sum ?? null, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
+    })
+  },
+  tolerance: { relative: 64 },
+  samples: (lanes) =>
+    [false, true].flatMap((transposeA) =>
+      [false, true].flatMap((transposeB) =>
+        (['f32', 'f16', 'bf16'] as const).flatMap((dtype, which) =>
+          [
+            { rows: 2, cols: 1, depth: 3 },
+            { rows: 13, cols: 2 * lanes + 1, depth: 37 },
+            { rows: 5, cols: lanes - 1, depth: 700 },
+          ].map(({ rows, cols, depth }, i) => ({
+            inputs: {
+              a: { dtype: 'f32' as const, shape: transposeA ? [depth, rows] : [rows, depth] },
+              b: { dtype, shape: transposeB ? [cols, depth] : [depth, cols] },
+              ...((i + which) % 2 ? { sum: { dtype: 'f32' as const, shape: [rows, cols] } } : {}),
+            },
+            attributes: { transposeA, transposeB },
+          })),
+        ),
+      ),
+    ),
+  refusals: [
+    {
+      inputs: { a: denseRow(['tokens', 8]), b: denseRow([4, 9]) },
+      attributes: { transposeA: false, transposeB: true },
+      says: 'op(a) has 8 columns and op(b) has 9 rows',
+    },
+    {
+      inputs: { a: denseRow(['tokens', 2, 4]), b: denseRow([4, 4]) },
+      attributes: { transposeA: false, transposeB: false },
+      says: 'need two axes',
+    },
+    {
+      inputs: { a: denseRow(['tokens', 8]), b: denseRow(['tokens', 8]) },
+      attributes: { transposeA: false, transposeB: true },
+      says: 'op(b) has tokens columns; accepted: a number',
+    },
+    {
+      inputs: { a: denseRow(['tokens', 8]), b: denseRow(['tokens', 4]), sum: denseRow([4, 8]) },
+      attributes: { transposeA: true, transposeB: false },
+      says: 'sum is [4,8]; accepted: [8,4]',
+    },
+  ],
+})
+
+function floatDtypeOf({ dtype }: TensorType): FloatDtype {
+  return dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'
+    ? dtype
+    : fail('graph_invalid', { where: dtype, what: 'is no floating-point format' })
+}
