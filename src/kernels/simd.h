@@ -513,29 +513,45 @@ CK_INLINE int32_t ck_sum_i(ck_vi v)
 
 /* Reductions, always in the same order: halves are combined until one lane is left. */
 
+#if defined CK_AVX512 || defined CK_AVX2
+
+#if defined CK_AVX512
+#define CK_HALVES(v, combine)                                                                                          \
+    combine(_mm512_castps512_ps256((__m512)(v)), _mm512_extractf32x8_ps((__m512)(v), 1))
+#else
+#define CK_HALVES(v, combine) (__m256)(v)
+#endif
+
 CK_INLINE float ck_sum(ck_vf v)
 {
-    float lane[CK_LANES];
-    memcpy(lane, &v, sizeof v);
-    CK_UNROLL
-    for (int half = CK_LANES / 2; half > 0; half /= 2) {
-        CK_UNROLL
-        for (int i = 0; i < half; i++) {
-            lane[i] += lane[i + half];
-        }
-    }
-    return lane[0];
+    const __m256 eight = CK_HALVES(v, _mm256_add_ps);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 CK_INLINE float ck_largest(ck_vf v)
 {
-    float largest = v[0];
-    CK_UNROLL
-    for (int i = 1; i < CK_LANES; i++) {
-        largest = v[i] > largest ? v[i] : largest;
-    }
-    return largest;
+    const __m256 eight = CK_HALVES(v, _mm256_max_ps);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+
+#else
+
+CK_INLINE float ck_sum(ck_vf v)
+{
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+CK_INLINE float ck_largest(ck_vf v)
+{
+    const float even = v[0] > v[2] ? v[0] : v[2], odd = v[1] > v[3] ? v[1] : v[3];
+    return even > odd ? even : odd;
+}
+
+#endif
 
 /*
  * e^x within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity.

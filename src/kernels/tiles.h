@@ -124,9 +124,9 @@ CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks 
     for (int p = 0; p < P; p++, panel += w->panel_bytes) {
         CK_UNROLL
         for (int64_t byte = 0; byte < code_bytes; byte += 64) {
-            __builtin_prefetch(w->codes + panel + block * code_bytes + byte, 0, 2);
+            __builtin_prefetch(w->codes + panel + block * code_bytes + byte, 0, 3);
         }
-        __builtin_prefetch(w->scales + panel + block * scale_bytes, 0, 2);
+        __builtin_prefetch(w->scales + panel + block * scale_bytes, 0, 3);
     }
 }
 
