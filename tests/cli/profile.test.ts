@@ -97,7 +97,7 @@ describe('ck bench --ops', () => {
       expect(ops.slice(0, -1)).toMatchObject(expected)
       expect(ops.slice(0, -1).every(({ bytes, seconds }) => bytes > 0 && seconds > 0)).toBe(true)
       expect(ops.at(-1)).toMatchObject({ value: '', kernel: '' })
-      expect(table.barriers).toEqual({ step: 27, perLayer: [12] })
+      expect(table.barriers).toEqual({ step: 22, perLayer: [10] })
     }
     expect(results.map(({ kind, steps }: { kind: string; steps: number }) => [kind, steps])).toEqual([
       ['prefill', 1],
@@ -115,7 +115,7 @@ describe('ck bench --ops', () => {
   it('prints Markdown otherwise', async () => {
     const { code, stdout } = await ck(['bench', counted, '--ops', '-p', '4', '-n', '2', '-t', '1', '--repeat', '1'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 27 barriers per step \(12 per layer\), waits .* %/)
+    expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 22 barriers per step \(10 per layer\), waits .* %/)
     expect(stdout).toMatch(/\n\| end of step \|.*\n\| all \|.*\n\ndecode 2, 1 thread, /)
     expect(stdout).toMatch(/\nLimits of this machine in the same run: .*\n$/)
   })

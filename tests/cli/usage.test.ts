@@ -69,7 +69,7 @@ describe('wrong usage is refused with code 2 and one sentence', () => {
     [['run', demo, 'extra'], /^ck: too many arguments for 'run'. .*\n$/],
     [['build', demo], /^ck: required option '-o, --out <path>' not specified; .*\n$/],
     [['build', demo, '-o', 'x', '--target', 'avx9000'], /^ck: target 'avx9000' is unknown; accepted: native, .*\n$/],
-    [['build', demo, '-o', 'x', '--cache', 'f8'], /^ck: --cache is 'f8'; accepted: f32, f16\n$/],
+    [['build', demo, '-o', 'x', '--cache', 'f8'], /^ck: --cache is 'f8'; accepted: f32, f16, q8_0\n$/],
     [['inspect', demo, '--context', '1000000'], /^ck: --context is '1000000'; accepted: 1 to 1024, .*\n$/],
     [['tokenize', demo], /^ck: --text is 'missing'; accepted: one of --text and --file\n$/],
     [['logits', demo, '-o', 'x'], /^ck: --ids is 'missing'; accepted: one of --ids and --ids-file\n$/],
