@@ -74,6 +74,35 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     }
 }
 
+/* Columns that are multiplied between two requests to the memory, and how many such runs lie between a request and its use. */
+enum { CK_RUN_COLS = 4, CK_PREFETCH_RUNS = 32 };
+
+/*
+ * The same for one token whose x is dense: every weight is used once, so the memory is asked for it ahead of time. `next`:
+ * bytes to the panels that will be read after these, 0 where there are none.
+ */
+CK_INLINE void ck_float_stream(const int format, const int P, const uint8_t *panel, int64_t panel_bytes, int64_t next,
+                               int64_t cols, const float *x, ck_vf *sums)
+{
+    const int64_t col_bytes = CK_LANES * (format == CK_F32 ? 4 : 2);
+    const int64_t run_bytes = CK_RUN_COLS * col_bytes;
+    for (int64_t col = 0; col < cols; col += CK_RUN_COLS) {
+        int64_t ahead = col * col_bytes + CK_PREFETCH_RUNS * run_bytes;
+        if (ahead >= panel_bytes) {
+            ahead = next ? next + (ahead - panel_bytes) : col * col_bytes;
+        }
+        CK_UNROLL
+        for (int p = 0; p < P; p++) {
+            CK_UNROLL
+            for (int64_t byte = 0; byte < run_bytes; byte += 64) {
+                __builtin_prefetch(panel + p * panel_bytes + ahead + byte, 0, 3);
+            }
+        }
+        const int64_t left = cols - col < CK_RUN_COLS ? cols - col : CK_RUN_COLS;
+        ck_float_tile(format, P, 1, panel + col * col_bytes, panel_bytes, CK_LANES, left, x + col, 0, 1, sums);
+    }
+}
+
 CK_INLINE float ck_load_float(const uint8_t *p)
 {
     float value;
@@ -102,31 +131,35 @@ CK_INLINE ck_vi ck_dot_start(const int format, const int parts, const uint8_t *x
     return ck_set_i(bias ? ck_code_start(parts, x, part) / (CK_A8_BIAS / bias) : 0);
 }
 
-/* Blocks between a prefetch and its use: a stream of weights needs more of them under way than the processor asks for. */
+/* Blocks between a request to the memory and its use: a stream of weights needs more under way than the processor asks for. */
 enum { CK_PREFETCH_BLOCKS = 8 };
 
-/* Asks for the block of P panels that is read CK_PREFETCH_BLOCKS after block `block` of `blocks`. */
-CK_INLINE void ck_prefetch_block(const int format, const int P, const ck_blocks *w, int64_t block, int64_t blocks)
+/*
+ * Asks for the lines of P panels that are read CK_PREFETCH_BLOCKS blocks after block `block` of `blocks`, an eighth of them
+ * per group: many requests at once would keep the loads behind them waiting.
+ */
+CK_INLINE void ck_prefetch_group(const int format, const int P, const ck_blocks *w, int64_t block, int64_t blocks,
+                                 int group)
 {
     const ck_format f = ck_formats[format];
     const int64_t code_bytes = f.bits * 4 * CK_LANES;
     const int64_t scale_bytes = ck_record_bytes(format) * CK_BLOCK / f.columns;
-    int64_t panel = 0;
-    block += blocks < CK_PREFETCH_BLOCKS ? blocks : CK_PREFETCH_BLOCKS;
-    if (block >= blocks) {
-        if (w->next == 0) {
-            return;
-        }
-        block -= blocks;
-        panel = w->next;
-    }
+    const int64_t later = block + (blocks < CK_PREFETCH_BLOCKS ? blocks : CK_PREFETCH_BLOCKS);
+    /* Where nothing follows, the begin of these panels once more. */
+    const int64_t first = later < blocks ? 0 : w->next;
+    const int64_t at = later < blocks ? later : later - blocks;
     CK_UNROLL
-    for (int p = 0; p < P; p++, panel += w->panel_bytes) {
+    for (int p = 0; p < P; p++) {
+        const int64_t panel = first + p * w->panel_bytes;
         CK_UNROLL
         for (int64_t byte = 0; byte < code_bytes; byte += 64) {
-            __builtin_prefetch(w->codes + panel + block * code_bytes + byte, 0, 3);
+            if ((byte / 64 * P + p) % 8 == group) {
+                __builtin_prefetch(w->codes + panel + at * code_bytes + byte, 0, 3);
+            }
         }
-        __builtin_prefetch(w->scales + panel + block * scale_bytes, 0, 3);
+        if (p % 8 == group) {
+            __builtin_prefetch(w->scales + panel + at * scale_bytes, 0, 3);
+        }
     }
 }
 
@@ -168,9 +201,6 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
         sum[i] = sums[i];
     }
     for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
-        if (!ck_is_expanded(format)) {
-            ck_prefetch_block(format, P, w, block, blocks);
-        }
         CK_UNROLL
         for (int part = 0; part < parts; part++) {
             ck_vi dot[CK_TILE];
@@ -190,6 +220,7 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
             } else {
                 CK_UNROLL
                 for (int i = 0; i < groups; i++) {
+                    ck_prefetch_group(format, P, w, block, blocks, part * groups + i);
                     ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
                 }
             }

@@ -42,14 +42,15 @@ static void ck_store_tile(const ck_product *c, int panels, int64_t tokens, int64
     }
 }
 
-/* Float formats: the tile of panels x tokens, one of the sizes that ck_multiply_floats asks for. */
+/* Float formats: the tile of panels x tokens, one of the sizes that ck_multiply_floats asks for; the part ends at `end`. */
 CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panels, int tokens, int64_t panel,
-                                int64_t token, ck_vf *sum)
+                                int64_t end, int64_t token, ck_vf *sum)
 {
     enum { P = CK_FLOAT_PANELS, T = CK_FLOAT_TOKENS };
     const int64_t bytes = ck_float_panel_bytes(format, c->cols);
     const uint8_t *w = c->w + panel * bytes;
     const float *x = (const float *)c->x + token * c->x_row;
+    const int64_t next = c->tokens == 1 && panel + panels < end ? panels * bytes : 0;
     for (int i = 0; i < panels * tokens; i++) {
         sum[i] = ck_set(0.0f);
     }
@@ -58,15 +59,15 @@ CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panel
     } else if (panels == P && tokens == T / 2) {
         ck_float_tile(format, P, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == CK_WIDE_PANELS) {
-        ck_float_tile(format, CK_WIDE_PANELS, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
+        ck_float_stream(format, CK_WIDE_PANELS, w, bytes, next, c->cols, x, sum);
     } else if (panels == 2 && tokens == T / 2) {
         ck_float_tile(format, 2, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == 2) {
-        ck_float_tile(format, 2, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
+        ck_float_stream(format, 2, w, bytes, next, c->cols, x, sum);
     } else if (tokens == T / 2) {
         ck_float_tile(format, 1, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else {
-        ck_float_tile(format, 1, 1, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
+        ck_float_stream(format, 1, w, bytes, next, c->cols, x, sum);
     }
 }
 
@@ -82,11 +83,11 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
             const int tall = panels == most_panels && left >= most_tokens;
             const int tokens = tall ? most_tokens : left >= most_tokens / 2 ? most_tokens / 2 : 1;
             if (c->format == CK_F32) {
-                ck_float_tile_of(CK_F32, c, panels, tokens, panel, token, sum);
+                ck_float_tile_of(CK_F32, c, panels, tokens, panel, end, token, sum);
             } else if (c->format == CK_F16) {
-                ck_float_tile_of(CK_F16, c, panels, tokens, panel, token, sum);
+                ck_float_tile_of(CK_F16, c, panels, tokens, panel, end, token, sum);
             } else {
-                ck_float_tile_of(CK_BF16, c, panels, tokens, panel, token, sum);
+                ck_float_tile_of(CK_BF16, c, panels, tokens, panel, end, token, sum);
             }
             ck_store_tile(c, panels, tokens, panel, token, sum);
             token += tokens;
