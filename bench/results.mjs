@@ -34,7 +34,7 @@ const isSubset = values.quick || values.formats !== undefined || values.threads 
 const output = values.output ?? (isSubset ? undefined : join(here, 'RESULTS.md'))
 const size = values.quick
   ? { prompt: 128, decode: 16, repeat: 2, depths: [0, 1024] }
-  : { prompt: 512, decode: 64, repeat: 5, depths: [0, 4096, 16384] }
+  : { prompt: 512, decode: 64, repeat: 3, depths: [0, 4096, 16384] }
 
 /**
  * The JSON that a Node program prints. Its refusal, in a sentence, is thrown.

@@ -8,6 +8,7 @@ import { TraceReader } from '../../src/parity/traceReader.ts'
 import { optimize } from '../../src/passes/optimize.ts'
 import { foldRepeats } from '../../src/plan/foldRepeats.ts'
 import { lower } from '../../src/plan/lower.ts'
+import { matchSplits } from '../../src/plan/matchSplits.ts'
 import { packWeights } from '../../src/plan/packWeights.ts'
 import { type MemoryPlan, planMemory } from '../../src/plan/planMemory.ts'
 import { planThreads } from '../../src/plan/planThreads.ts'
@@ -37,7 +38,7 @@ function planGraph(source: Graph, strict: boolean): Planned {
   const graph = optimize(source, { cache, strict })
   const lowered = (['prefill', 'decode'] as const).map((mode: Mode) => {
     const bounds = mode === 'prefill' ? { tokens: 8, outputs: 8 } : { tokens: 1, outputs: 1 }
-    return foldRepeats(lower(graph, ops, { mode, bounds, lanes }))
+    return foldRepeats(matchSplits(lower(graph, ops, { mode, bounds, lanes })))
   })
   const plan = planMemory(lowered)
   return { graph, plan, programs: lowered.map((program) => verifyProgram(planThreads(program, plan), plan)) }
