@@ -65,6 +65,11 @@ export const options = {
     help: 'threads (default: the cores); changes no number',
   },
   context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
+  sequences: {
+    value: 'count',
+    check: wholeNumber(1, 1024),
+    help: 'sequences that one context holds, each of --context tokens (default 1)',
+  },
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
   cache: {
