@@ -36,7 +36,7 @@ ck_status ck_map_file(const char *path, const uint8_t **bytes, uint64_t *count, 
     if (status.st_size <= 0 || (uint64_t)status.st_size > SIZE_MAX) {
         close(file);
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s: has %lld bytes; a weights file that this system can map is accepted", path,
+                         "%s: has %lld bytes; one that is not empty and that this system can map is accepted", path,
                          (long long)status.st_size);
     }
     void *address = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, file, 0);
