@@ -36,8 +36,8 @@ static ck_status check_position(const ck_context *context, int32_t sequence, int
     }
     if (position > 0 && position < held && ck_states_are_whole(context->model->program)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "position is %" PRId64
-                         ", and the state of this model cannot go back; accepted: 0 or the %" PRId64 " tokens held",
+                         "position is %" PRId64 ", and the state of this model cannot go back; accepted: 0 or the %" PRId64
+                         " tokens held",
                          position, held);
     }
     return CK_OK;
