@@ -5,7 +5,7 @@ import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import { layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
-import { activateForward, addForward, gluForward, multiplyForward } from './pointwise/pointwise.kernel.ts'
+import { activateForward, addForward, gluForward, multiplyForward, scaleForward } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
 import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
@@ -22,7 +22,7 @@ export const families = {
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward],
-  pointwise: [gluForward, addForward, multiplyForward, activateForward],
+  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, takeRowsForward],
@@ -47,6 +47,7 @@ export const sharedHeaders: readonly string[] = [
     'attendTiles.h',
     'blocks.h',
     'cached.h',
+    'codes.h',
     'dot.h',
     'simd.h',
     'split.h',
