@@ -53,25 +53,6 @@ void ck_glu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gat
 CK_DEFINE_BINARY(add_fwd_f32, a + b)
 CK_DEFINE_BINARY(multiply_fwd_f32, a *b)
 
-<<<<<<< HEAD
-void ck_activate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,
-                         int64_t activation, const float *x, float *y)
-{
-    int64_t row, end;
-    ck_share(rows, part, parts, &row, &end);
-    for (; row < end; row++) {
-        const float *from = x + row * xRow;
-        float *to = y + row * yRow;
-        int64_t col = 0;
-        for (; col + CK_LANES <= cols; col += CK_LANES) {
-            ck_store(to + col, ck_activate(activation, ck_load(from + col)));
-        }
-        if (col < cols) {
-            const int64_t left = cols - col;
-            ck_store_n(to + col, ck_activate(activation, ck_load_n(from + col, left)), left);
-        }
-    }
-=======
 /* y[row, col] = f for each vector v of x. */
 #define CK_MAP_ROWS(f)                                                                                                 \
     int64_t row, end;                                                                                                  \
@@ -90,15 +71,14 @@ void ck_activate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_
         }                                                                                                              \
     }
 
-void ck_silu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
-                     float *y)
+void ck_activate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,
+                         int64_t activation, const float *x, float *y)
 {
-    CK_MAP_ROWS(ck_silu(v))
+    CK_MAP_ROWS(ck_activate(activation, v))
 }
 
 void ck_scale_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, float factor,
                       const float *x, float *y)
 {
     CK_MAP_ROWS(ck_set(factor) * v)
->>>>>>> main
 }
