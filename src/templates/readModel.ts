@@ -3,6 +3,7 @@ import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
+import { bert } from './bert.ts'
 import { ConfigReader } from './configReader.ts'
 import { gpt2 } from './gpt2.ts'
 import { llama } from './llama.ts'
@@ -11,7 +12,7 @@ import { starcoder2 } from './starcoder2.ts'
 import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
-export const templates: readonly Template[] = [gpt2, llama, qwen3, starcoder2] as readonly Template[]
+export const templates: readonly Template[] = [bert, gpt2, llama, qwen3, starcoder2] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
