@@ -4,8 +4,8 @@ import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { axis, denseRow } from './shapes.ts'
 
-/** `causal` is true where it is absent. */
-interface AttentionAttributes extends Attributes {
+/** What attention does besides q, k and v: `scale` multiplies q·k; `causal` is true where it is absent. */
+export interface AttentionAttributes extends Attributes {
   readonly scale: number
   readonly window?: number
   readonly causal?: boolean
