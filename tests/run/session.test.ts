@@ -75,6 +75,7 @@ describe('load', () => {
       hasTokenizer: true,
       bos,
       eos,
+      embedding: 0,
     })
   })
 
