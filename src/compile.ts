@@ -26,7 +26,8 @@ import type { Mode } from './plan/program.ts'
 import { sitesOf } from './plan/sites.ts'
 import { verifyProgram } from './plan/verifyProgram.ts'
 import { type Model, readModel } from './templates/readModel.ts'
-import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
+import { readRows } from './templates/weightRows.ts'
+import { rowsAndColsOf } from './templates/weightSource.ts'
 import { compileTokenizer } from './tokenizer/compileTokenizer.ts'
 import type { TokenizerContract } from './tokenizer/contract.ts'
 import { readTokenizer } from './tokenizer/readTokenizer.ts'
@@ -82,7 +83,7 @@ export async function compile(
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
   const checkpoint = openCheckpoint(checkpointPath)
   try {
-    const model = readModel(checkpoint)
+    const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
     const signal = options.signal ? { signal: options.signal } : {}
@@ -123,24 +124,28 @@ export function planModel(
   checkContext(context, model.sizes.context)
   const sequences = checkSequences(options.sequences ?? 1)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
+  const isEncoder = model.sizes.embedding !== undefined
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
     sequences,
-    dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
+    // An encoder's keys and values live for one layer only.
+    dtype: options.cache ?? (isQuantised && !options.strict && !isEncoder ? 'f16' : 'f32'),
   } as const
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
-  const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
+  const prefill = isEncoder ? context : Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
   // A decode step takes a token of each sequence, and each may want its logits.
   const decode = Math.min(sequences, outputs)
-  const outputsOf = { prefill: outputs, decode, trace: prefill }
+  const outputsOf = { prefill: outputs, decode, encode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
-    : [
-        ['prefill', prefill],
-        ['decode', decode],
-      ]
+    : isEncoder
+      ? [['encode', prefill]]
+      : [
+          ['prefill', prefill],
+          ['decode', decode],
+        ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
@@ -159,6 +164,7 @@ export function planModel(
       .update(`${layout}${JSON.stringify([graph.nodes, statesOf(graph)])}`)
       .digest('hex'),
     vocabulary: model.sizes.vocabulary,
+    ...(isEncoder ? { embedding: model.sizes.embedding } : {}),
     context,
     sequences,
     outputRows: programs[0]!.bounds.outputs!,
@@ -206,6 +212,7 @@ function artifacts(
     context: source.context,
     sequences: source.sequences,
     vocabulary: source.vocabulary,
+    ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,
     weightsId: source.weightsId,
     weightsBytes: source.plan.weightsBytes,

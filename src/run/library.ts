@@ -36,6 +36,8 @@ export interface ModelInfo {
   readonly bos: number
   /** -1: none. */
   readonly eos: number
+  /** Width of what an encoder gives for a text; 0: the model continues text. */
+  readonly embedding: number
 }
 
 /** `ck_generation_options`. */
@@ -79,6 +81,8 @@ export interface Library {
   modelVerify(model: Pointer): Promise<Answer<void>>
   contextOpen(model: Pointer, threads: number): Answer<Pointer>
   contextClose(context: Pointer): void
+  /** `embedding` [info.embedding] is written until the promise settles. */
+  contextEmbed(context: Pointer, ids: Int32Array, embedding: Float32Array): Promise<Answer<void>>
   contextStop(context: Pointer): void
   contextPeek(context: Pointer, offset: number, bytes: number): Answer<Uint8Array>
   tokenize(model: Pointer, text: string, flags: number): Answer<Int32Array>
@@ -105,6 +109,7 @@ const infoType = koffi.struct({
   has_tokenizer: 'int32_t',
   bos: 'int32_t',
   eos: 'int32_t',
+  embedding: 'int64_t',
 })
 
 const samplingType = koffi.struct({
@@ -164,6 +169,7 @@ export function loadLibrary(path: string, dir: string): Library {
   const modelVerify = native('ck_model_verify', 'int', [any, any])
   const contextOpen = native('ck_context_open', 'int', [any, 'int32_t', any, any])
   const contextClose = native('ck_context_close', 'void', [any])
+  const contextEmbed = native('ck_context_embed', 'int', [any, any, 'int64_t', any, any])
   const contextStop = native('ck_context_stop', 'void', [any])
   const contextPeek = native('ck_context_peek', 'int', [any, 'uint64_t', 'uint64_t', any, any])
   const tokenize = native('ck_tokenize', 'int', [any, any, 'int64_t', 'int32_t', any, 'int64_t', any, any])
@@ -189,6 +195,8 @@ export function loadLibrary(path: string, dir: string): Library {
       return answer(contextOpen, [model, threads, out], () => out[0]!)
     },
     contextClose: (context) => void contextClose(context),
+    contextEmbed: (context, ids, embedding) =>
+      answerLater(contextEmbed, [context, ids, ids.length, embedding], nothing),
     contextStop: (context) => void contextStop(context),
     contextPeek(context, offset, bytes) {
       const out = new Uint8Array(bytes)
@@ -288,6 +296,7 @@ function readInfo(pointer: number | bigint): ModelInfo {
     hasTokenizer: raw.has_tokenizer === 1,
     bos: Number(raw.bos),
     eos: Number(raw.eos),
+    embedding: Number(raw.embedding),
   }
 }
 

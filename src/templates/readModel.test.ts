@@ -158,11 +158,11 @@ function refusal(checkpoint: Checkpoint): string {
 
 describe('readModel refuses', () => {
   it('an unknown architecture', () => {
-    expect(refusal(changed(llama, { architecture: 'GPT2LMHeadModel' }))).toContain(
-      "architecture 'GPT2LMHeadModel' has no template; accepted: LlamaForCausalLM, Qwen3ForCausalLM",
+    expect(refusal(changed(llama, { architecture: 'ReformerModelWithLMHead' }))).toMatch(
+      /architecture 'ReformerModelWithLMHead' has no template; accepted: .*LlamaForCausalLM, .*Qwen3ForCausalLM/,
     )
-    expect(refusal(changed(gguf, { architecture: 'mamba' }))).toContain(
-      "'mamba' has no template; accepted: llama, qwen3",
+    expect(refusal(changed(gguf, { architecture: 'mamba' }))).toMatch(
+      /'mamba' has no template; accepted: .*llama, .*qwen3/,
     )
   })
 
