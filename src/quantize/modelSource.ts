@@ -59,19 +59,41 @@ function storedTensor(
     name,
     shape,
     dtype,
-    read(from, count) {
-      const out = new Uint8Array(count * rowBytes)
-      for (let row = 0; row < count; ) {
-        // Neighbours are read together.
-        let run = 1
-        while (row + run < count && rowOf(from + row + run) === rowOf(from + row) + run) run++
-        const into = out.subarray(row * rowBytes, (row + run) * rowBytes)
-        checkpoint.read(record, rowOf(from + row) * rowBytes, run * rowBytes, into)
-        row += run
-      }
-      return out
-    },
+    read: (from, count) => readReordered(checkpoint, record, rowBytes, rowOf, from, count),
   }
+}
+
+/** A vector whose elements stand in another order in GGUF; for `rowOf` they are rows of one column. */
+function reorderedVector(
+  checkpoint: Checkpoint,
+  name: string,
+  record: TensorRecord,
+  rowOf: (row: number) => number,
+): SourceTensor {
+  const { dtype, shape } = record
+  const elements = shape[0]!
+  const read = () => readReordered(checkpoint, record, bytesOf(dtype, 1)!, rowOf, 0, elements)
+  return { name, shape, dtype, read }
+}
+
+function readReordered(
+  checkpoint: Checkpoint,
+  record: TensorRecord,
+  rowBytes: number,
+  rowOf: (row: number) => number,
+  from: number,
+  count: number,
+): Uint8Array {
+  const out = new Uint8Array(count * rowBytes)
+  for (let row = 0; row < count; ) {
+    // Neighbours are read together.
+    let run = 1
+    while (row + run < count && rowOf(from + row + run) === rowOf(from + row) + run) run++
+    const into = out.subarray(row * rowBytes, (row + run) * rowBytes)
+    checkpoint.read(record, rowOf(from + row) * rowBytes, run * rowBytes, into)
+    row += run
+  }
+  return out
 }
 
 function fromTransformers(checkpoint: Checkpoint): ModelSource {
@@ -83,7 +105,8 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
   }
   const config = template.config.transformers(new ConfigReader(checkpoint))
   const { metadata, rowOf } = template.toGguf(config)
-  const tensors = template.weights(config).map((spec): SourceTensor => {
+  const stored = template.weights(config).filter(({ isDerived }) => !isDerived)
+  const tensors = stored.map((spec): SourceTensor => {
     if (spec.values) return valuesTensor(spec.gguf, spec.shape, spec.values)
     const record = checkpoint.tensors.get(spec.transformers)
     const shape = `[${spec.shape.join(', ')}]`
@@ -96,7 +119,8 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
         accepted: shape,
       })
     }
-    return storedTensor(checkpoint, spec.gguf, record, (row) => rowOf(spec.name, row))
+    const tensorOf = spec.shape.length === 1 ? reorderedVector : storedTensor
+    return tensorOf(checkpoint, spec.gguf, record, (row) => rowOf(spec.name, row))
   })
   const tokenizer = readTokenizer(description, path)
   const { vocabulary } = template.sizes(config)

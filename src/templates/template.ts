@@ -11,6 +11,8 @@ export interface WeightSpec {
   readonly shape: readonly number[]
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
+  /** No file stores it, whatever its format. */
+  readonly isDerived?: true
 }
 
 /** Where a checkpoint comes from; names and some conventions differ. */
