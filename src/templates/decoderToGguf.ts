@@ -1,6 +1,7 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
 import { windowMetadata } from './layerWindows.ts'
+import { ropeMetadata } from './ropeTables.ts'
 import type { GgufForm } from './template.ts'
 
 /**
@@ -13,7 +14,8 @@ export function decoderToGguf(
   isPairwise: boolean,
   more: Readonly<Record<string, GgufValue>> = {},
 ): GgufForm {
-  const { pairs, theta, metadata, style } = c.ropes[0]!
+  const rope = c.ropes[0]!
+  const { pairs, style } = rope
   const isReordered = isPairwise && style === 'split'
   const keys: Readonly<Record<string, GgufValue>> = {
     block_count: count(c.layers),
@@ -25,9 +27,7 @@ export function decoderToGguf(
     'attention.key_length': count(c.headDim),
     'attention.value_length': count(c.headDim),
     'attention.layer_norm_rms_epsilon': { type: 'float32', value: c.eps },
-    'rope.freq_base': { type: 'float32', value: theta },
-    'rope.dimension_count': count(2 * pairs),
-    ...metadata,
+    ...ropeMetadata(rope),
     ...windowMetadata(c.pattern.map(({ window }) => window)),
     ...more,
     vocab_size: count(c.vocabulary),

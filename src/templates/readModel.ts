@@ -1,9 +1,10 @@
 import type { WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
-import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
+import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
 import { ConfigReader } from './configReader.ts'
+import { gpt2 } from './gpt2.ts'
 import { granite } from './granite.ts'
 import { llama } from './llama.ts'
 import { mistral } from './mistral.ts'
@@ -11,7 +12,9 @@ import { phi3 } from './phi3.ts'
 import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
 import { smollm3 } from './smollm3.ts'
-import type { ModelSizes, Template, WeightSpec } from './template.ts'
+import { starcoder2 } from './starcoder2.ts'
+import type { ModelSizes, Template } from './template.ts'
+import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
 export const templates: readonly Template[] = [
   llama,
@@ -21,12 +24,9 @@ export const templates: readonly Template[] = [
   phi3,
   smollm3,
   granite,
+  gpt2,
+  starcoder2,
 ] as readonly Template[]
-
-/** Where a weight's values come from: a tensor of the checkpoint, or numbers computed from its config. */
-export type WeightSource =
-  | { readonly from: 'tensor'; readonly tensor: TensorRecord }
-  | { readonly from: 'config'; readonly shape: readonly number[]; readonly values: readonly number[] }
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
@@ -54,7 +54,8 @@ export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const config = template.config[format](new ConfigReader(checkpoint, context))
   const specs = template.weights(config)
   const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
-  refuseUnread(checkpoint, template, new Set(specs.map((spec) => spec[format])))
+  const stored = specs.filter(({ isDerived }) => !isDerived)
+  refuseUnread(checkpoint, template, new Set(stored.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
   const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
   template.graph(builder, config, (name) => {
@@ -70,19 +71,7 @@ export function readModel(checkpoint: Checkpoint, context?: number): Model {
 
 /** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */
 function computeDtype(source: WeightSource): WeightDtype {
-  return source.from === 'tensor' && source.tensor.shape.length > 1 ? source.tensor.dtype : 'f32'
-}
-
-function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSource {
-  if (spec.values) return { from: 'config', shape: spec.shape, values: spec.values }
-  const name = spec[checkpoint.description.format]
-  const accepted = `[${spec.shape.join(', ')}]`
-  const tensor =
-    checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
-  if (tensor.shape.join() !== spec.shape.join()) {
-    fail('tensor_shape', { path: checkpoint.path, tensor: name, found: `[${tensor.shape.join(', ')}]`, accepted })
-  }
-  return { from: 'tensor', tensor }
+  return source.from === 'tensor' && source.tensor.shape.length > 1 ? sourceDtype(source) : 'f32'
 }
 
 function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {

@@ -2,6 +2,7 @@ import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
+import type { Transform } from './transforms.ts'
 
 /** One weight of a family: our name and that of each source, and the shape that its config asks for. */
 export interface WeightSpec {
@@ -9,6 +10,8 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
+  readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
   /** No file stores it, whatever its format. */
@@ -24,6 +27,8 @@ export interface GgufForm {
   readonly metadata: Readonly<Record<string, GgufValue>>
   /** The row of transformers' tensor that is row `row` of GGUF's. */
   rowOf(weight: string, row: number): number
+  /** What the rows of our weight are multiplied by, where GGUF has no key for a constant of the config; absent: nothing. */
+  factorsOf?(weight: string): ((row: number) => number) | undefined
 }
 
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
