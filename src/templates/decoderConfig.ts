@@ -141,6 +141,7 @@ function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): Dec
   return config
 }
 
-export function decoderSizes({ vocabulary, context, layers }: DecoderConfig): ModelSizes {
-  return { vocabulary, context, layers }
+export function decoderSizes({ vocabulary, context, layers, ropes }: DecoderConfig): ModelSizes {
+  const short = ropes.find((rope) => rope.short !== undefined)?.short
+  return { vocabulary, context, layers, ...(short === undefined ? {} : { short }) }
 }
