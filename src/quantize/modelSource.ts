@@ -25,6 +25,9 @@ export interface ModelSource {
   readonly headsPerValue: number
 }
 
+/** Other readers ask for the key. */
+const noTokenizer: Readonly<Record<string, GgufValue>> = { 'tokenizer.ggml.model': { type: 'string', value: 'none' } }
+
 /** Keys that speak of the files that were read. */
 const ownKeys = /^split\./
 
@@ -133,7 +136,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : {}),
+      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : noTokenizer),
     },
     tensors,
     headsPerValue: headsPerValue(
