@@ -3,6 +3,7 @@ import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
+import { bert } from './bert.ts'
 import { ConfigReader } from './configReader.ts'
 import { gpt2 } from './gpt2.ts'
 import { granite } from './granite.ts'
@@ -26,6 +27,7 @@ export const templates: readonly Template[] = [
   granite,
   gpt2,
   starcoder2,
+  bert,
 ] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
