@@ -1,14 +1,11 @@
 // llama.cpp and the committed goldens: `node bench/goldens.mjs` compares its logits with the oracles' on every GGUF
 // golden (after `npm run build`); `--record` also rewrites tests/parity/goldens/demo-llama.cpp.json from models/demo.gguf.
 import { readdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadLlamaCpp } from '../dist/cli/peers/llamaCpp.js'
-import { best, exact, nmseOf, readGolden } from './readGolden.mjs'
+import { best, exact, goldens, nmseOf, readGolden, root } from './golden.mjs'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const goldens = join(root, 'tests', 'parity', 'goldens')
 const llamaCpp = loadLlamaCpp()
 
 // llama.cpp rounds activations to the weights' precision or to 8 bits, so only F32 weights show whether the two agree
@@ -28,9 +25,9 @@ function compare(folder) {
       .find((name) => name.endsWith('.gguf')) ?? ''
   const golden = readGolden(join(folder, 'logits.safetensors'))
   const peer = llamaCpp.openModel(join(folder, file))
-  const nmse = nmseOf(golden, peer.logits(golden.ids, exact))
+  const error = nmseOf(peer.logits(golden.ids, exact), golden)
   peer.close()
-  return nmse
+  return error
 }
 
 /** Greedy continuation of a fixed prompt by the demo model. */

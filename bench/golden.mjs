@@ -1,5 +1,10 @@
-// The recorded references, and what is compared with them.
+// What bench/goldens.mjs and bench/families.mjs share: recorded references, and how llama.cpp is asked for them.
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+export const goldens = join(root, 'tests', 'parity', 'goldens')
 
 /** How llama.cpp rounds least. */
 export const exact = /** @type {const} */ ({ threads: 2, context: 256, batch: 256, cache: 'f32', flashAttention: false })
@@ -20,11 +25,14 @@ export function readGolden(file) {
   }
 }
 
-/** Normalised mean squared error of rows of logits. @param {readonly Float32Array[]} rows */
-export function nmseOf(/** @type {ReturnType<typeof readGolden>} */ golden, rows) {
+/**
+ * Normalised mean squared error of rows of logits.
+ * @param {readonly Float32Array[]} rows @param {ReturnType<typeof readGolden>} golden
+ */
+export function nmseOf(rows, { logits, vocabulary }) {
   const [error, norm] = rows.reduce(
     ([error, norm], row, token) => {
-      const expected = golden.logits.subarray(token * golden.vocabulary, (token + 1) * golden.vocabulary)
+      const expected = logits.subarray(token * vocabulary, (token + 1) * vocabulary)
       return [
         error + row.reduce((sum, value, id) => sum + (value - (expected[id] ?? Number.NaN)) ** 2, 0),
         norm + expected.reduce((sum, value) => sum + value ** 2, 0),
