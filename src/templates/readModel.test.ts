@@ -217,6 +217,16 @@ describe('readModel refuses', () => {
       "'rope_parameters.long_factor' is an array; accepted: a list of 5 numbers above 0",
     ],
     [
+      'longrope of an original context of 1',
+      {
+        rope_parameters: {
+          ...{ rope_type: 'longrope', long_factor: [1, 2, 3, 4, 5], short_factor: [1, 2, 3, 4, 5] },
+          original_max_position_embeddings: 1,
+        },
+      },
+      '\'rope_parameters.rope_type\' is "longrope"; accepted: a base, a factor and lengths of context that give finite turns',
+    ],
+    [
       'yarn without a factor',
       { rope_parameters: { rope_type: 'yarn', factor: 0, original_max_position_embeddings: 64 } },
       "'rope_parameters.factor' is 0; accepted: a number above 0",
