@@ -217,14 +217,9 @@ describe('readModel refuses', () => {
       "'rope_parameters.long_factor' is an array; accepted: a list of 5 numbers above 0",
     ],
     [
-      'longrope of an original context of 1',
-      {
-        rope_parameters: {
-          ...{ rope_type: 'longrope', long_factor: [1, 2, 3, 4, 5], short_factor: [1, 2, 3, 4, 5] },
-          original_max_position_embeddings: 1,
-        },
-      },
-      '\'rope_parameters.rope_type\' is "longrope"; accepted: a base, a factor and lengths of context that give finite turns',
+      'linear scaling by next to nothing',
+      { rope_parameters: { rope_type: 'linear', factor: 1e-320 } },
+      '\'rope_parameters.rope_type\' is "linear"; accepted: a base, a factor and lengths of context that give finite turns',
     ],
     [
       'yarn without a factor',

@@ -77,7 +77,7 @@ export function ropeFromTransformers(
   return { style: 'split', pairs, theta: base.theta, ...scaling }
 }
 
-/** Refuses numbers that each are accepted and together give no finite turns, as an original context of 1. */
+/** Refuses numbers that each are accepted and together give no finite turns. */
 function sound(read: ConfigReader, key: string, type: string, scaling: RopeScaling): RopeScaling {
   const numbers = [scaling.scale, scaling.magnitude, ...scaling.divisors.flatMap(({ values = [] }) => values)]
   if (numbers.every((value) => Number.isFinite(value) && value > 0)) return scaling
