@@ -25,6 +25,9 @@ export interface ModelSource {
   readonly headsPerValue: number
 }
 
+/** Other readers ask for the key. */
+const noTokenizer: Readonly<Record<string, GgufValue>> = { 'tokenizer.ggml.model': { type: 'string', value: 'none' } }
+
 /** Keys that speak of the files that were read. */
 const ownKeys = /^split\./
 
@@ -108,15 +111,16 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const config = template.config.transformers(new ConfigReader(checkpoint))
   const form = template.toGguf(config)
   const { metadata } = form
-  const tensors = template.weights(config).map((spec): SourceTensor => {
+  const stored = template.weights(config).filter(({ isDerived }) => !isDerived)
+  const tensors = stored.map((spec): SourceTensor => {
     const source = findSource(checkpoint, spec)
     const factors = form.factorsOf?.(spec.name)
     const dtype = factors ? 'f32' : sourceDtype(source)
-    const stored = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
+    const plain = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
     const ordered =
-      cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
+      cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
     return {
       name: spec.gguf,
       shape: spec.shape,
@@ -132,7 +136,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : {}),
+      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : noTokenizer),
     },
     tensors,
     headsPerValue: headsPerValue(
