@@ -50,6 +50,8 @@ export type CheckpointDescription =
       readonly tokenizer?: Json
       readonly tokenizerConfig?: Json
       readonly generationConfig?: Json
+      /** The text of chat_template.jinja. */
+      readonly chatTemplate?: string
     }
 
 /** An open checkpoint. Tensor bytes are read on demand; nothing is held but the tables. */

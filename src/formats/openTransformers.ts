@@ -6,12 +6,13 @@ import type { Checkpoint, CheckpointDescription, Json, TensorRecord } from './ch
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
 import { checkName } from './names.ts'
-import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson } from './parseJson.ts'
+import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson, readText } from './parseJson.ts'
 import { readSafetensors } from './safetensors.ts'
 
 const maxConfigBytes = 16 * 2 ** 20
 const maxTokenizerBytes = 64 * 2 ** 20
 const wholeFile = 'model.safetensors'
+const templateFile = 'chat_template.jinja'
 const indexFile = 'model.safetensors.index.json'
 
 /**
@@ -36,10 +37,11 @@ export function openTransformers(folder: Folder, path: string, weights?: string)
     const tokenizerConfig = readOptional('tokenizer_config.json')
     const generationConfig = readOptional('generation_config.json')
     const tokenizer = folder.has('tokenizer.json') ? open('tokenizer.json') : undefined
+    const chatTemplate = folder.has(templateFile) ? readText(open(templateFile), maxConfigBytes) : undefined
     const tensors = readWeights(folder, weights, open, files)
     return assembleCheckpoint({
       path,
-      description: describe(config, tokenizer, tokenizerConfig, generationConfig),
+      description: describe(config, tokenizer, tokenizerConfig, generationConfig, chatTemplate),
       architecture: architectureOf(`${folder.path}/config.json`, config),
       name: basename(resolve(folder.path)),
       tensors,
@@ -53,12 +55,14 @@ function describe(
   tokenizer: ByteSource | undefined,
   tokenizerConfig: Json | undefined,
   generationConfig: Json | undefined,
+  chatTemplate: string | undefined,
 ): CheckpointDescription {
   const rest = {
     format: 'transformers' as const,
     config,
     ...(tokenizerConfig === undefined ? {} : { tokenizerConfig }),
     ...(generationConfig === undefined ? {} : { generationConfig }),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
   }
   if (!tokenizer) return rest
   let parsed: Json | undefined

@@ -1,0 +1,56 @@
+import { fail } from '../base/errors.ts'
+import type { CheckpointDescription, Json } from '../formats/checkpoint.ts'
+import { isJsonObject } from '../formats/parseJson.ts'
+
+/** A template as a checkpoint has it. */
+export interface TemplateSource {
+  /** Where it stands, e.g. `tokenizer.chat_template`. */
+  readonly where: string
+  readonly text: string
+}
+
+/** The name of the template that chats, where a checkpoint has several. */
+export const defaultTemplate = 'default'
+
+/**
+ * The chat templates of a checkpoint by name: `default`, and variants such as `tool_use`. Empty where it has none.
+ * From GGUF `tokenizer.chat_template[.NAME]`; from a transformers folder `chat_template.jinja`, else `chat_template` of
+ * tokenizer_config.json, a text or a list of named ones. Refuses `config_invalid`.
+ */
+export function readChatTemplates(
+  description: CheckpointDescription,
+  path: string,
+): ReadonlyMap<string, TemplateSource> {
+  const found = new Map<string, TemplateSource>()
+  const add = (name: string, where: string, text: unknown) => {
+    if (typeof text === 'string' && text !== '') found.set(name, { where, text })
+    else if (text !== undefined && text !== '') {
+      fail('config_invalid', { path, key: where, found: `a ${typeof text}`, accepted: 'the text of a template' })
+    }
+  }
+  if (description.format === 'gguf') {
+    const key = 'tokenizer.chat_template'
+    for (const [name, value] of description.metadata) {
+      if (name === key) add(defaultTemplate, name, value)
+      else if (name.startsWith(`${key}.`)) add(name.slice(key.length + 1), name, value)
+    }
+    return found
+  }
+  const { tokenizerConfig, chatTemplate } = description
+  addConfigured(isJsonObject(tokenizerConfig) ? tokenizerConfig.chat_template : undefined, add)
+  // The file of its own is what transformers writes and reads first.
+  add(defaultTemplate, 'chat_template.jinja', chatTemplate)
+  return found
+}
+
+function addConfigured(value: Json | undefined, add: (name: string, where: string, text: unknown) => void): void {
+  const where = 'chat_template'
+  if (!Array.isArray(value)) {
+    if (value !== undefined && value !== null) add(defaultTemplate, where, value)
+    return
+  }
+  for (const entry of value as readonly Json[]) {
+    const { name, template } = isJsonObject(entry) ? entry : {}
+    if (typeof name === 'string') add(name, `${where}[${name}]`, template ?? null)
+  }
+}
