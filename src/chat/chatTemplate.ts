@@ -63,7 +63,7 @@ export function compileChatTemplate(source: string, path: string): ChatTemplate 
         () =>
           guard(() => {
             const scope = environmentOf(input)
-            return new JinjaInterpreter(scope).evaluate(program, scope).value as string
+            return new JinjaInterpreter(scope, stepsFor(input)).evaluate(program, scope).value as string
           }),
         (what) => fail('template_failed', { path, what }),
       ),
@@ -101,6 +101,11 @@ function environmentOf(input: RenderInput): Scope {
   const tokens = { bos_token: bosToken, eos_token: eosToken }
   for (const [name, value] of Object.entries({ ...tokens, ...given })) if (value !== undefined) set(name, value)
   return environment
+}
+
+/** Published templates take some 50 steps a message. */
+function stepsFor({ messages, tools = [] }: RenderInput): number {
+  return 50_000 + 2_000 * (messages.length + tools.length)
 }
 
 function rangeOf(first: number, second?: number, step = 1): number[] {

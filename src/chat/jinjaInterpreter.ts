@@ -9,15 +9,16 @@ import {
   type Scope,
   tokenize,
   toList,
+  toMapping,
   toValue,
   type Value,
 } from './jinjaValues.ts'
 import { type JinjaValue, pythonEquals, pythonText } from './pythonText.ts'
 
-/** What one rendering may do at most: nodes evaluated, characters of any text, items of any list. */
-export const renderLimits = { steps: 200_000, text: 4_000_000, items: 100_000 } as const
+/** What one rendering may make at most: characters of any text, items of any list. */
+export const renderLimits = { text: 4_000_000, items: 100_000 } as const
 
-/** A template that went beyond `renderLimits`; the message says beyond which. */
+/** A template that went beyond its bounds; the message says beyond which. */
 export class RenderLimitError extends Error {}
 
 /** A template's syntax tree. Raises the library's errors where the library reads it as no Jinja. */
@@ -58,7 +59,14 @@ class LoopControl extends Error {
 
 /** Evaluates a template's tree as Jinja2 does. One instance per rendering. Raises RenderLimitError. */
 export class JinjaInterpreter extends Interpreter {
+  readonly #mostSteps: number
   #steps = 0
+
+  /** `scope` holds the variables; of nodes at most `mostSteps` are evaluated. */
+  constructor(scope: Scope, mostSteps: number) {
+    super(scope)
+    this.#mostSteps = mostSteps
+  }
 
   override evaluate(node: JinjaNode | undefined, scope: Scope): Value {
     this.#count()
@@ -72,7 +80,7 @@ export class JinjaInterpreter extends Interpreter {
   }
 
   #count(): void {
-    if (++this.#steps > renderLimits.steps) throw new RenderLimitError(`takes more than ${renderLimits.steps} steps`)
+    if (++this.#steps > this.#mostSteps) throw new RenderLimitError(`takes more than ${this.#mostSteps} steps`)
   }
 
   #of(node: unknown, scope: Scope): Value {
@@ -260,12 +268,15 @@ function bind(target: JinjaNode, item: JinjaValue, scope: Scope): void {
 
 function loopOf(rounds: readonly JinjaValue[], i: number): Value {
   const { length } = rounds
-  const counts = { index: i + 1, index0: i, revindex: length - i, revindex0: length - i - 1, length }
-  const loop = toValue({ ...counts, first: i === 0, last: i === length - 1 })
-  const fields = loop.value as Map<string, JinjaValue>
-  fields.set('previtem', rounds[i - 1] ?? toValue(undefined))
-  fields.set('nextitem', rounds[i + 1] ?? toValue(undefined))
-  return loop
+  const fields = {
+    ...{ index: i + 1, index0: i, revindex: length - i, revindex0: length - i - 1, length },
+    ...{ first: i === 0, last: i === length - 1 },
+  }
+  return toMapping([
+    ...Object.entries(fields).map(([name, value]) => [name, toValue(value)] as const),
+    ['previtem', rounds[i - 1] ?? toValue(undefined)],
+    ['nextitem', rounds[i + 1] ?? toValue(undefined)],
+  ])
 }
 
 function holds(container: JinjaValue, item: JinjaValue): boolean {

@@ -40,12 +40,23 @@ const convert = (value: unknown) => new Environment().set('value', value)
 const classOf = <T>(sample: T) => convert(sample).constructor as unknown as Made<T>
 const Text = classOf('')
 const Truth = classOf(true)
+const Whole = classOf(1)
+const undefinedValue = convert(undefined)
 const List = classOf<readonly JinjaValue[]>([])
 
 /** A JavaScript value as the interpreter's. */
 export function toValue(value: unknown): Value {
   if (typeof value === 'string') return new Text(value)
-  return typeof value === 'boolean' ? new Truth(value) : convert(value)
+  if (typeof value === 'boolean') return new Truth(value)
+  if (Number.isInteger(value)) return new Whole(value as number)
+  return value === undefined ? undefinedValue : convert(value)
+}
+
+const Mapping = convert({}).constructor as unknown as Made<ReadonlyMap<string, JinjaValue>>
+
+/** A mapping of values. */
+export function toMapping(entries: Iterable<readonly [string, JinjaValue]>): Value {
+  return new Mapping(new Map(entries))
 }
 
 /** A list of values. */
