@@ -48,7 +48,7 @@ describe('a template', () => {
   }
 
   const endless: readonly [what: string, source: string, says: RegExp][] = [
-    ['loops for ever', '{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}', /steps/],
+    ['loops for ever', '{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}', /steps|ms/],
     ['calls itself', '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', /./],
     [
       'doubles a text',
