@@ -1,7 +1,7 @@
 import { createContext, Script } from 'node:vm'
 import { fail } from '../base/errors.ts'
 import type { Json } from '../formats/checkpoint.ts'
-import { JinjaInterpreter, parseJinja, RenderLimitError } from './jinjaInterpreter.ts'
+import { JinjaInterpreter, literalsOf, parseJinja, RenderLimitError } from './jinjaInterpreter.ts'
 import { Environment, type Scope } from './jinjaValues.ts'
 import { strftime } from './strftime.ts'
 
@@ -31,6 +31,8 @@ export interface RenderInput {
 /** A chat template that was parsed. */
 export interface ChatTemplate {
   readonly source: string
+  /** The texts in its expressions, in their order: what it writes, and what it compares with. */
+  readonly literals: readonly string[]
   /**
    * The text of a conversation, as `apply_chat_template(tokenize=False)` of transformers gives it. Refuses
    * `template_failed` with the template's own sentence where it raises one, and where it takes more than its bounds.
@@ -58,6 +60,7 @@ export function compileChatTemplate(source: string, path: string): ChatTemplate 
   )
   return {
     source,
+    literals: literalsOf(program),
     render: (input) =>
       guarded(
         () =>

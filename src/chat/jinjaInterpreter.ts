@@ -46,6 +46,24 @@ function markOutputs(node: JinjaNode): void {
   }
 }
 
+/** The text literals in the expressions of a tree, each once, in their order. */
+export function literalsOf(program: JinjaNode): readonly string[] {
+  const found = new Set<string>()
+  const visit = (value: unknown) => {
+    if (typeof value !== 'object' || value === null) return
+    if (value instanceof Map) {
+      for (const pair of value) pair.forEach(visit)
+      return
+    }
+    const node = value as JinjaNode
+    if (node.type === 'StringLiteral') found.add(node.value as string)
+    // The text between expressions is a literal that is printed as it is.
+    if (node.type !== 'Output' || (node.value as JinjaNode).type !== 'StringLiteral') Object.values(node).forEach(visit)
+  }
+  visit(program)
+  return [...found]
+}
+
 /** How `break` and `continue` leave a round, with what the round has printed so far. */
 class LoopControl extends Error {
   readonly kind: 'Break' | 'Continue'
