@@ -8,7 +8,6 @@ import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
 import { type ChatArtifact, type GivenTemplate, makeChatArtifact } from './chat/chatArtifact.ts'
 import { printChatSource } from './chat/printChatSource.ts'
-import { tokenTexts } from './chat/tokenTexts.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
 import { beginBump } from './formats/bump.ts'
@@ -86,8 +85,8 @@ export async function compile(
     const model = readModel(checkpoint)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
-    const chat =
-      tokenizer && makeChatArtifact(checkpoint.description, checkpoint.path, tokenTexts(tokenizer), options.template)
+    const { description, path } = checkpoint
+    const chat = tokenizer && makeChatArtifact(description, path, options.template)
     const signal = options.signal ? { signal: options.signal } : {}
     await writeRunFolder(
       options.out,

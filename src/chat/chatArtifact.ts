@@ -6,6 +6,7 @@ import { type ChatTemplate, compileChatTemplate } from './chatTemplate.ts'
 import { compileContract, type TokenTexts } from './compileContract.ts'
 import type { ChatContract } from './contract.ts'
 import { defaultTemplate, readChatTemplates } from './readChatTemplate.ts'
+import { tokenTexts } from './tokenTexts.ts'
 
 /** How a model chats: chat.json of a run folder. */
 export interface ChatArtifact extends TokenTexts {
@@ -33,9 +34,9 @@ export interface GivenTemplate {
 export function makeChatArtifact(
   description: CheckpointDescription,
   path: string,
-  tokens: TokenTexts,
   given?: GivenTemplate,
 ): ChatArtifact | undefined {
+  const tokens = tokenTexts(description)
   if (given) return makeGivenArtifact(given, tokens)
   const found = readChatTemplates(description, path).get(defaultTemplate)
   if (!found) return undefined

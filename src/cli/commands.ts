@@ -1,5 +1,6 @@
 import { bench } from './bench.ts'
 import { build } from './build.ts'
+import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
 import { imatrix } from './imatrix.ts'
@@ -16,6 +17,7 @@ import { tokenize } from './tokenize.ts'
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   run,
+  chat,
   build,
   inspect,
   tokenize,
