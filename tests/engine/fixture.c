@@ -80,6 +80,10 @@ static void step_one(const ck_step *s, int part, int parts) {
     if (s->tokens == 1) step(s, part, parts);
 }
 
+#if defined(FIXTURE_CHAT)
+extern const ck_chat_contract ck_model_chat;
+#endif
+
 const ck_program ck_model_program = {
     .abi = FIXTURE_ABI,
     .weights_id = "fixture fixture fixture fixture",
@@ -101,4 +105,7 @@ const ck_program ck_model_program = {
     .logits = offsetof(memory, logits),
     .prefill = step,
     .decode = step_one,
+#if defined(FIXTURE_CHAT)
+    .chat = &ck_model_chat,
+#endif
 };

@@ -10,8 +10,9 @@ const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  folder.build(model, { program: source('main.c'), flags })
-  folder.build(slow, { program: source('main.c'), defines: ['FIXTURE_DELAY_MS=30'] })
+  const others = [source('main_chat.c')]
+  folder.build(model, { program: source('main.c'), others, flags })
+  folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_DELAY_MS=30'] })
   const script = [firstPiece, firstPiece + 1, ...Buffer.from('é!'), eos]
   writeWeights(join(folder.path, 'weights.bump'), { script, pieces: [' Hello', ' world'] })
 })
@@ -63,7 +64,7 @@ describe('the stand-alone executable', () => {
 
   it('tells what it is, how fast it was, and whether its weights are whole', () => {
     expect(run('--help').stdout).toContain('usage: model [options] [prompt]')
-    expect(run('--version').stdout).toBe('fixture (test), engine ABI 2\n')
+    expect(run('--version').stdout).toBe('fixture (test), engine ABI 3\n')
     expect(run('--info').stdout).toContain('vocabulary      300\n')
     expect(run('--verify')).toEqual({ status: 0, stdout: 'the weights file agrees with its checksums\n', stderr: '' })
     const stats = run('--temp=0', '--stats')
