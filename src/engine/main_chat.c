@@ -56,20 +56,19 @@ static int is_command(const char *line, const char *name, const char **rest) {
     return 1;
 }
 
+/* Ctrl-C ends the answer, which the next turn goes on from. */
 static int answer(conversation *c, const char *text, size_t bytes) {
     ck_error error;
     if (ck_chat_send(c->chat, text, (int64_t)bytes, c->options, &error)) return ck_say(EXIT_FAILED, "%s", error.text);
     ck_chat_piece piece = {.finish = CK_RUNNING};
     int code = EXIT_FINE;
-    int64_t pieces = 0;
     ck_main_listen(c->context);
-    while (piece.finish == CK_RUNNING) {
+    while (piece.finish == CK_RUNNING && !ck_main_heard()) {
         ck_status status = ck_chat_next(c->chat, &piece, &error);
         if (status) {
             code = status == CK_ERROR_STOPPED ? EXIT_FINE : ck_say(EXIT_FAILED, "%s", error.text);
             break;
         }
-        pieces++;
         if (!piece.is_thinking || !c->hides_thinking) fwrite(piece.text, 1, (size_t)piece.bytes, stdout);
         if (fflush(stdout) != 0) break;
     }

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,13 +9,15 @@ import { scratchFolder, source, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 const program = join(folder.path, 'model')
+const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const contract = join(folder.path, 'chat.c')
   writeFileSync(contract, printChatSource(artifact.contract!))
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  const others = [source('main_chat.c'), contract]
+  const others = [source('main_chat.c'), source('main_prompt.c'), contract]
   folder.build(program, { program: source('main.c'), others, flags, defines: ['FIXTURE_CHAT'] })
+  folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_CHAT', 'FIXTURE_DELAY_MS=30'] })
   folder.build(join(folder.path, 'libmodel.so'))
 })
 afterAll(folder.remove)
@@ -75,6 +77,23 @@ describe('the stand-alone executable', () => {
     }
     await model.close()
     expect(stdout).toBe(said)
+  })
+
+  it('ends an answer at Ctrl-C, and goes on with the next line', async () => {
+    const long = Array.from({ length: 40 }, () => '!')
+    const path = weights('long.bump', { 3: long })
+    const child = spawn(slow, ['--weights', path, '--chat', '--temp', '0'], { stdio: ['pipe', 'pipe', 'pipe'] })
+    let stdout = ''
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const isFirst = stdout === ''
+      stdout += text
+      if (isFirst) child.kill('SIGINT')
+      else if (text.includes('\n')) child.stdin.end('/exit\n')
+    })
+    child.stdin.write('x\n')
+    expect(await ended).toBe(0)
+    expect(stdout).toMatch(/^!{1,39}\n$/)
   })
 
   it('refuses in one sentence', () => {

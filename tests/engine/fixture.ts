@@ -70,7 +70,7 @@ function engineObjects(folder: string, flags: readonly string[]): string[] {
 }
 
 /** A C file of this folder, or the executable's main.c. */
-export function source(name: 'exercise.c' | 'mutateWeights.c' | 'main.c' | 'main_chat.c'): string {
+export function source(name: 'exercise.c' | 'mutateWeights.c' | 'main.c' | 'main_chat.c' | 'main_prompt.c'): string {
   return join(name.startsWith('main') ? engine : here, name)
 }
 

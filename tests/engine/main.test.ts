@@ -10,7 +10,7 @@ const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  const others = [source('main_chat.c')]
+  const others = [source('main_chat.c'), source('main_prompt.c')]
   folder.build(model, { program: source('main.c'), others, flags })
   folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_DELAY_MS=30'] })
   const script = [firstPiece, firstPiece + 1, ...Buffer.from('é!'), eos]
