@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Json, MetadataValue } from '../formats/checkpoint.ts'
 import { makeChatArtifact } from './chatArtifact.ts'
 import { describeChat } from './describeChat.ts'
-import { readChatTemplates } from './readChatTemplate.ts'
+import { chatTemplateKeys, readChatTemplates } from './readChatTemplate.ts'
 
 const gguf = (metadata: Readonly<Record<string, MetadataValue>>) =>
   ({ format: 'gguf', metadata: new Map(Object.entries(metadata)), types: new Map() }) as const
@@ -33,6 +33,17 @@ describe('the chat templates of a checkpoint', () => {
     })
     expect(readChatTemplates(folder({ chat_template: null }), 'm').size).toBe(0)
     expect(() => readChatTemplates(folder({ chat_template: 7 }), 'm')).toThrow(/'chat_template' is a number; accepted/)
+  })
+
+  it('are written to GGUF under the keys that they are read from', () => {
+    const list = [
+      { name: 'tool_use', template: 'B' },
+      { name: 'default', template: 'A' },
+    ]
+    const keys = chatTemplateKeys(folder({ chat_template: list }), 'm')
+    const values = Object.fromEntries(Object.entries(keys).map(([key, { value }]) => [key, value as string]))
+    expect(values).toEqual({ 'tokenizer.chat_template': 'A', 'tokenizer.chat_template.tool_use': 'B' })
+    expect(readChatTemplates(gguf(values), 'm').get('tool_use')?.text).toBe('B')
   })
 
   it('get the texts of the tokens that begin and end texts', () => {

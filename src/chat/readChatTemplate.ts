@@ -1,5 +1,6 @@
 import { fail } from '../base/errors.ts'
 import type { CheckpointDescription, Json } from '../formats/checkpoint.ts'
+import type { GgufValue } from '../formats/ggufValue.ts'
 import { isJsonObject } from '../formats/parseJson.ts'
 
 /** A template as a checkpoint has it. */
@@ -11,6 +12,8 @@ export interface TemplateSource {
 
 /** The name of the template that chats, where a checkpoint has several. */
 export const defaultTemplate = 'default'
+
+const ggufKey = 'tokenizer.chat_template'
 
 /**
  * The chat templates of a checkpoint by name: `default`, and variants such as `tool_use`. Empty where it has none.
@@ -29,10 +32,9 @@ export function readChatTemplates(
     }
   }
   if (description.format === 'gguf') {
-    const key = 'tokenizer.chat_template'
-    for (const [name, value] of description.metadata) {
-      if (name === key) add(defaultTemplate, name, value)
-      else if (name.startsWith(`${key}.`)) add(name.slice(key.length + 1), name, value)
+    for (const [key, value] of description.metadata) {
+      if (key === ggufKey) add(defaultTemplate, key, value)
+      else if (key.startsWith(`${ggufKey}.`)) add(key.slice(ggufKey.length + 1), key, value)
     }
     return found
   }
@@ -41,6 +43,15 @@ export function readChatTemplates(
   // The file of its own is what transformers writes and reads first.
   add(defaultTemplate, 'chat_template.jinja', chatTemplate)
   return found
+}
+
+/** The GGUF keys of a checkpoint's chat templates. Refuses as `readChatTemplates`. */
+export function chatTemplateKeys(description: CheckpointDescription, path: string): Record<string, GgufValue> {
+  const keys = [...readChatTemplates(description, path)].map(([name, { text }]) => {
+    const key = name === defaultTemplate ? ggufKey : `${ggufKey}.${name}`
+    return [key, { type: 'string', value: text } as const] as const
+  })
+  return Object.fromEntries(keys)
 }
 
 function addConfigured(value: Json | undefined, add: (name: string, where: string, text: unknown) => void): void {

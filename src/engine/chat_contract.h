@@ -7,7 +7,7 @@
 
 typedef enum ck_chat_trim { CK_TRIM_NONE, CK_TRIM_LINES, CK_TRIM_WHITE } ck_chat_trim;
 
-/* A piece of the template's own text: `text`, or the date in the format `date` of strftime. Both NULL: the end of a list. */
+/* A piece of the template's own text: `text`, or the date in strftime's format `date`. Both NULL: the end of a list. */
 typedef struct ck_chat_part {
     const char *text;
     const char *date;

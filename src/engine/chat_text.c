@@ -91,7 +91,7 @@ static size_t begun(ck_span text, const char *what) {
     return bytes;
 }
 
-/* In CK_BEGINS: whether what came, behind white space, is the start marker (1), may become it (0), or is an answer (-1). */
+/* In CK_BEGINS: whether what came, behind white space, is the marker (1), may become it (0), or is an answer (-1). */
 static int start_of(ck_span text, const char *start) {
     ck_span rest = ck_trimmed(text, CK_TRIM_WHITE, CK_TRIM_NONE);
     size_t bytes = strlen(start);

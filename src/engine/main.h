@@ -33,7 +33,7 @@ int ck_main_heard(void);
 /* Ctrl-C ends the process again. */
 void ck_main_unlisten(void);
 
-/* Answers each line of standard input until its end. `think` is NULL, "visible", "hidden" or "off"; `system` NULL or text. */
+/* Answers each line of standard input until its end. `think`: "visible", "hidden", "off" or NULL; `system`: may be NULL. */
 int ck_main_chat(ck_context *context, const ck_generation_options *options, const char *system, const char *think,
                  int shows_stats);
 

@@ -20,8 +20,8 @@ int32_t ck_tokenizer_is_end(const ck_tokenizer *tokenizer, int32_t id);
 /* As ck_tokenize and ck_detokenize in ck.h. May be called from several threads at once. */
 ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, int64_t bytes, int32_t flags,
                               int32_t *ids, int64_t capacity, int64_t *count, ck_error *error);
-/* Parts of a text, one behind another: part i ends at byte ends[i], and control tokens written in it count where special[i]
- * is 1. A special token lies in one part. */
+/* Parts of a text, one behind another: part i ends at byte ends[i], and control tokens written in it count where
+ * special[i] is 1. A special token lies in one part. */
 typedef struct ck_parts {
     const int64_t *ends;
     const int32_t *special;

@@ -167,8 +167,8 @@ ck_status ck_tokenizer_encode_parts(const ck_tokenizer *tokenizer, const char *t
     if (bytes < 0 || bytes > most || capacity < 0 || (flags & ~(CK_ADD_SPECIAL | CK_CONTINUES)) != 0 ||
         !parts_fill(parts, bytes)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "cannot tokenize %lld bytes in %d parts with flags %d; accepted: 0 to %lld bytes, parts that fill "
-                         "them, flags 0, 1, 4 or 5",
+                         "cannot tokenize %lld bytes in %d parts with flags %d; accepted: 0 to %lld bytes, parts that "
+                         "fill them, flags 0, 1, 4 or 5",
                          (long long)bytes, (int)parts->count, (int)flags, (long long)most);
     }
     ck_encoder e = {.tokenizer = tokenizer, .out = {ids, capacity, 0}};
