@@ -91,13 +91,17 @@ static int repair_bytes(ck_encoder *e, const uint8_t *text, size_t bytes) {
     return 1;
 }
 
+/* What stands before a segment. */
+typedef enum ck_before { CK_BEFORE_NOTHING, CK_BEFORE_SPECIAL, CK_BEFORE_TEXT } ck_before;
+
 /* Adds the prefix; U+2581 becomes the space that it stands for. 0: no memory. */
-static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     ck_text *out = &e->repaired;
     out->count = 0;
     if (!ck_text_reserve(out, bytes + 1)) return 0;
     int marked = bytes >= 3 && memcmp(text, "\xe2\x96\x81", 3) == 0;
-    int prefix = has(e, CK_TOKENS_PREFIX_ALWAYS) || (has(e, CK_TOKENS_PREFIX_FIRST) && at_text_start);
+    int prefix = (has(e, CK_TOKENS_PREFIX_ALWAYS) && before != CK_BEFORE_TEXT) ||
+                 (has(e, CK_TOKENS_PREFIX_FIRST) && before == CK_BEFORE_NOTHING);
     if (has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && (text[0] == ' ' || marked)) prefix = 0;
     if (prefix) out->bytes[out->count++] = ' ';
     for (size_t i = 0; i < bytes; i++) {
@@ -109,7 +113,7 @@ static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int a
 }
 
 /* Text between special tokens; bytes >= 1. 0: no memory. */
-static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     if (has(e, CK_TOKENS_NFC)) {
         e->normalized.count = 0;
         if (!ck_normalize_nfc(e->tokenizer, text, bytes, &e->normalized)) return 0;
@@ -117,14 +121,14 @@ static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int 
         bytes = e->normalized.count;
     }
     if (e->tokenizer->header->kind == CK_KIND_CHARACTERS) {
-        return escape_spaces(e, text, bytes, at_text_start) &&
+        return escape_spaces(e, text, bytes, before) &&
                encode_characters(e, e->repaired.bytes, e->repaired.count);
     }
     if (!e->tokenizer->lacks_bytes) return encode_bytes(e, 0, text, 0, bytes);
     return repair_bytes(e, text, bytes) && encode_bytes(e, 0, e->repaired.bytes, 0, e->repaired.count);
 }
 
-static int encode_text(ck_encoder *e, const ck_parts *parts, const uint8_t *text, size_t bytes, int continues) {
+static int encode_text(ck_encoder *e, const ck_parts *parts, const uint8_t *text, size_t bytes, ck_before before) {
     const ck_tokenizer *t = e->tokenizer;
     size_t from = 0;
     int32_t part = 0;
@@ -138,15 +142,16 @@ static int encode_text(ck_encoder *e, const ck_parts *parts, const uint8_t *text
             continue;
         }
         size_t end = (t->piece_types[id] & CK_PIECE_STRIP_LEFT) != 0 ? without_white_tail(text, from, at) : at;
-        if (end > from && !encode_segment(e, text + from, end - from, from == 0 && !continues)) return 0;
+        if (end > from && !encode_segment(e, text + from, end - from, before)) return 0;
         ck_ids_push(&e->out, (uint32_t)id);
+        before = CK_BEFORE_SPECIAL;
         at += length;
         if ((t->piece_types[id] & CK_PIECE_STRIP_RIGHT) != 0) {
             for (size_t white = 1; at < bytes && white > 0; at += white) white = white_space(text + at, bytes - at);
         }
         from = at;
     }
-    return from == bytes || encode_segment(e, text + from, bytes - from, from == 0 && !continues);
+    return from == bytes || encode_segment(e, text + from, bytes - from, before);
 }
 
 /* Whether the parts fill a text of `bytes`. */
@@ -174,7 +179,8 @@ ck_status ck_tokenizer_encode_parts(const ck_tokenizer *tokenizer, const char *t
     ck_encoder e = {.tokenizer = tokenizer, .out = {ids, capacity, 0}};
     const ck_tokens_header *header = tokenizer->header;
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_BOS)) ck_ids_push(&e.out, (uint32_t)header->bos);
-    int fits = encode_text(&e, parts, (const uint8_t *)text, (size_t)bytes, (flags & CK_CONTINUES) != 0);
+    const ck_before before = (flags & CK_CONTINUES) != 0 ? CK_BEFORE_TEXT : CK_BEFORE_NOTHING;
+    int fits = encode_text(&e, parts, (const uint8_t *)text, (size_t)bytes, before);
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_EOS)) ck_ids_push(&e.out, (uint32_t)header->eos);
     ck_merger_free(&e.merger);
     free(e.repaired.bytes);

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Chat } from '../../src/run/chat.ts'
@@ -22,7 +22,6 @@ afterAll(async () => {
 async function speaking(said: Readonly<Record<number, readonly string[]>>): Promise<Model> {
   const dir = join(folder.path, `model${models.length}`)
   mkdirSync(dir)
-  const { copyFileSync } = await import('node:fs')
   copyFileSync(library, join(dir, 'libmodel.so'))
   writeWeights(join(dir, 'weights.bump'), { script: scriptOf(said), tables })
   writeFileSync(join(dir, 'manifest.json'), '{}')
@@ -160,6 +159,21 @@ describe('a conversation', () => {
     await say(chat, 'x')
     // The answer was one token behind <a>, and the template writes it behind 2 <u>.
     expect(chat.stats).toMatchObject({ prefilled: 9, forgotten: 1 })
+  })
+
+  it('is written by the template itself where a text is one that it treats in a way of its own', async () => {
+    const magic = {
+      path: 'magic.jinja',
+      text: "{% for m in messages %}<u>{% if 'MAGIC' in m.content %}<s>{% endif %}{{ m.content }}<e>{% endfor %}<a>",
+    }
+    const model = await speaking({ 4: ['!', '<e>'], 9: ['!', '<e>'] })
+    const chat = model.chat({ template: magic, sampling })
+    expect(chat.artifact.contract?.exceptions).toContainEqual({ role: 'user', text: 'MAGIC' })
+    await say(chat, 'x<e>')
+    expect(chat.stats.prompt).toBe(1 + 4 + 2)
+    chat.reset()
+    await say(chat, 'MAGIC<e>')
+    expect(chat.stats.prompt).toBe(2 + 8 + 2)
   })
 
   it('is refused without a template, with a bad one, and where the template refuses', async () => {
