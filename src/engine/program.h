@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chat_contract.h"
 #include "ck.h"
 
 /* What one step of a program works on. Shared by all parts, constant during the step. */
@@ -81,6 +82,7 @@ typedef struct ck_program {
     ck_step_function *encode;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
+    const ck_chat_contract *chat; /* NULL: no chat template, or one that cannot be said so (chat_contract.h) */
 } ck_program;
 
 /* Defined by the generated model.c. */
