@@ -17,6 +17,7 @@ import { ropeTable } from './ropeTable.ts'
 import { scale } from './scale.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
 import { swiglu } from './swiglu.ts'
 import { takeRows } from './takeRows.ts'
@@ -41,6 +42,7 @@ export const ops = {
   scale,
   silu,
   slice,
+  softCap,
   softmax,
   swiglu,
   takeRows,
