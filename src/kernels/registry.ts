@@ -2,16 +2,16 @@ import { attentionForward, attentionMergeForward, attentionSegmentsForward } fro
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
-import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
+import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
-import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
+import { layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
 import {
+  activateForward,
   addForward,
+  gluForward,
   multiplyForward,
   scaleForward,
-  siluForward,
   softCapForward,
-  swigluForward,
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
@@ -26,10 +26,10 @@ export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   embedding: Object.values(embeddingForward),
-  linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
+  linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
-  norm: [rmsNormForward, residualRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward, scaleForward, softCapForward],
+  norm: [rmsNormForward, layerNormForward, residualRmsNormForward],
+  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, softCapForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, takeRowsForward],
@@ -49,6 +49,7 @@ export const familyNames = Object.keys(families) as readonly Family[]
 export const sharedHeaders: readonly string[] = [
   ...[
     'a8.h',
+    'activate.h',
     'attend.h',
     'attendTiles.h',
     'blocks.h',

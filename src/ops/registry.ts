@@ -4,11 +4,15 @@ import { attention } from './attention.ts'
 import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
 import { embedding } from './embedding.ts'
+import { gelu } from './gelu.ts'
+import { glu } from './glu.ts'
+import { layerNorm } from './layerNorm.ts'
 import { linear } from './linear.ts'
-import { linearSwiglu } from './linearSwiglu.ts'
+import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
 import { quantize } from './quantize.ts'
+import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
 import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
@@ -19,7 +23,6 @@ import { silu } from './silu.ts'
 import { slice } from './slice.ts'
 import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
-import { swiglu } from './swiglu.ts'
 import { takeRows } from './takeRows.ts'
 
 /** Every op by its name. */
@@ -29,11 +32,15 @@ export const ops = {
   cachedAttention,
   cacheWrite,
   embedding,
+  gelu,
+  glu,
+  layerNorm,
   linear,
-  linearSwiglu,
+  linearGlu,
   matmul,
   multiply,
   quantize,
+  relu,
   reshape,
   residualRmsNorm,
   rmsNorm,
@@ -44,7 +51,6 @@ export const ops = {
   slice,
   softCap,
   softmax,
-  swiglu,
   takeRows,
 } as const satisfies { readonly [name: string]: AnyOp }
 

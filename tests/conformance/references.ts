@@ -2,6 +2,7 @@ import { dtypes, type FloatDtype, numberToHalf, type WeightDtype, weightDtypes }
 import type { CacheDtype } from '../../src/kernels/attention/attention.kernel.ts'
 import { leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
+import { activationOf } from '../../src/ops/activations.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
 import { writeRandomBlock } from './randomBlock.ts'
@@ -50,7 +51,9 @@ function strided(dims: readonly Dims[], width: (dims: Dims) => number, ...stride
 
 const around = (lanes: number) => [1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3, 37, 131]
 const counts = [1, 2, 3, 7]
-const silu = (v: number) => v / (1 + Math.exp(-v))
+/** The activation of a call, by its number. */
+const activate = (code: number) => Object.values(activationOf)[code]!
+const eachActivation = ({ rows, cols }: Dims) => ({ activation: (rows! + cols!) % 4 })
 
 function dots(x: Float64Array, w: Float64Array, tokens: number, rows: number, cols: number): Float64Array {
   const y = new Float64Array(tokens * rows)
@@ -119,18 +122,25 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return blockElements > 1 ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },
-    compute: ({ x, w }, { tokens, rows, cols }) => ({ y: dots(x!, w!, tokens!, rows!, cols!) }),
+    fill: {
+      bias: ({ rows, cols }, random) =>
+        (rows! + cols!) % 2 ? null : Array.from({ length: rows! }, () => random.normal()),
+    },
+    compute: ({ x, w, bias }, { tokens, rows, cols }) => ({
+      y: dots(x!, w!, tokens!, rows!, cols!).map((sum, i) => sum + (bias ? bias[i % rows!]! : 0)),
+    }),
     epsilons: 64,
   }
 }
 
-function linearSwiglu(dtype: WeightDtype): Reference {
+function linearGlu(dtype: WeightDtype): Reference {
   return {
     ...linear(dtype, 9),
-    compute({ x, w }, { tokens, rows, cols }) {
+    attributes: eachActivation,
+    compute({ x, w }, { tokens, rows, cols }, { activation }) {
       const gate = dots(x!, w!.subarray(0, rows! * cols!), tokens!, rows!, cols!)
       const up = dots(x!, w!.subarray(rows! * cols!), tokens!, rows!, cols!)
-      return { y: gate.map((value, i) => silu(value) * up[i]!) }
+      return { y: gate.map((value, i) => activate(activation!)(value) * up[i]!) }
     },
   }
 }
@@ -569,7 +579,7 @@ const rowsOf = (lanes: number, wide = 1000) =>
 /** How every kernel is judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
 export const references: { readonly [N in KernelName]: Reference } = {
   ...perFormat('linear_fwd', (dtype) => linear(dtype)),
-  ...perFormat('linearSwiglu_fwd', linearSwiglu),
+  ...perFormat('linearGlu_fwd', linearGlu),
   ...perFormat('embedding_fwd', embedding),
   ...perForm('nn'),
   ...perForm('nt'),
@@ -585,6 +595,29 @@ export const references: { readonly [N in KernelName]: Reference } = {
       ),
     attributes: { eps: 1e-5 },
     compute: ({ x, gain }, _dims, { eps }) => ({ y: normalise(x!, gain!, eps!) }),
+    epsilons: 8,
+  },
+  layerNorm_fwd_f32: {
+    // A row of one number is its own mean; what is left of it is a rounding.
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes).slice(1) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-5 },
+    fill: {
+      bias: ({ rows, cols }, random) => (rows! % 2 ? null : Array.from({ length: cols! }, () => random.normal())),
+    },
+    compute: ({ x, gain, bias }, { cols }, { eps }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const mean = row.reduce((sum, v) => sum + v, 0) / cols!
+        const centred = row.map((v) => v - mean)
+        const root = Math.sqrt(centred.reduce((sum, v) => sum + v * v, 0) / cols! + eps!)
+        return centred.map((v, i) => (v * gain![i]!) / root + (bias ? bias[i]! : 0))
+      }),
+    }),
     epsilons: 8,
   },
   residualRmsNorm_fwd_f32: {
@@ -652,12 +685,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     },
     epsilons: 0,
   },
-  swiglu_fwd_f32: pointwise((gate, up) => silu(gate) * up, 'gate', 'up', 8),
+  glu_fwd_f32: {
+    ...pointwise(() => 0, 'gate', 'up', 8),
+    attributes: eachActivation,
+    compute: ({ gate, up }, _dims, { activation }) => ({
+      y: gate!.map((value, i) => activate(activation!)(value) * up![i]!),
+    }),
+  },
   add_fwd_f32: pointwise((x, z) => Math.fround(x + z), 'x', 'z', 0),
   multiply_fwd_f32: pointwise((x, z) => Math.fround(x * z), 'x', 'z', 0),
-  silu_fwd_f32: {
+  activate_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),
-    compute: ({ x }) => ({ y: x!.map(silu) }),
+    attributes: eachActivation,
+    compute: ({ x }, _dims, { activation }) => ({ y: x!.map(activate(activation!)) }),
     epsilons: 8,
   },
   scale_fwd_f32: {
