@@ -39,7 +39,7 @@ describe('lower', () => {
       output n
       output s`)
     expect(callLines(program)).toEqual([
-      'linear_fwd_f32 x:x w:w y:p',
+      'linear_fwd_f32 x:x w:w bias:NULL y:p',
       'rmsNorm_fwd_f32 x:p+32 gain:g y:n',
       'activate_fwd_f32 x:p y:s',
     ])
