@@ -25,6 +25,8 @@ export interface GgufForm {
   readonly metadata: Readonly<Record<string, GgufValue>>
   /** The row of transformers' tensor that is row `row` of GGUF's. */
   rowOf(weight: string, row: number): number
+  /** What the rows of our weight are multiplied by, where GGUF has no key for a constant of the config; absent: nothing. */
+  factorsOf?(weight: string): ((row: number) => number) | undefined
 }
 
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
