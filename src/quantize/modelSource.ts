@@ -108,15 +108,16 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const config = template.config.transformers(new ConfigReader(checkpoint))
   const form = template.toGguf(config)
   const { metadata } = form
-  const tensors = template.weights(config).map((spec): SourceTensor => {
+  const stored = template.weights(config).filter(({ isDerived }) => !isDerived)
+  const tensors = stored.map((spec): SourceTensor => {
     const source = findSource(checkpoint, spec)
     const factors = form.factorsOf?.(spec.name)
     const dtype = factors ? 'f32' : sourceDtype(source)
-    const stored = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
+    const rows = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
     const ordered =
-      cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
+      cols === undefined ? vectorInOrder(rows, entries, dtype, order) : inOrder(rows, cols, dtype, order)
     return {
       name: spec.gguf,
       shape: spec.shape,

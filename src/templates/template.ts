@@ -14,6 +14,8 @@ export interface WeightSpec {
   readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
+  /** No file stores it, whatever its format. */
+  readonly isDerived?: true
 }
 
 /** Where a checkpoint comes from; names and some conventions differ. */
