@@ -1,7 +1,17 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
+import type { Activation } from '../kernels/activations.ts'
+import { activationName } from './activationNames.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
 import { windowMetadata } from './layerWindows.ts'
 import type { GgufForm } from './template.ts'
+
+/** What files of a family mean where they are silent. */
+export interface GgufHabits {
+  /** The activation. Default: silu. */
+  readonly usual?: Activation
+  /** The last of so many layers has no window; absent: all have it. */
+  readonly period?: number
+}
 
 /**
  * The keys by which a GGUF file of a family describes a config. `isPairwise`: the family's GGUF files have the heads of q and
@@ -12,6 +22,7 @@ export function decoderToGguf(
   c: DecoderConfig,
   isPairwise: boolean,
   more: Readonly<Record<string, GgufValue>> = {},
+  { usual = 'silu', period }: GgufHabits = {},
 ): GgufForm {
   const { pairs, theta, metadata, style } = c.ropes[0]!
   const isReordered = isPairwise && style === 'split'
@@ -28,7 +39,11 @@ export function decoderToGguf(
     'rope.freq_base': { type: 'float32', value: theta },
     'rope.dimension_count': count(2 * pairs),
     ...metadata,
-    ...windowMetadata(c.pattern.map(({ window }) => window)),
+    ...windowMetadata(
+      c.pattern.map(({ window }) => window),
+      period,
+    ),
+    ...(c.activation === usual ? {} : { hidden_activation: { type: 'string', value: activationName(c.activation) } }),
     ...more,
     vocab_size: count(c.vocabulary),
   }

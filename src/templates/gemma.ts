@@ -1,9 +1,14 @@
 import type { ConfigReader } from './configReader.ts'
 import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
+import {
+  type DecoderConfig,
+  type DecoderHabits,
+  decoderFromGguf,
+  decoderFromTransformers,
+  decoderSizes,
+} from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights } from './decoderWeights.ts'
-import { activationFromGguf, activationMetadata } from './gatedActivation.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
@@ -25,7 +30,7 @@ export const gemma = defineTemplate({
     gguf: gemmaFromGguf,
     transformers(reader) {
       const read = reader.withDefaults(defaults)
-      const config = gemmaFromTransformers(read, 'hidden_act')
+      const config = gemmaFromTransformers(read)
       // The first releases wrote gelu and meant its approximation.
       return { ...config, activation: config.activation === 'gelu_erf' ? 'gelu_tanh' : config.activation }
     },
@@ -33,20 +38,19 @@ export const gemma = defineTemplate({
   weights: (c) => shiftedGains(decoderWeights(c)),
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
-  toGguf: (c) => decoderToGguf('gemma', c, false, activationMetadata(c.activation, 'gelu_tanh')),
+  toGguf: (c) => decoderToGguf('gemma', c, false, {}, { usual: 'gelu_tanh' }),
   sizes: decoderSizes,
 })
 
 /** Config of a GGUF file of any Gemma, as far as they share it. */
 export function gemmaFromGguf(read: ConfigReader): DecoderConfig {
-  const config = decoderFromGguf(read, 'split')
-  return scaledByWidth({ ...config, activation: activationFromGguf(read, 'gelu_tanh') })
+  return scaledByWidth(decoderFromGguf(read, 'split', 'gelu_tanh'))
 }
 
 /** Config of config.json of any Gemma, as far as they share it. */
-export function gemmaFromTransformers(read: ConfigReader, activationKey: string): DecoderConfig {
+export function gemmaFromTransformers(read: ConfigReader, habits: DecoderHabits = {}): DecoderConfig {
   read.only('use_bidirectional_attention', false)
-  return scaledByWidth(decoderFromTransformers(read, { activationKey }))
+  return scaledByWidth(decoderFromTransformers(read, habits))
 }
 
 /**

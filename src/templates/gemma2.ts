@@ -4,9 +4,8 @@ import { buildDecoder, residualBlock } from './decoderBlocks.ts'
 import { type DecoderConfig, decoderSizes, type SoftCaps, windowPattern } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights } from './decoderWeights.ts'
-import { activationMetadata } from './gatedActivation.ts'
 import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
-import { typedWindows, windowMetadata, windowsFromGguf } from './layerWindows.ts'
+import { typedWindows, windowsFromGguf } from './layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -53,7 +52,7 @@ export const gemma2 = defineTemplate({
     },
     transformers(reader) {
       const read = reader.withDefaults(defaults)
-      const config = withQueryScalar(read, gemmaFromTransformers(read, 'hidden_activation'))
+      const config = withQueryScalar(read, gemmaFromTransformers(read, { activationKey: 'hidden_activation' }))
       const windows = typedWindows(read, config.layers, (layer) => (layer + 1) % period !== 0)
       return { ...config, softCaps: capsOf(read), pattern: windowPattern(windows) }
     },
@@ -62,15 +61,21 @@ export const gemma2 = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => residualBlock(at, x, 'around')),
   toGguf: (c) =>
-    decoderToGguf('gemma2', c, false, {
-      ...activationMetadata(c.activation, 'gelu_tanh'),
-      ...scoreScaleMetadata(c, layersOf27B),
-      // 0 says that there is none: a file without the key has the usual cap, and one without windows the usual window.
-      attn_logit_softcapping: { type: 'float32', value: c.softCaps.attention },
-      final_logit_softcapping: { type: 'float32', value: c.softCaps.logits },
-      'attention.sliding_window': { type: 'uint32', value: 0 },
-      ...windowMetadata(c.pattern.map(({ window }) => window), period),
-    }),
+    decoderToGguf(
+      'gemma2',
+      c,
+      false,
+      {
+        ...scoreScaleMetadata(c, layersOf27B),
+        // 0 says that there is none: a file without the key has the usual cap, or the usual window.
+        attn_logit_softcapping: { type: 'float32', value: c.softCaps.attention },
+        final_logit_softcapping: { type: 'float32', value: c.softCaps.logits },
+        ...(c.pattern.some(({ window }) => window > 0)
+          ? {}
+          : { 'attention.sliding_window': { type: 'uint32', value: 0 } as const }),
+      },
+      { usual: 'gelu_tanh', period },
+    ),
   sizes: decoderSizes,
 })
 

@@ -4,12 +4,11 @@ import { buildDecoder, residualBlock } from './decoderBlocks.ts'
 import { type DecoderConfig, decoderSizes } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights, weightSpec } from './decoderWeights.ts'
-import { activationMetadata } from './gatedActivation.ts'
 import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
 import { capsOf, sandwichNorms, scoreScaleMetadata, withQueryScalar, withScoreScale } from './gemma2.ts'
-import { type LayerWindows, typedWindows, windowMetadata, windowsFromGguf } from './layerWindows.ts'
+import { type LayerWindows, typedWindows, windowsFromGguf } from './layerWindows.ts'
 import { exportedAngles } from './llama.ts'
-import { type RopeConfig, ropeFromTransformers } from './ropeScaling.ts'
+import { plainRope } from './ropeScaling.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
 /** What Gemma3TextConfig says of keys that config.json leaves out. */
@@ -61,19 +60,21 @@ export const gemma3 = defineTemplate<Gemma3Config>({
       const config = withScoreScale(read, gemmaFromGguf(read), layersOf27B)
       const windows = windowsFromGguf(read, config.layers, period)
       const softCaps = { attention: 0, logits: read.number('final_logit_softcapping', 0) }
-      const local = plainRope(config.ropes[0]!, read.positive('rope.freq_base_swa', 10000))
-      return { ...withLocalRope(config, windows, local), softCaps, rename: (name) => name }
+      const theta = read.positive('rope.freq_base_swa', 10000)
+      return { ...withLocalRope(config, windows, theta), softCaps, rename: (name) => name }
     },
     transformers(reader) {
       const isWhole = reader.object('text_config')
       const read = (isWhole ? reader.within('text_config') : reader).withDefaults(defaults)
       const { rename } = textNames.find(({ probe }) => reader.shapeOf(probe)) ?? { rename: (name: string) => name }
-      const config = withQueryScalar(read, gemmaFromTransformers(read, 'hidden_activation'))
+      const group = read.object('rope_parameters.full_attention') ? 'rope_parameters.full_attention' : 'rope_scaling'
+      const habits = { activationKey: 'hidden_activation', group }
+      const config = withQueryScalar(read, gemmaFromTransformers(read, habits))
       const windows = typedWindows(read, config.layers, (i) => (i + 1) % read.count('sliding_window_pattern') !== 0)
       const tied = read.flag('tie_word_embeddings', true) && reader.shapeOf(rename('lm_head.weight')) === undefined
       // transformers reads a cap of the scores and does not use it.
       const softCaps = { attention: 0, logits: capsOf(read).logits }
-      return { ...withLocalRope(config, windows, localRope(read, config)), tied, softCaps, rename }
+      return { ...withLocalRope(config, windows, localTheta(read)), tied, softCaps, rename }
     },
   },
   weights: (c) =>
@@ -96,20 +97,33 @@ export const gemma3 = defineTemplate<Gemma3Config>({
       ),
     ),
   toGguf: (c) =>
-    decoderToGguf('gemma3', c, false, {
-      ...activationMetadata(c.activation, 'gelu_tanh'),
-      ...scoreScaleMetadata(c, layersOf27B),
-      ...(c.softCaps.logits > 0
-        ? { final_logit_softcapping: { type: 'float32', value: c.softCaps.logits } as const }
-        : {}),
-      'rope.freq_base_swa': { type: 'float32', value: (c.ropes[1] ?? c.ropes[0]!).theta },
-      ...windowMetadata(c.pattern.map(({ window }) => window), period),
-    }),
+    decoderToGguf(
+      'gemma3',
+      c,
+      false,
+      {
+        ...scoreScaleMetadata(c, layersOf27B),
+        ...(c.softCaps.logits > 0
+          ? { final_logit_softcapping: { type: 'float32', value: c.softCaps.logits } as const }
+          : {}),
+        'rope.freq_base_swa': { type: 'float32', value: c.ropes[1]!.theta },
+      },
+      { usual: 'gelu_tanh', period },
+    ),
   sizes: decoderSizes,
 })
 
-/** Layers with a window turn by the second rope, the others by the first. */
-function withLocalRope(config: DecoderConfig, windows: LayerWindows, local: RopeConfig): DecoderConfig {
+/** The base of the turns in layers with a window, which are not scaled. */
+function localTheta(read: ConfigReader): number {
+  const group = 'rope_parameters.sliding_attention'
+  if (!read.object(group)) return read.positive('rope_local_base_freq')
+  read.only(`${group}.rope_type`, 'default')
+  return read.positive(`${group}.rope_theta`, read.positive('rope_local_base_freq'))
+}
+
+/** Layers with a window turn by a second rope with its own base, the others by the first. */
+function withLocalRope(config: DecoderConfig, windows: LayerWindows, theta: number): DecoderConfig {
   const pattern = windows.map((window) => ({ window, rope: window > 0 ? 1 : 0 }))
-  return { ...config, ropes: [config.ropes[0]!, local], pattern }
+  const [global] = config.ropes
+  return { ...config, ropes: [global!, plainRope(global!.style, global!.pairs, theta)], pattern }
 }

@@ -30,9 +30,10 @@ function fromTransformers(read: ConfigReader): Starcoder2Config {
   const dim = read.count('hidden_size', 3072)
   const heads = read.count('num_attention_heads', 24)
   const headDim = headWidth(read, 'head_dim', 'num_attention_heads', dim, heads)
+  const context = read.count('max_position_embeddings', 4096)
   return {
     vocabulary: read.count('vocab_size', 49152),
-    context: read.count('max_position_embeddings', 4096),
+    context,
     layers: read.layers('num_hidden_layers'),
     dim,
     ffn: read.count('intermediate_size', 12288),
@@ -43,7 +44,7 @@ function fromTransformers(read: ConfigReader): Starcoder2Config {
     hasBias: read.flag('use_bias', true),
     activation: readActivation(read, 'hidden_act', 'gelu_tanh'),
     tied: read.flag('tie_word_embeddings', true) && read.shapeOf('lm_head.weight') === undefined,
-    rope: plainRope(read, ropeFromTransformers(read, headDim)),
+    rope: plainRope(read, ropeFromTransformers(read, headDim, context)),
     window: read.has('sliding_window') ? read.count('sliding_window') : 0,
   }
 }
@@ -54,14 +55,15 @@ function fromGguf(read: ConfigReader): Starcoder2Config {
     ...c,
     hasBias: read.shapeOf('blk.0.attn_output.bias') !== undefined,
     tied: read.shapeOf('output.weight') === undefined,
-    rope: plainRope(read, ropeFromGguf(read, 'split', c.headDim)),
+    rope: plainRope(read, ropeFromGguf(read, 'split', c.headDim, c.context)),
     window: read.has('attention.sliding_window') ? read.count('attention.sliding_window') : 0,
   }
 }
 
 /** The family's models turn by unscaled or linearly scaled positions. */
 function plainRope(read: ConfigReader, rope: RopeConfig): RopeConfig {
-  return rope.factors === 'none' ? rope : read.refuse('rope_parameters', 'factors', 'default, linear')
+  const isPlain = rope.divisors.length === 0 && rope.magnitude === 1
+  return isPlain ? rope : read.refuse('rope_parameters', 'factors', 'default, linear')
 }
 
 function weights(c: Starcoder2Config): readonly WeightSpec[] {
