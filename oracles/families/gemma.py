@@ -1,7 +1,7 @@
 """Tiny Gemma, Gemma 2 and Gemma 3 (text): gains around 1, caps that bite, windows shorter than the prompt, two thetas."""
 
 import torch
-from transformers import Gemma2Config, Gemma3TextConfig, GemmaConfig
+from transformers import Gemma2Config, Gemma3Config, Gemma3TextConfig, GemmaConfig, SiglipVisionConfig
 
 # Odd vocabularies, heads wider than hidden / heads, no row a multiple of a vector, eps and scales that show.
 UNEVEN = dict(
@@ -117,5 +117,18 @@ FOLDERS = {
         seed=44,
         spread=spread,
         rewrite=gemma3_config,
+    ),
+    # A folder with a vision model, of which only the text model is read.
+    "gemma3-vision": dict(
+        config=Gemma3Config(
+            text_config=dict(**(UNEVEN | dict(vocab_size=61)), sliding_window=9, query_pre_attn_scalar=14),
+            vision_config=SiglipVisionConfig(
+                hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+            ),
+            mm_tokens_per_image=4,
+        ),
+        seed=45,
+        spread=spread,
+        dtype=torch.bfloat16,
     ),
 }
