@@ -29,4 +29,9 @@ FOLDERS = {
         seed=61,
     ),
     "glm": dict(config=GlmConfig(**UNEVEN), seed=62),
+    # Heads as wide as hidden / heads, without which llama.cpp does not load this family.
+    "glm-even": dict(
+        config=GlmConfig(**(UNEVEN | dict(hidden_size=36, num_hidden_layers=1, num_attention_heads=3, num_key_value_heads=1))),
+        seed=63,
+    ),
 }

@@ -25,6 +25,8 @@ export interface ModelSource {
   readonly headsPerValue: number
 }
 
+const noTokenizer: GgufValue = { type: 'string', value: 'none' }
+
 /** Keys that speak of the files that were read. */
 const ownKeys = /^split\./
 
@@ -133,7 +135,8 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : {}),
+      // Other readers want a word about the tokenizer, also where there is none.
+      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : { 'tokenizer.ggml.model': noTokenizer }),
     },
     tensors,
     headsPerValue: headsPerValue(

@@ -104,13 +104,16 @@ export function selfAttention(
   const [queries, keys, values] = projectAll(at, 'attn_qkv', widths, h) as [Operand, Operand, Operand]
   const heads = (which: string, x: Operand, count: number) =>
     g.apply(reshape, named(`${which}_heads`), { x }, { heads: count })
-  const turned = (which: 'attn_q' | 'attn_k', product: Operand, count: number) => {
-    const x = adjust(which, heads(which, product, count))
+  const turned = (which: 'attn_q' | 'attn_k', x: Operand) => {
     if (!turns || kind.rope === 'none') return x
     return g.apply(rope, named(`${which}_rope`), { x, table: turns }, { style: c.ropes[kind.rope]!.style })
   }
-  const q = turned('attn_q', queries, c.heads)
-  const k = turned('attn_k', keys, c.kvHeads)
+  // Both are adjusted before either turns: where a norm reads all heads, threads then meet once for both.
+  const adjusted = [
+    adjust('attn_q', heads('attn_q', queries, c.heads)),
+    adjust('attn_k', heads('attn_k', keys, c.kvHeads)),
+  ] as const
+  const [q, k] = [turned('attn_q', adjusted[0]), turned('attn_k', adjusted[1])]
   const v = heads('attn_v', values, c.kvHeads)
   const window = kind.window > 0 ? { window: kind.window } : {}
   const cap = c.softCaps.attention > 0 ? { softCap: c.softCaps.attention } : {}

@@ -1,4 +1,3 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
 import type { ConfigReader } from './configReader.ts'
 import { buildDecoder, residualBlock } from './decoderBlocks.ts'
 import { type DecoderConfig, decoderSizes, type SoftCaps, windowPattern } from './decoderConfig.ts'
@@ -7,7 +6,7 @@ import { decoderWeights } from './decoderWeights.ts'
 import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
 import { typedWindows, windowsFromGguf } from './layerWindows.ts'
 import { exportedAngles } from './llama.ts'
-import { defineTemplate } from './template.ts'
+import { defineTemplate, type GgufForm } from './template.ts'
 
 /** What Gemma2Config says of keys that config.json leaves out. */
 const defaults = {
@@ -21,6 +20,9 @@ const defaults = {
   attn_logit_softcapping: 50,
   final_logit_softcapping: 30,
 }
+
+/** A cap so far away that it bends nothing, for GGUF files, which cannot say that there is none. */
+const farCap = 2 ** 30
 
 /** Every second layer reads all tokens. */
 const period = 2
@@ -43,11 +45,12 @@ export const gemma2 = defineTemplate({
   transformers: ['Gemma2ForCausalLM'],
   config: {
     gguf(read) {
-      const config = withScoreScale(read, gemmaFromGguf(read), layersOf27B)
-      const softCaps = {
-        attention: read.number('attn_logit_softcapping', 50),
-        logits: read.number('final_logit_softcapping', 30),
+      const config = withUsualScale(gemmaFromGguf(read), layersOf27B)
+      const cap = (key: string, usual: number) => {
+        const value = read.positive(key, usual)
+        return value < farCap ? value : 0
       }
+      const softCaps = { attention: cap('attn_logit_softcapping', 50), logits: cap('final_logit_softcapping', 30) }
       return { ...config, softCaps, pattern: windowPattern(windowsFromGguf(read, config.layers, period, 4096)) }
     },
     transformers(reader) {
@@ -60,22 +63,18 @@ export const gemma2 = defineTemplate({
   weights: (c) => shiftedGains(decoderWeights(c, undefined, sandwichNorms)),
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => residualBlock(at, x, 'around')),
-  toGguf: (c) =>
-    decoderToGguf(
-      'gemma2',
-      c,
-      false,
-      {
-        ...scoreScaleMetadata(c, layersOf27B),
-        // 0 says that there is none: a file without the key has the usual cap, or the usual window.
-        attn_logit_softcapping: { type: 'float32', value: c.softCaps.attention },
-        final_logit_softcapping: { type: 'float32', value: c.softCaps.logits },
-        ...(c.pattern.some(({ window }) => window > 0)
-          ? {}
-          : { 'attention.sliding_window': { type: 'uint32', value: 0 } as const }),
-      },
-      { usual: 'gelu_tanh', period },
-    ),
+  toGguf(c) {
+    const metadata = {
+      attn_logit_softcapping: { type: 'float32', value: c.softCaps.attention || farCap },
+      final_logit_softcapping: { type: 'float32', value: c.softCaps.logits || farCap },
+      // A file without the key has the usual window.
+      ...(c.pattern.some(({ window }) => window > 0)
+        ? {}
+        : { 'attention.sliding_window': { type: 'uint32', value: 0 } as const }),
+    } as const
+    const form = decoderToGguf('gemma2', c, false, metadata, { usual: 'gelu_tanh', period })
+    return withScaleIn(/\.attn_q\.(weight|bias)$/, form, c, layersOf27B)
+  },
   sizes: decoderSizes,
 })
 
@@ -90,18 +89,19 @@ export function withQueryScalar(read: ConfigReader, config: DecoderConfig): Deco
   return withScale(config, 1 / Math.sqrt(read.positive('query_pre_attn_scalar')))
 }
 
-/** The scale of scores that a GGUF file says or, as llama.cpp does, that of the release which has so many layers. */
-export function withScoreScale(read: ConfigReader, config: DecoderConfig, layersOfLargest: number): DecoderConfig {
-  return withScale(config, read.positive('attention.scale', usualScale(config, layersOfLargest)))
+/** The scale of scores that a GGUF file of the family means: it has no key for it. */
+export function withUsualScale(config: DecoderConfig, layersOfLargest: number): DecoderConfig {
+  return withScale(config, usualScale(config, layersOfLargest))
 }
 
-/** What `withScoreScale` reads, behind the family's name. */
-export function scoreScaleMetadata(c: DecoderConfig, layersOfLargest: number): Readonly<Record<string, GgufValue>> {
-  const { attention } = c.scales
-  if (attention === usualScale(c, layersOfLargest)) return {}
-  return { 'attention.scale': { type: 'float32', value: attention } }
+/** Puts what the scale of scores differs from that which a GGUF file means into the weights that `weights` names. */
+export function withScaleIn(weights: RegExp, form: GgufForm, c: DecoderConfig, layersOfLargest: number): GgufForm {
+  const factor = c.scales.attention / usualScale(c, layersOfLargest)
+  if (Math.abs(factor - 1) < 1e-12) return form
+  return { ...form, factorsOf: (weight) => (weights.test(weight) ? () => factor : undefined) }
 }
 
+/** That of the release which has so many layers, or that of a head's width. */
 function usualScale({ layers, dim, heads, headDim }: DecoderConfig, layersOfLargest: number): number {
   return 1 / Math.sqrt(layers === layersOfLargest ? Math.floor(dim / heads) : headDim)
 }

@@ -5,7 +5,7 @@ import { type DecoderConfig, decoderSizes } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights, weightSpec } from './decoderWeights.ts'
 import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
-import { capsOf, sandwichNorms, scoreScaleMetadata, withQueryScalar, withScoreScale } from './gemma2.ts'
+import { capsOf, sandwichNorms, withQueryScalar, withScaleIn, withUsualScale } from './gemma2.ts'
 import { type LayerWindows, typedWindows, windowsFromGguf } from './layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { plainRope } from './ropeScaling.ts'
@@ -57,7 +57,7 @@ export const gemma3 = defineTemplate<Gemma3Config>({
   transformers: ['Gemma3ForCausalLM', 'Gemma3ForConditionalGeneration'],
   config: {
     gguf(read) {
-      const config = withScoreScale(read, gemmaFromGguf(read), layersOf27B)
+      const config = withUsualScale(gemmaFromGguf(read), layersOf27B)
       const windows = windowsFromGguf(read, config.layers, period)
       const softCaps = { attention: 0, logits: read.number('final_logit_softcapping', 0) }
       const theta = read.positive('rope.freq_base_swa', 10000)
@@ -96,20 +96,15 @@ export const gemma3 = defineTemplate<Gemma3Config>({
         g.apply(rmsNorm, at.named(`${which}_norm`), { x: heads, gain: at.w(`${which}_norm`) }, { eps: c.eps }),
       ),
     ),
-  toGguf: (c) =>
-    decoderToGguf(
-      'gemma3',
-      c,
-      false,
-      {
-        ...scoreScaleMetadata(c, layersOf27B),
-        ...(c.softCaps.logits > 0
-          ? { final_logit_softcapping: { type: 'float32', value: c.softCaps.logits } as const }
-          : {}),
-        'rope.freq_base_swa': { type: 'float32', value: c.ropes[1]!.theta },
-      },
-      { usual: 'gelu_tanh', period },
-    ),
+  toGguf(c) {
+    const { logits } = c.softCaps
+    const metadata = {
+      ...(logits > 0 ? { final_logit_softcapping: { type: 'float32', value: logits } as const } : {}),
+      'rope.freq_base_swa': { type: 'float32', value: c.ropes[1]!.theta },
+    } as const
+    const form = decoderToGguf('gemma3', c, false, metadata, { usual: 'gelu_tanh', period })
+    return withScaleIn(/\.attn_q_norm\.weight$/, form, c, layersOf27B)
+  },
   sizes: decoderSizes,
 })
 
