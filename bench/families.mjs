@@ -1,7 +1,7 @@
 // llama.cpp on the GGUF files that this project writes of the transformers goldens: `node bench/families.mjs [NAME ...]` (after
 // `npm run build`) compares its logits with PyTorch's and 64 greedy tokens with ours; `--record` writes
 // tests/parity/goldens/llama.cpp.json, which docs/models.md is made of.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -118,7 +118,10 @@ for (const name of names) {
 }
 rmSync(dir, { recursive: true })
 if (values.record) {
-  const lines = Object.entries(models).map(([name, result]) => `    ${JSON.stringify(name)}: ${JSON.stringify(result)}`)
+  const file = join(goldens, 'llama.cpp.json')
+  const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).models : {}
+  const kept = Object.entries({ ...known, ...models }).filter(([name]) => existsSync(join(goldens, name)))
+  const lines = kept.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, result]) => `    ${JSON.stringify(name)}: ${JSON.stringify(result)}`)
   const head = `{\n  "peer": ${JSON.stringify(llamaCpp.name)},\n  "models": {\n`
-  writeFileSync(join(goldens, 'llama.cpp.json'), `${head}${lines.join(',\n')}\n  }\n}\n`)
+  writeFileSync(file, `${head}${lines.join(',\n')}\n  }\n}\n`)
 }

@@ -118,8 +118,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     const rows = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
-    const ordered =
-      cols === undefined ? vectorInOrder(rows, entries, dtype, order) : inOrder(rows, cols, dtype, order)
+    const ordered = cols === undefined ? vectorInOrder(rows, entries, dtype, order) : inOrder(rows, cols, dtype, order)
     return {
       name: spec.gguf,
       shape: spec.shape,

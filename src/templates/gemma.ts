@@ -26,6 +26,7 @@ export const gemma = defineTemplate({
   name: 'gemma',
   gguf: ['gemma'],
   transformers: ['GemmaForCausalLM'],
+  tokenizer: 'SentencePiece',
   config: {
     gguf: gemmaFromGguf,
     transformers(reader) {

@@ -43,6 +43,7 @@ export const gemma2 = defineTemplate({
   name: 'gemma2',
   gguf: ['gemma2'],
   transformers: ['Gemma2ForCausalLM'],
+  tokenizer: 'SentencePiece',
   config: {
     gguf(read) {
       const config = withUsualScale(gemmaFromGguf(read), layersOf27B)

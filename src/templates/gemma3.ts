@@ -55,6 +55,7 @@ export const gemma3 = defineTemplate<Gemma3Config>({
   name: 'gemma3',
   gguf: ['gemma3'],
   transformers: ['Gemma3ForCausalLM', 'Gemma3ForConditionalGeneration'],
+  tokenizer: 'SentencePiece',
   config: {
     gguf(read) {
       const config = withUsualScale(gemmaFromGguf(read), layersOf27B)

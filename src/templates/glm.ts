@@ -11,6 +11,7 @@ export const glm = defineTemplate({
   name: 'glm',
   gguf: ['chatglm'],
   transformers: ['GlmForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: { gguf: glmFromGguf, transformers: glmFromTransformers },
   weights: (c) => decoderWeights(c),
   ignored: [exportedAngles],

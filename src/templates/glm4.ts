@@ -35,6 +35,7 @@ export const glm4 = defineTemplate({
   name: 'glm4',
   gguf: ['glm4'],
   transformers: ['Glm4ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: { gguf: glmFromGguf, transformers: glmFromTransformers },
   weights: (c) => decoderWeights(c, undefined, norms),
   ignored: [exportedAngles],

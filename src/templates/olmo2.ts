@@ -17,6 +17,7 @@ export const olmo2 = defineTemplate({
   name: 'olmo2',
   gguf: ['olmo2'],
   transformers: ['Olmo2ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf: (read) => decoderFromGguf(read, 'split'),
     transformers: (read) => decoderFromTransformers(read.withDefaults(defaults)),
@@ -35,7 +36,12 @@ export const olmo2 = defineTemplate({
     buildDecoder(g, c, w, (at, x) =>
       residualBlock(at, x, 'behind', (which, heads) => {
         const flat = g.apply(reshape, at.named(`${which}_flat`), { x: heads }, { heads: 0 })
-        const normed = g.apply(rmsNorm, at.named(`${which}_norm`), { x: flat, gain: at.w(`${which}_norm`) }, { eps: c.eps })
+        const normed = g.apply(
+          rmsNorm,
+          at.named(`${which}_norm`),
+          { x: flat, gain: at.w(`${which}_norm`) },
+          { eps: c.eps },
+        )
         const count = which === 'attn_q' ? c.heads : c.kvHeads
         return g.apply(reshape, at.named(`${which}_normed`), { x: normed }, { heads: count })
       }),

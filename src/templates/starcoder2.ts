@@ -94,6 +94,7 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
   name: 'starcoder2',
   gguf: ['starcoder2'],
   transformers: ['Starcoder2ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: { gguf: fromGguf, transformers: fromTransformers },
   weights,
   ignored: [/\.rotary_emb\.inv_freq$/],
