@@ -47,20 +47,8 @@ export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
-  ...[
-    'a8.h',
-    'activate.h',
-    'attend.h',
-    'attendTiles.h',
-    'blocks.h',
-    'cached.h',
-    'codes.h',
-    'dot.h',
-    'simd.h',
-    'split.h',
-    'tanh.h',
-    'tiles.h',
-  ],
+  ...['a8.h', 'activate.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'codes.h', 'dot.h', 'matrix.h'],
+  ...['simd.h', 'split.h', 'tanh.h', 'tiles.h'],
 ]
 
 /** The kernels of one family as plain declarations. */
