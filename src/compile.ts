@@ -119,22 +119,26 @@ export function planModel(
   const context = options.context ?? Math.min(model.sizes.context, defaultContext)
   checkContext(context, model.sizes.context)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
+  const isEncoder = model.sizes.embedding !== undefined
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
     sequences: 1,
-    dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
+    // An encoder's keys and values live for one layer only.
+    dtype: options.cache ?? (isQuantised && !options.strict && !isEncoder ? 'f16' : 'f32'),
   } as const
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
-  const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
+  const prefill = isEncoder ? context : Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
-  const outputsOf = { prefill: outputs, decode: 1, trace: prefill }
+  const outputsOf = { prefill: outputs, decode: 1, encode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
-    : [
-        ['prefill', prefill],
-        ['decode', 1],
-      ]
+    : isEncoder
+      ? [['encode', prefill]]
+      : [
+          ['prefill', prefill],
+          ['decode', 1],
+        ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
@@ -150,6 +154,7 @@ export function planModel(
     target,
     weightsId: createHash('sha256').update(layout).digest('hex'),
     vocabulary: model.sizes.vocabulary,
+    ...(isEncoder ? { embedding: model.sizes.embedding } : {}),
     context,
     outputRows: programs[0]!.bounds.outputs!,
     programs,
@@ -185,6 +190,7 @@ function artifacts(
     ...(source.sites ? { profile: true } : {}),
     context: source.context,
     vocabulary: source.vocabulary,
+    ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,
     weightsId: source.weightsId,
     weightsBytes: source.plan.weightsBytes,

@@ -2,6 +2,7 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
+import { embed } from './embed.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   inspect,
   tokenize,
   logits,
+  embed,
   parity,
   perplexity,
   quantize,

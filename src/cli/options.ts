@@ -144,6 +144,12 @@ export const options = {
     help: 'numbers of threads, each measured: 1,2 (default: the cores)',
   },
   repeat: { value: 'count', check: wholeNumber(1, 1000), help: 'rounds over all configurations (default 5)' },
+  form: {
+    letter: 'o',
+    value: 'form',
+    check: choice('text', 'json'),
+    help: 'text: numbers with spaces between them; json: as --json (default text)',
+  },
   output: {
     letter: 'o',
     value: 'form',

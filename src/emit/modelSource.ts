@@ -10,9 +10,11 @@ export interface ModelSource {
   /** SHA-256 of the weights' layout, hex: a weights file with another id is refused. */
   readonly weightsId: string
   readonly vocabulary: number
+  /** Width of what an encoder gives for a text; absent: the model continues text. */
+  readonly embedding?: number
   readonly context: number
   readonly outputRows: number
-  /** The first runs prefill steps, the last decode steps. */
+  /** The first runs prefill steps, the last decode steps; an encoder has one. */
   readonly programs: readonly Program[]
   readonly plan: MemoryPlan
   /** Of a profile build: what it counts, in the order of its counters. */

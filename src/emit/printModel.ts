@@ -236,6 +236,25 @@ function printPlace(source: ModelSource, program: Program, place: Place | null, 
   }
 }
 
+function decoderFields(prefill: Program, decode: Program): readonly [string, string][] {
+  return [
+    ['output_index', 'MODEL_OUTPUT_INDEX'],
+    ['logits', 'MODEL_LOGITS'],
+    ['prefill', prefill.mode],
+    ['decode', decode.mode],
+  ]
+}
+
+function encoderFields(width: number, encode: Program): readonly [string, string][] {
+  return [
+    ['types', 'MODEL_TYPES'],
+    ['last', 'MODEL_LAST'],
+    ['embedding', 'MODEL_EMBEDDING'],
+    ['embedding_width', String(width)],
+    ['encode', encode.mode],
+  ]
+}
+
 function printDescription(source: ModelSource, siteCount: number): string {
   const { programs, plan, target } = source
   const prefill = programs[0]!
@@ -257,10 +276,7 @@ function printDescription(source: ModelSource, siteCount: number): string {
     ['ids', 'MODEL_IDS'],
     ['positions', 'MODEL_POSITIONS'],
     ['sequences', 'MODEL_SEQUENCES'],
-    ['output_index', 'MODEL_OUTPUT_INDEX'],
-    ['logits', 'MODEL_LOGITS'],
-    ['prefill', prefill.mode],
-    ['decode', decode.mode],
+    ...(source.embedding ? encoderFields(source.embedding, prefill) : decoderFields(prefill, decode)),
     ...(siteCount > 0
       ? ([
           ['sites', 'sites'],

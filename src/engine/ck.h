@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define CK_ABI_VERSION 2
+#define CK_ABI_VERSION 3
 
 typedef enum ck_status {
     CK_OK = 0,
@@ -48,6 +48,7 @@ typedef struct ck_info {
     int32_t has_tokenizer;
     int32_t bos; /* -1: none */
     int32_t eos; /* -1: none */
+    int64_t embedding; /* width of what an encoder gives for a text; 0: the model continues text */
 } ck_info;
 
 /* Opens the weights file that was written with this library. */
@@ -68,6 +69,9 @@ typedef enum ck_mode { CK_PREFILL = 0, CK_DECODE = 1 } ck_mode;
  * bits. On an error nothing was appended, except after CK_ERROR_STOPPED, where the position says how many were. */
 ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
                           int64_t rows, ck_error *error);
+/* Encoders only, which hold no tokens: the embedding [ck_info.embedding] of `count` >= 1 ids, a vector of length 1. An
+ * encoder refuses ck_context_eval and ck_generation_open. */
+ck_status ck_context_embed(ck_context *context, const int32_t *ids, int64_t count, float *embedding, ck_error *error);
 /* Tokens held. */
 int64_t ck_context_position(const ck_context *context);
 /* Forgets every token from `position` on; position is 0 .. ck_context_position. */

@@ -117,6 +117,10 @@ static void run_step(ck_context *context, ck_mode mode, const int32_t *ids, int6
 ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
                           int64_t rows, ck_error *error) {
     const ck_program *program = context->model->program;
+    if (program->encode) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%s is an encoder: it gives embeddings and continues no text; accepted: ck embed", program->name);
+    }
     atomic_store(&context->stopping, 0);
     if (mode != CK_PREFILL && mode != CK_DECODE) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "mode is %d; accepted: 0 (prefill) or 1 (decode)", (int)mode);
@@ -143,6 +147,41 @@ ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids,
             logits += values;
         }
     }
+    return CK_OK;
+}
+
+ck_status ck_context_embed(ck_context *context, const int32_t *ids, int64_t count, float *embedding, ck_error *error) {
+    const ck_program *program = context->model->program;
+    if (!program->encode) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%s continues text and gives no embeddings; accepted: a model built from an encoder",
+                         program->name);
+    }
+    if (count < 1 || !embedding) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids to embed; accepted: 1 or more", count);
+    }
+    ck_status status = check_ids(context, ids, count, error);
+    if (status) return status;
+    uint8_t *memory = context->memory;
+    int32_t *positions = (int32_t *)(memory + program->positions);
+    int32_t *last = (int32_t *)(memory + program->last);
+    memcpy(memory + program->ids, ids, (size_t)count * sizeof *ids);
+    memset(memory + program->sequences, 0, (size_t)count * sizeof(int32_t));
+    memset(memory + program->types, 0, (size_t)count * sizeof(int32_t));
+    for (int64_t i = 0; i < count; i++) {
+        positions[i] = (int32_t)i;
+        last[i] = (int32_t)(count - 1);
+    }
+    const ck_step step = {
+        .weights = context->model->weights,
+        .memory = memory,
+        .tokens = count,
+        .outputs = 1,
+        .barrier = ck_workers_barrier(context->workers),
+        .profile = context->profile,
+    };
+    ck_workers_run(context->workers, program->encode, &step);
+    memcpy(embedding, memory + program->embedding, (size_t)program->embedding_width * sizeof *embedding);
     return CK_OK;
 }
 

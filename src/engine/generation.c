@@ -36,6 +36,10 @@ static int shows_nothing(const ck_model *model, const int32_t *ids, int64_t coun
 static ck_status check_prompt(const ck_context *context, const int32_t *ids, int64_t count, ck_error *error) {
     const ck_info *info = ck_model_info(ck_context_model(context));
     int64_t position = ck_context_position(context);
+    if (info->embedding > 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%s is an encoder: it gives embeddings and continues no text; accepted: ck embed", info->name);
+    }
     if (count < 1 || !ids) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "the prompt has %" PRId64 " tokens; accepted: 1 or more", count);
     }

@@ -62,7 +62,7 @@ static int say(int code, const char *format, ...) {
 static const char help_text[] =
     "usage: model [options] [prompt]\n"
     "\n"
-    "Continues a prompt. Without one the model begins by itself.\n"
+    "Continues a prompt. Without one the model begins by itself. An encoder prints the embedding of a text instead.\n"
     "\n"
     "  -p, --prompt TEXT     the prompt\n"
     "  -f, --file PATH       read the prompt from a file\n"
@@ -352,6 +352,28 @@ static int generate(const ck_model *model, const arguments *a, const buffer *ids
     return code;
 }
 
+/* The embedding of the ids: numbers with spaces between them. */
+static int embed(const ck_model *model, const arguments *a, const buffer *ids) {
+    ck_error error;
+    ck_context *context = NULL;
+    const int64_t width = ck_model_info(model)->embedding;
+    float *embedding = malloc((size_t)width * sizeof *embedding);
+    int code = EXIT_FINE;
+    if (!embedding) {
+        code = say(EXIT_FAILED, "no memory for an embedding");
+    } else if (ck_context_open(model, a->threads, &context, &error) ||
+               ck_context_embed(context, ids->data, ids->count, embedding, &error)) {
+        code = say(EXIT_FAILED, "%s", error.text);
+    } else {
+        for (int64_t i = 0; i < width; i++) printf("%s%.9g", i > 0 ? " " : "", (double)embedding[i]);
+        putchar('\n');
+        if (fflush(stdout) != 0) code = say(EXIT_FAILED, "the embedding cannot be written (%s)", strerror(errno));
+    }
+    ck_context_close(context);
+    free(embedding);
+    return code;
+}
+
 static void print_info(const ck_info *info) {
     printf("name            %s\ntarget          %s\nvocabulary      %" PRId64 "\ncontext         %" PRId64
            "\nprefill tokens  %" PRId64 "\noutput rows     %" PRId64 "\nweights bytes   %" PRIu64
@@ -377,7 +399,8 @@ static int run(const arguments *a, const char *argv0) {
         buffer text = {NULL, 0};
         buffer ids = {NULL, 0};
         code = read_prompt(model, a, &text, &ids);
-        if (code == EXIT_FINE) code = generate(model, a, &ids);
+        const int is_encoder = ck_model_info(model)->embedding > 0;
+        if (code == EXIT_FINE) code = is_encoder ? embed(model, a, &ids) : generate(model, a, &ids);
         free(text.data);
         free(ids.data);
     }

@@ -50,6 +50,12 @@ typedef struct ck_program {
     size_t logits;          /* f32 [outputs, vocabulary] */
     ck_step_function *prefill;
     ck_step_function *decode;
+    /* An encoder has these in place of output_index, logits, prefill and decode. */
+    size_t types;            /* int32 [tokens] */
+    size_t last;             /* int32 [tokens]: the last position, for every token */
+    size_t embedding;        /* f32 [embedding_width] */
+    int64_t embedding_width; /* 0: no encoder */
+    ck_step_function *encode;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
 } ck_program;

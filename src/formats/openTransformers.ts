@@ -35,11 +35,12 @@ export function openTransformers(folder: Folder, path: string, weights?: string)
     const config = readObject('config.json')
     const tokenizerConfig = readOptional('tokenizer_config.json')
     const generationConfig = readOptional('generation_config.json')
+    const pooling = readOptional('1_Pooling/config.json')
     const tokenizer = folder.has('tokenizer.json') ? open('tokenizer.json') : undefined
     const tensors = readWeights(folder, weights, open, files)
     return assembleCheckpoint({
       path,
-      description: describe(config, tokenizer, tokenizerConfig, generationConfig),
+      description: describe(config, tokenizer, tokenizerConfig, generationConfig, pooling),
       architecture: architectureOf(`${folder.path}/config.json`, config),
       name: basename(resolve(folder.path)),
       tensors,
@@ -53,12 +54,14 @@ function describe(
   tokenizer: ByteSource | undefined,
   tokenizerConfig: Json | undefined,
   generationConfig: Json | undefined,
+  pooling: JsonObject | undefined,
 ): CheckpointDescription {
   const rest = {
     format: 'transformers' as const,
     config,
     ...(tokenizerConfig === undefined ? {} : { tokenizerConfig }),
     ...(generationConfig === undefined ? {} : { generationConfig }),
+    ...(pooling === undefined ? {} : { pooling }),
   }
   if (!tokenizer) return rest
   let parsed: Json | undefined

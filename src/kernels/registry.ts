@@ -4,7 +4,7 @@ import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
-import { layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
+import { l2NormForward, layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
 import {
   activateForward,
   addForward,
@@ -15,7 +15,7 @@ import {
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { copyForward, meanRowsForward, takeRowsForward } from './rows/rows.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 
 /**
@@ -28,11 +28,11 @@ export const families = {
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
-  norm: [rmsNormForward, layerNormForward, residualRmsNormForward],
+  norm: [rmsNormForward, layerNormForward, l2NormForward, residualRmsNormForward],
   pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, softCapForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, takeRowsForward],
+  rows: [copyForward, takeRowsForward, meanRowsForward],
   softmax: [softmaxForward],
 } as const
 

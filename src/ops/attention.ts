@@ -1,14 +1,27 @@
 import { fail } from '../base/errors.ts'
+import type { Attributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { axis, denseRow } from './shapes.ts'
 import { softCapOf } from './softCap.ts'
 
+/** What attention does besides q, k and v. */
+export interface AttentionAttributes extends Attributes {
+  /** Of q·k. */
+  readonly scale: number
+  /** Tokens that each token reads back, its own among them; 0 or absent: all. */
+  readonly window?: number
+  /** What bends the scaled scores; 0 or absent: nothing. */
+  readonly softCap?: number
+  /** Absent: true. */
+  readonly causal?: boolean
+}
+
 /**
  * Causal attention within one sequence whose tokens are the rows, in order: q [tokens, heads, width],
  * k and v [tokens, kvHeads, width]; query head h reads kv head ⌊h · kvHeads / heads⌋. With a `window`, token p reads only
- * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own. A `softCap` above 0 bends the scaled scores s to
- * softCap · tanh(s / softCap) before the softmax (Gemma Team 2024).
+ * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own. Where `causal` is false every token reads all. A
+ * `softCap` above 0 bends the scaled scores s to softCap · tanh(s / softCap) before the softmax (Gemma Team 2024).
  * Pure: `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
  */
 export const attention = defineOp({
@@ -22,9 +35,12 @@ export const attention = defineOp({
     if (axis(q, 2) !== axis(k, 2)) refuse(`heads of q are ${axis(q, 2)} wide and those of k ${axis(k, 2)}`)
     if (axis(q, 1) % axis(k, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(k, 1)} kv heads`)
     checkAttributes(attributes, refuse)
+    const { causal, window } = attributes
+    if (causal === false && window) refuse(`window is ${window}; accepted: none where attention is not causal`)
     return { y: q }
   },
   reference({ q, k, v }, attributes) {
+    const { causal = true, window } = attributes
     const [tokens = 0, heads = 0, width = 0] = q.shape
     const kvHeads = k.shape[1] ?? 1
     const y = tensor(q.shape)
@@ -33,19 +49,8 @@ export const attention = defineOp({
         const kvHead = Math.floor((h * kvHeads) / heads)
         const at = (t * heads + h) * width
         const row = (u: number) => (u * kvHeads + kvHead) * width
-        attendTo(
-          q.data,
-          at,
-          width,
-          attributes,
-          firstAttended(t, attributes.window),
-          t + 1,
-          k.data,
-          row,
-          v.data,
-          row,
-          y.data,
-        )
+        const end = causal ? t + 1 : tokens
+        attendTo(q.data, at, width, attributes, firstAttended(t, window), end, k.data, row, v.data, row, y.data)
       }
     }
     return { y }
@@ -64,11 +69,17 @@ export const attention = defineOp({
       { tokens: 5, heads: 6, kvHeads: 2 },
       { tokens: 5, heads: 6, kvHeads: 2, window: 2 },
       { tokens: 5, heads: 6, kvHeads: 2, softCap: 0.7 },
-    ].map(({ tokens, heads, kvHeads, window = 0, softCap = 0 }) => {
+      { tokens: 5, heads: 6, kvHeads: 2, causal: false },
+    ].map(({ tokens, heads, kvHeads, window = 0, softCap = 0, causal = true }) => {
       const kv = { dtype: 'f32', shape: [tokens, kvHeads, 10] } as const
+      const given = {
+        ...(window ? { window } : {}),
+        ...(softCap ? { softCap } : {}),
+        ...(causal ? {} : { causal }),
+      }
       return {
         inputs: { q: { dtype: 'f32', shape: [tokens, heads, 10] }, k: kv, v: kv },
-        attributes: { scale: 0.3, ...(window ? { window } : {}), ...(softCap ? { softCap } : {}) },
+        attributes: { scale: 0.3, ...given },
       }
     }),
   refusals: [
@@ -87,18 +98,13 @@ export const attention = defineOp({
       attributes: { scale: 1, softCap: -1 },
       says: 'softCap is -1; accepted: 0 (none) or a number above 0',
     },
+    {
+      inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
+      attributes: { scale: 1, window: 3, causal: false },
+      says: 'window is 3; accepted: none where attention is not causal',
+    },
   ],
 })
-
-/** What attention does besides its inputs. */
-export type AttentionAttributes = {
-  /** Of q·k. */
-  scale: number
-  /** Tokens that each token reads back, its own among them; 0 or absent: all. */
-  window?: number
-  /** What bends the scaled scores; 0 or absent: nothing. */
-  softCap?: number
-}
 
 /** Refuses attributes that attention cannot have. */
 export function checkAttributes(

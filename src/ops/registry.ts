@@ -6,11 +6,13 @@ import { cacheWrite } from './cacheWrite.ts'
 import { embedding } from './embedding.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
+import { l2Norm } from './l2Norm.ts'
 import { layerNorm } from './layerNorm.ts'
 import { linear } from './linear.ts'
 import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
+import { poolRows } from './poolRows.ts'
 import { quantize } from './quantize.ts'
 import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
@@ -34,11 +36,13 @@ export const ops = {
   embedding,
   gelu,
   glu,
+  l2Norm,
   layerNorm,
   linear,
   linearGlu,
   matmul,
   multiply,
+  poolRows,
   quantize,
   relu,
   reshape,

@@ -5,7 +5,7 @@ import { type Answer, answer, answerLater, type Native, nothing, type Pointer } 
 import { bindProfile, type ProfileLibrary } from './profileLibrary.ts'
 
 /** The engine interface that this version speaks: CK_ABI_VERSION. */
-export const abiVersion = 2
+export const abiVersion = 3
 
 /** `ck_finish` by number; while a generation runs it has none. */
 const finishes = [undefined, 'eos', 'length', 'stop', 'context'] as const
@@ -31,6 +31,8 @@ export interface ModelInfo {
   readonly bos: number
   /** -1: none. */
   readonly eos: number
+  /** Width of what an encoder gives for a text; 0: the model continues text. */
+  readonly embedding: number
 }
 
 /** `ck_generation_options`. */
@@ -79,6 +81,8 @@ export interface Library {
     logits: Float32Array | null,
     rows: number,
   ): Promise<Answer<void>>
+  /** `embedding` [info.embedding] is written until the promise settles. */
+  contextEmbed(context: Pointer, ids: Int32Array, embedding: Float32Array): Promise<Answer<void>>
   contextPosition(context: Pointer): number
   contextRewind(context: Pointer, position: number): Answer<void>
   contextStop(context: Pointer): void
@@ -106,6 +110,7 @@ const infoType = koffi.struct({
   has_tokenizer: 'int32_t',
   bos: 'int32_t',
   eos: 'int32_t',
+  embedding: 'int64_t',
 })
 
 const samplingType = koffi.struct({
@@ -163,6 +168,7 @@ export function loadLibrary(path: string, dir: string): Library {
   const contextOpen = native('ck_context_open', 'int', [any, 'int32_t', any, any])
   const contextClose = native('ck_context_close', 'void', [any])
   const contextEval = native('ck_context_eval', 'int', [any, 'int', any, 'int64_t', any, 'int64_t', any])
+  const contextEmbed = native('ck_context_embed', 'int', [any, any, 'int64_t', any, any])
   const contextPosition = native('ck_context_position', 'int64_t', [any])
   const contextRewind = native('ck_context_rewind', 'int', [any, 'int64_t', any])
   const contextStop = native('ck_context_stop', 'void', [any])
@@ -191,6 +197,8 @@ export function loadLibrary(path: string, dir: string): Library {
     contextClose: (context) => void contextClose(context),
     contextEval: (context, mode, ids, logits, rows) =>
       answerLater(contextEval, [context, mode === 'decode' ? 1 : 0, ids, ids.length, logits, rows], nothing),
+    contextEmbed: (context, ids, embedding) =>
+      answerLater(contextEmbed, [context, ids, ids.length, embedding], nothing),
     contextPosition: (context) => Number(contextPosition(context)),
     contextRewind: (context, position) => answer(contextRewind, [context, position], nothing),
     contextStop: (context) => void contextStop(context),
@@ -290,6 +298,7 @@ function readInfo(pointer: number | bigint): ModelInfo {
     hasTokenizer: raw.has_tokenizer === 1,
     bos: Number(raw.bos),
     eos: Number(raw.eos),
+    embedding: Number(raw.embedding),
   }
 }
 

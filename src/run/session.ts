@@ -107,6 +107,16 @@ export class Model implements SessionOwner {
     return session
   }
 
+  /** The embedding of a text or of ids, in a session of its own; see `Session.embed`. */
+  async embed(input: string | readonly number[] | Int32Array): Promise<Float32Array> {
+    const session = this.session()
+    try {
+      return await session.embed(input)
+    } finally {
+      await session.close()
+    }
+  }
+
   /** Closes the sessions, then the weights. May be called again. */
   close(): Promise<void> {
     this.#closed ??= this.#free()

@@ -3,6 +3,7 @@ import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
+import { bert } from './bert.ts'
 import { ConfigReader } from './configReader.ts'
 import { gemma } from './gemma.ts'
 import { gemma2 } from './gemma2.ts'
@@ -23,6 +24,7 @@ import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
 export const templates: readonly Template[] = [
+  bert,
   gpt2,
   llama,
   mistral,

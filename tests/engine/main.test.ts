@@ -63,7 +63,7 @@ describe('the stand-alone executable', () => {
 
   it('tells what it is, how fast it was, and whether its weights are whole', () => {
     expect(run('--help').stdout).toContain('usage: model [options] [prompt]')
-    expect(run('--version').stdout).toBe('fixture (test), engine ABI 2\n')
+    expect(run('--version').stdout).toBe('fixture (test), engine ABI 3\n')
     expect(run('--info').stdout).toContain('vocabulary      300\n')
     expect(run('--verify')).toEqual({ status: 0, stdout: 'the weights file agrees with its checksums\n', stderr: '' })
     const stats = run('--temp=0', '--stats')

@@ -1,4 +1,4 @@
-/* norm.c: root mean square normalisation, alone and after a residual sum, and layer normalisation. */
+/* norm.c: root mean square normalisation, alone and after a residual sum, layer normalisation, and unit length. */
 #include "norm.h"
 
 #include "simd.h"
@@ -45,7 +45,7 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
     }
 }
 
-/* The sum of a row, and the sum of the squares of its differences from `mean`. */
+/* The sum of a row, and per lane the sum of the squares of its differences from `mean`. */
 static float ck_sum_row(int64_t cols, const float *x)
 {
     ck_vf sum = ck_set(0.0f);
@@ -115,5 +115,20 @@ void ck_residualRmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t cols,
             squares = ck_fma(v, v, squares);
         }
         ck_scale_row(cols, ck_inverse_root(squares, cols, eps), sum + at, gain, y + at);
+    }
+}
+
+void ck_l2Norm_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
+                       float *y)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const float length = sqrtf(ck_sum(ck_square_differences(cols, 0.0f, x + row * xRow)));
+        const float inverse = 1.0f / (length > 1e-12f ? length : 1e-12f);
+        for (int64_t col = 0; col < cols; col += CK_LANES) {
+            const int64_t left = cols - col < CK_LANES ? cols - col : CK_LANES;
+            ck_store_n(y + row * yRow + col, ck_load_n(x + row * xRow + col, left) * inverse, left);
+        }
     }
 }
