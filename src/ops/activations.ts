@@ -1,6 +1,8 @@
 import type { Attributes } from '../ir/graph.ts'
 import type { Activation } from '../kernels/activations.ts'
 
+export type { Activation } from '../kernels/activations.ts'
+
 /** The activations in float64. */
 export const activationOf: { readonly [A in Activation]: (value: number) => number } = {
   silu: (value) => value / (1 + Math.exp(-value)),

@@ -25,7 +25,8 @@ export interface ModelSource {
   readonly headsPerValue: number
 }
 
-const noTokenizer: GgufValue = { type: 'string', value: 'none' }
+/** Other readers ask for the key. */
+const noTokenizer: Readonly<Record<string, GgufValue>> = { 'tokenizer.ggml.model': { type: 'string', value: 'none' } }
 
 /** Keys that speak of the files that were read. */
 const ownKeys = /^split\./
@@ -115,10 +116,11 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     const source = findSource(checkpoint, spec)
     const factors = form.factorsOf?.(spec.name)
     const dtype = factors ? 'f32' : sourceDtype(source)
-    const rows = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
+    const plain = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
-    const ordered = cols === undefined ? vectorInOrder(rows, entries, dtype, order) : inOrder(rows, cols, dtype, order)
+    const ordered =
+      cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
     return {
       name: spec.gguf,
       shape: spec.shape,
@@ -134,8 +136,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      // Other readers want a word about the tokenizer, also where there is none.
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : { 'tokenizer.ggml.model': noTokenizer }),
+      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : noTokenizer),
     },
     tensors,
     headsPerValue: headsPerValue(

@@ -10,14 +10,13 @@ import { relu } from '../ops/relu.ts'
 import { reshape } from '../ops/reshape.ts'
 import { rmsNorm } from '../ops/rmsNorm.ts'
 import { rope } from '../ops/rope.ts'
-import { ropeTable } from '../ops/ropeTable.ts'
 import { scale } from '../ops/scale.ts'
 import { silu } from '../ops/silu.ts'
 import { slice } from '../ops/slice.ts'
 import { softCap } from '../ops/softCap.ts'
 import { takeRows } from '../ops/takeRows.ts'
 import type { DecoderConfig, Fused, LayerKind } from './decoderConfig.ts'
-import { ropeWeight } from './decoderWeights.ts'
+import { ropeTables } from './ropeTables.ts'
 
 /** What a block works with besides its input. */
 export interface BlockContext {
@@ -44,12 +43,7 @@ export function buildDecoder(
   const ids = g.input('ids', { dtype: 'i32', shape: ['tokens'] })
   const positions = g.input('positions', { dtype: 'i32', shape: ['tokens'] })
   const index = g.input('output_index', { dtype: 'i32', shape: ['outputs'] })
-  const tables = c.ropes.map(({ pairs, theta, scale: positionScale, magnitude, divisors }, i) => {
-    const list = divisors.find(({ isUsed }) => isUsed)
-    const factors = list ? { factors: w(ropeWeight(list.name, i)) } : {}
-    const attributes = { pairs, theta, scale: positionScale, ...(magnitude === 1 ? {} : { magnitude }) }
-    return g.apply(ropeTable, i === 0 ? 'rope' : `rope_${i}`, { positions, ...factors }, attributes)
-  })
+  const tables = ropeTables(g, c.ropes, w, positions)
   const rows = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, {})
   let x = scaled(g, 'token_embd_scaled', rows, c.scales.embedding)
   c.pattern.forEach((kind, i) => {

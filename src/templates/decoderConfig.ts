@@ -1,4 +1,4 @@
-import type { Activation } from '../kernels/activations.ts'
+import type { Activation } from '../ops/activations.ts'
 import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
 import { type LayerWindows, windowsFromGguf } from './layerWindows.ts'
@@ -174,6 +174,7 @@ function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): Dec
   return config
 }
 
-export function decoderSizes({ vocabulary, context, layers }: DecoderConfig): ModelSizes {
-  return { vocabulary, context, layers }
+export function decoderSizes({ vocabulary, context, layers, ropes }: DecoderConfig): ModelSizes {
+  const short = ropes.find((rope) => rope.short !== undefined)?.short
+  return { vocabulary, context, layers, ...(short === undefined ? {} : { short }) }
 }

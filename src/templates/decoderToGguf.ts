@@ -1,8 +1,9 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
-import type { Activation } from '../kernels/activations.ts'
+import type { Activation } from '../ops/activations.ts'
 import { activationName } from './activationNames.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
 import { windowMetadata } from './layerWindows.ts'
+import { ropeMetadata } from './ropeTables.ts'
 import type { GgufForm } from './template.ts'
 
 /** What files of a family mean where they are silent. */
@@ -24,7 +25,8 @@ export function decoderToGguf(
   more: Readonly<Record<string, GgufValue>> = {},
   { usual = 'silu', period }: GgufHabits = {},
 ): GgufForm {
-  const { pairs, theta, metadata, style } = c.ropes[0]!
+  const rope = c.ropes[0]!
+  const { pairs, style } = rope
   const isReordered = isPairwise && style === 'split'
   const keys: Readonly<Record<string, GgufValue>> = {
     block_count: count(c.layers),
@@ -36,9 +38,7 @@ export function decoderToGguf(
     'attention.key_length': count(c.headDim),
     'attention.value_length': count(c.headDim),
     'attention.layer_norm_rms_epsilon': { type: 'float32', value: c.eps },
-    'rope.freq_base': { type: 'float32', value: theta },
-    'rope.dimension_count': count(2 * pairs),
-    ...metadata,
+    ...ropeMetadata(rope),
     ...windowMetadata(
       c.pattern.map(({ window }) => window),
       period,

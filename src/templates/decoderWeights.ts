@@ -1,4 +1,5 @@
 import type { DecoderConfig } from './decoderConfig.ts'
+import { ropeSpecs } from './ropeTables.ts'
 import type { WeightSpec } from './template.ts'
 
 /** A weight whose GGUF name is ours. */
@@ -33,22 +34,11 @@ export function decoderWeights(
   })
   return [
     weightSpec('token_embd.weight', 'model.embed_tokens.weight', c.vocabulary, c.dim),
-    ...c.ropes.flatMap(({ divisors, pairs }, rope) =>
-      divisors.map(({ name, values, isDerived }) => ({
-        ...weightSpec(ropeWeight(name, rope), ropeWeight(name, rope), pairs),
-        ...(values ? { values } : {}),
-        ...(isDerived ? { isDerived } : {}),
-      })),
-    ),
+    ...ropeSpecs(c.ropes),
     ...layers.flat(),
     weightSpec('output_norm.weight', 'model.norm.weight', c.dim),
     ...(c.tied ? [] : [weightSpec('output.weight', 'lm_head.weight', c.vocabulary, c.dim)]),
   ]
-}
-
-/** The weight that holds a list of divisors of the config's rope number `rope`. */
-export function ropeWeight(name: string, rope: number): string {
-  return rope === 0 ? name : `rope_${rope}.${name}`
 }
 
 /** A product's names in GGUF and in transformers, and the shape of its weight. */

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { changed, withConfig, withMetadata, withTensors } from '../../tests/parity/changedCheckpoint.ts'
 import { decodeTensor } from '../base/dtypes.ts'
 import { CkError } from '../base/errors.ts'
-import type { Checkpoint, CheckpointDescription, Json, MetadataValue, TensorRecord } from '../formats/checkpoint.ts'
+import type { Checkpoint, Json, MetadataValue } from '../formats/checkpoint.ts'
 import { openCheckpoint } from '../formats/openCheckpoint.ts'
 import { verifyGraph } from '../ir/verify.ts'
 import { ops } from '../ops/registry.ts'
@@ -20,51 +21,6 @@ function open(name: string): Checkpoint {
 afterAll(() => {
   for (const checkpoint of opened) checkpoint.close()
 })
-
-/** A checkpoint with another description or other tensors. */
-function changed(
-  base: Checkpoint,
-  changes: Partial<Pick<Checkpoint, 'architecture' | 'description' | 'tensors'>>,
-): Checkpoint {
-  return {
-    path: base.path,
-    description: base.description,
-    architecture: base.architecture,
-    name: base.name,
-    tensors: base.tensors,
-    read: (...args) => base.read(...args),
-    fingerprint: () => base.fingerprint(),
-    close: () => {},
-    ...changes,
-  }
-}
-
-function withConfig(base: Checkpoint, config: { readonly [key: string]: Json | undefined }): Checkpoint {
-  if (base.description.format !== 'transformers') throw new Error('not a transformers folder')
-  const entries = Object.entries({ ...base.description.config, ...config }).filter((entry) => entry[1] !== undefined)
-  const description: CheckpointDescription = {
-    format: 'transformers',
-    config: Object.fromEntries(entries) as { [key: string]: Json },
-  }
-  return changed(base, { description })
-}
-
-function withMetadata(base: Checkpoint, values: { readonly [key: string]: MetadataValue | undefined }): Checkpoint {
-  if (base.description.format !== 'gguf') throw new Error('not a GGUF file')
-  const { types } = base.description
-  const metadata = new Map(base.description.metadata)
-  for (const [key, value] of Object.entries(values)) {
-    if (value === undefined) metadata.delete(key)
-    else metadata.set(key, value)
-  }
-  return changed(base, { description: { format: 'gguf', metadata, types } })
-}
-
-function withTensors(base: Checkpoint, edit: (tensors: Map<string, TensorRecord>) => void): Checkpoint {
-  const tensors = new Map(base.tensors)
-  edit(tensors)
-  return changed(base, { tensors })
-}
 
 const attributesOf = (model: Model, op: string) => model.graph.nodes.find((node) => node.op === op)!.attributes
 const factorsOf = (model: Model) => {

@@ -24,8 +24,6 @@ import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
 export const templates: readonly Template[] = [
-  bert,
-  gpt2,
   llama,
   mistral,
   qwen2,
@@ -39,7 +37,9 @@ export const templates: readonly Template[] = [
   olmo2,
   glm,
   glm4,
+  gpt2,
   starcoder2,
+  bert,
 ] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
@@ -68,7 +68,8 @@ export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const config = template.config[format](new ConfigReader(checkpoint, context))
   const specs = template.weights(config)
   const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
-  refuseUnread(checkpoint, template, new Set(specs.map((spec) => spec[format])))
+  const stored = specs.filter(({ isDerived }) => !isDerived)
+  refuseUnread(checkpoint, template, new Set(stored.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
   const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
   template.graph(builder, config, (name) => {

@@ -17,6 +17,8 @@ export interface RopeScaling {
   /** Cosines and sines are multiplied by it. */
   readonly magnitude: number
   readonly divisors: readonly DivisorList[]
+  /** A context of at most so many tokens has divisors of its own; absent: all have the same. */
+  readonly short?: number
   /** Tokens that it makes a model fit for; absent: as many as the checkpoint was made for. */
   readonly reach?: number
   /** How GGUF says it: keys behind the family's name. */
@@ -158,12 +160,12 @@ const longrope: NamedRopeVariant = {
       { ...long, ...values('long') },
       { ...short, ...values('short') },
     ]
-    return { ...unscaled, magnitude, divisors, metadata }
+    return { ...unscaled, magnitude, divisors, short: original, metadata }
   },
   fromGguf(read, { trained }) {
     const original = read.count('rope.scaling.original_context_length', trained)
     const magnitude = read.positive('rope.scaling.attn_factor', longMagnitude(trained / original, original))
-    return { ...unscaled, magnitude, divisors: longAndShort(read, trained, original) }
+    return { ...unscaled, magnitude, divisors: longAndShort(read, trained, original), short: original }
   },
 }
 

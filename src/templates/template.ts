@@ -58,6 +58,8 @@ export interface ModelSizes {
   /** Tokens that the checkpoint was made for. */
   readonly context: number
   readonly layers: number
+  /** A model that is built for at most so many tokens turns otherwise than one for more; absent: all turn alike. */
+  readonly short?: number
   /** Width of what an encoder gives for a text; absent: the model continues text. */
   readonly embedding?: number
 }
