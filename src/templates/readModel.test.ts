@@ -219,6 +219,11 @@ describe('readModel refuses', () => {
       "'rope_parameters.long_factor' is an array; accepted: a list of 5 numbers above 0",
     ],
     [
+      'linear scaling by next to nothing',
+      { rope_parameters: { rope_type: 'linear', factor: 1e-320 } },
+      '\'rope_parameters.rope_type\' is "linear"; accepted: a base, a factor and lengths of context that give finite turns',
+    ],
+    [
       'yarn without a factor',
       { rope_parameters: { rope_type: 'yarn', factor: 0, original_max_position_embeddings: 64 } },
       "'rope_parameters.factor' is 0; accepted: a number above 0",
