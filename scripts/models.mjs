@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { checkpointOf, goldenNames, goldens, modelsPage, resultsFile } from './modelsPage.mjs'
+import { modelsPage, recordings, resultsFile } from './modelsPage.mjs'
 import { buildDist, root } from './prepare.mjs'
 
 const { values, positionals } = parseArgs({
@@ -16,7 +16,7 @@ if (buildDist() !== 0) process.exit(1)
 const { weightDtypes } = await import('../dist/base/dtypes.js')
 const { compile } = await import('../dist/compile.js')
 const { openCheckpoint } = await import('../dist/formats/openCheckpoint.js')
-const { interpretLogits } = await import('../dist/parity/interpretModel.js')
+const { interpretEmbedding, interpretLogits } = await import('../dist/parity/interpretModel.js')
 const { load } = await import('../dist/run/session.js')
 const { ConfigReader } = await import('../dist/templates/configReader.js')
 const { readModel, templates } = await import('../dist/templates/readModel.js')
@@ -33,9 +33,10 @@ async function measure(names) {
   const dir = mkdtempSync(join(tmpdir(), 'ck-models-'))
   try {
     const found = {}
-    for (const name of goldenNames()) {
+    for (const recording of recordings()) {
+      const { name } = recording
       const isAsked = names.length === 0 || names.includes(name)
-      if (isAsked) found[name] = await errorsOf(name, join(dir, name))
+      if (isAsked) found[name] = await errorsOf(recording, join(dir, name))
       else if (known[name]) found[name] = known[name]
       if (isAsked) process.stdout.write(`${name.padEnd(26)} ${JSON.stringify(found[name])}\n`)
     }
@@ -49,34 +50,34 @@ async function measure(names) {
 }
 
 /** Errors of the interpreter, of the strict program and of that with the weights' own types. */
-async function errorsOf(name, dir) {
-  const path = checkpointOf(name)
-  const { ids, logits } = readGolden(name)
+async function errorsOf({ path, file, key }, dir) {
+  const { ids, expected } = readRecording(file, key)
+  const isEncoder = key === 'embedding'
   const checkpoint = openCheckpoint(path)
-  const interpreted = interpretLogits(checkpoint, readModel(checkpoint), ids).data
+  const interpreted = (isEncoder ? interpretEmbedding : interpretLogits)(checkpoint, readModel(checkpoint), ids).data
   checkpoint.close()
   const computed = async (strict) => {
     const out = `${dir}-${strict ? 'strict' : 'own'}`
     await compile(path, { out, strict })
     const model = await load(out)
     const session = model.session({ threads: 2 })
-    const result = await session.logits(ids)
+    const result = await (isEncoder ? session.embed(ids) : session.logits(ids))
     await session.close()
     await model.close()
-    return nmse(logits, result)
+    return nmse(expected, result)
   }
-  return { interpret: nmse(logits, interpreted), strict: await computed(true), own: await computed(false) }
+  return { interpret: nmse(expected, interpreted), strict: await computed(true), own: await computed(false) }
 }
 
-function readGolden(name) {
-  const bytes = readFileSync(join(goldens, name, 'logits.safetensors'))
+function readRecording(file, key) {
+  const bytes = readFileSync(file)
   const length = Number(bytes.readBigUInt64LE(0))
   const header = JSON.parse(bytes.toString('utf8', 8, 8 + length))
-  const data = (key) => {
-    const [from, to] = header[key].data_offsets
+  const data = (name) => {
+    const [from, to] = header[name].data_offsets
     return Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)).buffer
   }
-  return { ids: [...new Int32Array(data('ids'))], logits: new Float64Array(data('logits')) }
+  return { ids: [...new Int32Array(data('ids'))], expected: new Float64Array(data(key)) }
 }
 
 function nmse(expected, found) {

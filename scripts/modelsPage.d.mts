@@ -12,8 +12,11 @@ export interface PageModules {
   readonly weightDtypes: readonly WeightDtype[]
 }
 
-export const goldens: string
 export const resultsFile: string
-export function goldenNames(): readonly string[]
-export function checkpointOf(name: string): string
+export function recordings(): readonly {
+  readonly name: string
+  readonly key: 'logits' | 'embedding'
+  readonly path: string
+  readonly file: string
+}[]
 export function modelsPage(modules: PageModules): string

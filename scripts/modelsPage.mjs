@@ -8,28 +8,36 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export const goldens = join(root, 'tests', 'parity', 'goldens')
 export const resultsFile = join(goldens, 'results.json')
 
-/** The names of all recorded references, sorted. */
-export function goldenNames() {
-  return readdirSync(goldens, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name)
-    .sort()
-}
+/** Where references lie, and what is recorded of them. */
+const collections = [
+  { folder: goldens, key: 'logits' },
+  { folder: join(goldens, '..', 'embeddings'), key: 'embedding' },
+]
 
-/** The checkpoint of a recorded reference: a folder, or its first GGUF file. */
-export function checkpointOf(name) {
-  const folder = join(goldens, name)
-  const file = readdirSync(folder)
-    .sort()
-    .find((each) => each.endsWith('.gguf'))
-  return file === undefined ? folder : join(folder, file)
+/** All recorded references by name: the checkpoint (a folder or its first GGUF file), the recording, and its tensor. */
+export function recordings() {
+  return collections.flatMap(({ folder, key }) =>
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort()
+      .map((name) => {
+        const files = readdirSync(join(folder, name)).sort()
+        const gguf = files.find((each) => each.endsWith('.gguf')) ?? ''
+        return { name, key, path: join(folder, name, gguf), file: join(folder, name, `${key}.safetensors`) }
+      }),
+  )
 }
 
 /** The page. `modules`: templates, openCheckpoint, ConfigReader, ropeVariants and weightDtypes. */
 export function modelsPage(modules) {
   const measured = readJson(resultsFile)?.goldens ?? {}
   const peer = readJson(join(goldens, 'llama.cpp.json')) ?? { models: {} }
-  const references = goldenNames().map((name) => readReference(modules, name, measured[name], peer.models[name]))
+  const references = recordings().map((recording) => ({
+    ...readReference(modules, recording),
+    result: measured[recording.name],
+    peer: peer.models[recording.name],
+  }))
   const families = modules.templates.map((template) => ({
     template,
     says: sentences()[template.name] ?? '',
@@ -57,7 +65,7 @@ weights in ${weightDtypes.join(', ')}, and is written as GGUF by \`ck quantize\`
 whatever the family; a family's usual one is named here. A rope scaling that is not named is refused.
 
 Each reference is a tiny random model with uneven shapes, whose logits of 24 tokens were computed with PyTorch and transformers in
-float64 (tests/parity/goldens/README.md). Errors are normalised mean squared errors against those logits:
+float64 (tests/parity/goldens/README.md; of an encoder the embedding, tests/parity/embeddings/README.md). Errors are normalised mean squared errors against those logits:
 
 - **transformers**: transformers' own float32, for comparison
 - **interpreter**: the graph computed in float64, which shows how well the family is understood
@@ -112,8 +120,7 @@ function peerCells(peer) {
   return [`${peer.nmse}${why}`, `${peer.equal} of ${peer.of}${ties}`]
 }
 
-function readReference({ templates, openCheckpoint }, name, result, peer) {
-  const path = checkpointOf(name)
+function readReference({ templates, openCheckpoint }, { name, path, file }) {
   const checkpoint = openCheckpoint(path)
   const { description, architecture, tensors } = checkpoint
   checkpoint.close()
@@ -124,15 +131,13 @@ function readReference({ templates, openCheckpoint }, name, result, peer) {
     isFolder: description.format === 'transformers',
     template: templates.find((each) => each[description.format].includes(architecture)),
     stored: `${description.format === 'gguf' ? 'GGUF' : 'safetensors'} ${dtypes.sort().join(', ')}`,
-    note: /float32 (\S+)$/.exec(noteOf(name))?.[1] ?? '–',
-    result,
-    peer,
+    note: /float32 (\S+)$/.exec(noteOf(file))?.[1] ?? '–',
   }
 }
 
 /** What the recording says of itself. */
-function noteOf(name) {
-  const bytes = readFileSync(join(goldens, name, 'logits.safetensors'))
+function noteOf(file) {
+  const bytes = readFileSync(file)
   const length = Number(bytes.readBigUInt64LE(0))
   return JSON.parse(bytes.toString('utf8', 8, 8 + length)).__metadata__?.oracle ?? ''
 }

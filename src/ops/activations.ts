@@ -7,8 +7,6 @@ import { denseRow, widthFrom } from './shapes.ts'
 
 export type { Activation } from '../kernels/activations.ts'
 
-export type { Activation } from '../kernels/activations.ts'
-
 /** The activations in float64. */
 export const activationOf: { readonly [A in Activation]: (value: number) => number } = {
   silu: (value) => value / (1 + Math.exp(-value)),
