@@ -63,7 +63,7 @@ FOLDERS = {
     "bert": dict(kind=BertModel, config=bert(), seed=70, pooling=None),
     "bert-cls": dict(
         kind=BertModel,
-        config=bert(hidden_act="relu", num_attention_heads=3, type_vocab_size=1),
+        config=bert(hidden_size=64, intermediate_size=96, num_attention_heads=4, hidden_act="relu", type_vocab_size=1),
         seed=71,
         pooling="cls_token",
         dtype=torch.float16,

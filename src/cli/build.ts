@@ -25,7 +25,7 @@ export const build = defineCommand({
     const { readManifest } = await import('./readRunFolder.ts')
     const manifest = readManifest(out)
     const files = filesOf(out)
-    const { name, target: builtFor, context: tokens, weightsBytes, memoryBytes } = manifest
+    const { name, target: builtFor, context: tokens, weightsBytes, memoryBytes, embedding } = manifest
     if (json) {
       const sizes = Object.fromEntries(files)
       io.out(
@@ -36,7 +36,8 @@ export const build = defineCommand({
     io.out(`${name} for ${builtFor}, ${tokens} tokens of context, in ${out}\n\n`)
     io.out(printTable(files.map(([file, bytes]) => [`  ${file}`, formatBytes(bytes)])))
     io.out(`\nmemory: ${formatBytes(weightsBytes)} of mapped weights, and ${formatBytes(memoryBytes)} per context\n`)
-    io.out(`run it: ${join(out, 'model')} --help, or: ck run ${out} -p "..."\n`)
+    const command = embedding ? `ck embed ${out} --text "..."` : `ck run ${out} -p "..."`
+    io.out(`run it: ${join(out, 'model')} --help, or: ${command}\n`)
     return 0
   },
 })

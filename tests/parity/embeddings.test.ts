@@ -10,6 +10,9 @@ import { readModel } from '../../src/templates/readModel.ts'
 import { build, nmseOf } from './golden.ts'
 
 const recorded = fileURLToPath(new URL('./embeddings/', import.meta.url))
+const names = readdirSync(recorded, { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() ? [entry.name] : [],
+)
 const dir = mkdtempSync(join(tmpdir(), 'ck-embeddings-'))
 afterAll(() => rmSync(dir, { recursive: true }))
 
@@ -43,7 +46,7 @@ async function converted(name: string, recipe: 'f32' | 'q8_0'): Promise<string> 
   return out
 }
 
-describe.each(readdirSync(recorded))('%s against its PyTorch reference', (name) => {
+describe.each(names)('%s against its PyTorch reference', (name) => {
   const { ids, embedding, short } = read(name)
 
   it('interprets to NMSE 1e-12, from the folder and from a GGUF file of f32', async () => {
@@ -64,6 +67,12 @@ describe.each(readdirSync(recorded))('%s against its PyTorch reference', (name) 
 })
 
 describe('an encoder', () => {
+  it('stays close with weights and activations of 8 bits', async () => {
+    const { ids, embedding } = read('bert-cls')
+    const model = await build(await converted('bert-cls', 'q8_0'))
+    expect(nmseOf(embedding, await model.embed(ids))).toBeLessThan(2e-3)
+  })
+
   it('refuses to continue text and to give logits, and embeds no text beyond its positions', async () => {
     const model = await build(join(recorded, 'bert'))
     const session = model.session()
