@@ -1,4 +1,4 @@
-import { type DecoderConfig, plainPattern, plainScales } from '../templates/decoderConfig.ts'
+import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoderConfig.ts'
 import type { Llama3Scaling } from '../templates/ropeDivisors.ts'
 import { plainRope } from '../templates/ropeScaling.ts'
 
@@ -23,6 +23,8 @@ const qwen3 = {
   scales: plainScales(128),
   biases: [],
   fused: [],
+  softCaps: uncapped,
+  activation: 'silu',
 } as const
 
 const rows = {
@@ -56,6 +58,8 @@ const rows = {
       scales: plainScales(64),
       biases: [],
       fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
     },
   },
   /** Of no publication: small enough for tests. */
@@ -78,6 +82,8 @@ const rows = {
       scales: plainScales(32),
       biases: [],
       fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
     },
   },
 } as const satisfies Record<string, Shape>

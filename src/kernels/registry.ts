@@ -5,7 +5,14 @@ import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import { l2NormForward, layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
-import { activateForward, addForward, gluForward, multiplyForward, scaleForward } from './pointwise/pointwise.kernel.ts'
+import {
+  activateForward,
+  addForward,
+  gluForward,
+  multiplyForward,
+  scaleForward,
+  softCapForward,
+} from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
 import { copyForward, meanRowsForward, takeRowsForward } from './rows/rows.kernel.ts'
@@ -22,7 +29,7 @@ export const families = {
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, l2NormForward, residualRmsNormForward],
-  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward],
+  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, softCapForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, takeRowsForward, meanRowsForward],
@@ -41,7 +48,7 @@ export const familyNames = Object.keys(families) as readonly Family[]
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
   ...['a8.h', 'activate.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'codes.h', 'dot.h', 'matrix.h'],
-  ...['simd.h', 'split.h', 'tiles.h'],
+  ...['simd.h', 'split.h', 'tanh.h', 'tiles.h'],
 ]
 
 /** The kernels of one family as plain declarations. */

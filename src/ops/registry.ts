@@ -23,6 +23,7 @@ import { ropeTable } from './ropeTable.ts'
 import { scale } from './scale.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
 import { takeRows } from './takeRows.ts'
 
@@ -52,6 +53,7 @@ export const ops = {
   scale,
   silu,
   slice,
+  softCap,
   softmax,
   takeRows,
 } as const satisfies { readonly [name: string]: AnyOp }

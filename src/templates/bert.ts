@@ -113,6 +113,7 @@ export const bert = defineTemplate<BertConfig>({
   name: 'bert',
   gguf: ['bert'],
   transformers: ['BertModel', 'BertForMaskedLM', 'BertForPreTraining'],
+  tokenizer: 'WordPiece',
   config: { gguf: fromGguf, transformers: fromTransformers },
   weights,
   // Heads for other tasks than embedding.

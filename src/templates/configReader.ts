@@ -18,17 +18,27 @@ export class ConfigReader {
   readonly #defaults: Defaults
 
   /** `defaults`: the values of keys that config.json does not have; a key that is null there has none. */
-  constructor(checkpoint: Checkpoint, context?: number, defaults: Defaults = {}) {
+  constructor(
+    checkpoint: Checkpoint,
+    context?: number,
+    defaults: Defaults = {},
+    prefix = checkpoint.description.format === 'gguf' ? `${checkpoint.architecture}.` : '',
+  ) {
     this.path = checkpoint.path
     this.context = context
     this.#checkpoint = checkpoint
     this.#defaults = defaults
-    this.#prefix = checkpoint.description.format === 'gguf' ? `${checkpoint.architecture}.` : ''
+    this.#prefix = prefix
   }
 
   /** The same with what a family's configuration class says where config.json says nothing. */
   withDefaults(defaults: Defaults): ConfigReader {
-    return new ConfigReader(this.#checkpoint, this.context, defaults)
+    return new ConfigReader(this.#checkpoint, this.context, defaults, this.#prefix)
+  }
+
+  /** Reads the keys of an object in config.json. */
+  within(key: string): ConfigReader {
+    return new ConfigReader(this.#checkpoint, this.context, this.#defaults, `${this.#prefix}${key}.`)
   }
 
   isList(key: string): boolean {
@@ -155,7 +165,7 @@ export class ConfigReader {
     const { description } = this.#checkpoint
     if (description.format === 'gguf') return description.metadata.get(this.#prefix + key)
     let value: Json | undefined = description.config
-    for (const part of key.split('.')) {
+    for (const part of (this.#prefix + key).split('.')) {
       value = isObject(value) ? value[part] : undefined
     }
     return value === undefined ? this.#defaults[key] : (value ?? undefined)

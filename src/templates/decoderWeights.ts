@@ -7,18 +7,27 @@ export function weightSpec(name: string, transformers: string, ...shape: number[
   return { name, gguf: name, transformers, shape }
 }
 
+/** Norms of a layer over the width of the model: transformers' names by ours. */
+export type LayerNorms = Readonly<Record<string, string>>
+
+const preNorms: LayerNorms = { attn_norm: 'input_layernorm', ffn_norm: 'post_attention_layernorm' }
+
 /** The weights of the decoder; `perLayer` adds those that a family has besides. */
 export function decoderWeights(
   c: DecoderConfig,
   perLayer: (ours: string, theirs: string) => readonly WeightSpec[] = () => [],
+  norms: LayerNorms = preNorms,
 ): readonly WeightSpec[] {
   const layers = Array.from({ length: c.layers }, (_, i) => {
     const ours = `blk.${i}.`
     const theirs = `model.layers.${i}.`
+    const gains = Object.entries(norms).map(([name, its]) => [
+      weightSpec(`${ours}${name}.weight`, `${theirs}${its}.weight`, c.dim),
+    ])
     return [
-      weightSpec(`${ours}attn_norm.weight`, `${theirs}input_layernorm.weight`, c.dim),
+      ...gains.slice(0, 1).flat(),
       ...attentionProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
-      weightSpec(`${ours}ffn_norm.weight`, `${theirs}post_attention_layernorm.weight`, c.dim),
+      ...gains.slice(1).flat(),
       ...feedForwardProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
       ...perLayer(ours, theirs),
     ]

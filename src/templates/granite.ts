@@ -10,6 +10,7 @@ export const granite = defineTemplate({
   name: 'granite',
   gguf: ['granite'],
   transformers: ['GraniteForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf(read) {
       const config = decoderFromGguf(read, 'pairwise')

@@ -38,6 +38,8 @@ export interface Template<C = unknown> {
   readonly gguf: readonly string[]
   /** `architectures` values of config.json. */
   readonly transformers: readonly string[]
+  /** What cuts the text of the published checkpoints; for documents only, for a checkpoint brings its own. */
+  readonly tokenizer?: string
   /** One reader per source, one config type. */
   readonly config: { readonly [F in SourceFormat]: (read: ConfigReader) => C }
   weights(config: C): readonly WeightSpec[]

@@ -26,16 +26,16 @@
 #define ATTN_Q_NORM_X_ROW  288
 #define ATTN_Q_NORM_Y_ROW  288
 
+#define ATTN_K_NORM_GROUPS 3
+#define ATTN_K_NORM_COLS   24
+#define ATTN_K_NORM_X_ROW  288
+#define ATTN_K_NORM_Y_ROW  288
+
 #define ATTN_Q_ROPE_HEADS 6
 #define ATTN_Q_ROPE_WIDTH 24
 #define ATTN_Q_ROPE_PAIRS 12
 #define ATTN_Q_ROPE_X_ROW 288
 #define ATTN_Q_ROPE_Y_ROW 288
-
-#define ATTN_K_NORM_GROUPS 3
-#define ATTN_K_NORM_COLS   24
-#define ATTN_K_NORM_X_ROW  288
-#define ATTN_K_NORM_Y_ROW  288
 
 #define ATTN_K_ROPE_HEADS 3
 #define ATTN_K_ROPE_WIDTH 24
@@ -146,15 +146,15 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, PREFILL_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
-                          memory(s, PREFILL_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, PREFILL_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
+                          memory(s, PREFILL_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -174,9 +174,9 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
@@ -249,15 +249,15 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, DECODE_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
-                          memory(s, DECODE_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, DECODE_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
+                          memory(s, DECODE_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -277,7 +277,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
