@@ -142,15 +142,9 @@ static ck_status begin(ck_chat *chat, const int32_t *ids, int64_t count, const c
     if (text_count > 0) memcpy(texts, options->stops, (size_t)text_count * sizeof *texts);
     ck_status status = find_stops(chat, texts, &text_count, error);
     if (status) return status;
-    const int32_t *held = ck_context_ids(chat->context);
-    int64_t position = ck_context_position(chat->context), common = 0;
-    while (common < position && common < count - 1 && held[common] == ids[common]) common++;
-    /* A context that cannot go back to any place begins anew. */
-    if (ck_context_rewind(chat->context, common, NULL)) {
-        status = ck_context_rewind(chat->context, 0, error);
-        if (status) return status;
-    }
-    common = ck_context_position(chat->context);
+    int64_t common;
+    status = ck_sequence_match(chat->context, 0, ids, count > 0 ? count - 1 : 0, &common, error);
+    if (status) return status;
     ck_generation_options all = *options;
     all.stops = texts;
     all.stop_count = text_count;

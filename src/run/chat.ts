@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CkError, fail } from '../base/errors.ts'
+import { fail } from '../base/errors.ts'
 import { type ChatArtifact, type GivenTemplate, makeGivenArtifact, readChatArtifact } from '../chat/chatArtifact.ts'
 import type { ChatTurn, RenderedPart, Thinking } from '../chat/contract.ts'
 import { type ChatRenderer, chatRenderer } from '../chat/renderChat.ts'
@@ -75,8 +75,6 @@ export class Chat {
   #turns: readonly HeldTurn[] = []
   #system: string
   #thinking: Thinking | undefined
-  /** The ids that the session holds; it may hold fewer after an abort. */
-  #held: readonly number[] = []
   #stats: ChatStats = { prompt: 0, prefilled: 0, forgotten: 0, generated: 0 }
 
   /** Use `model.chat()`. */
@@ -183,7 +181,6 @@ export class Chat {
       for (const split of rest) yield split
       if (finish) yield { kind: rest.at(-1)?.kind ?? 'answer', text: '', finish }
     } finally {
-      this.#held = [...ids, ...drawn].slice(0, this.#session.position)
       this.#stats = { ...this.#stats, generated: drawn.length }
       // Ids of an answer that ended otherwise may be more than its text.
       const isWhole = finish === 'eos' || finish === 'length' || finish === 'context'
@@ -230,11 +227,7 @@ export class Chat {
     const end = parts.findIndex(({ turn }) => turn === all.length - 1)
     const ids = this.#idsOf(parts.slice(0, end), this.#turns)
     const at = this.#rewindTo(ids)
-    try {
-      await this.#session.append(ids.slice(at), signal ? { signal } : {})
-    } finally {
-      this.#held = ids.slice(0, this.#session.position)
-    }
+    await this.#session.append(ids.slice(at), signal ? { signal } : {})
   }
 
   #withSystem(turns: readonly ChatTurn[]): readonly ChatTurn[] {
@@ -272,19 +265,9 @@ export class Chat {
   #rewindTo(ids: readonly number[]): number {
     const { context } = this.#owner.info
     if (ids.length > context) fail('context_exceeded', { tokens: ids.length, context })
-    let common = 0
-    const most = Math.min(this.#held.length, ids.length - 1)
-    while (common < most && this.#held[common] === ids[common]) common++
-    try {
-      this.#session.rewind(common)
-    } catch (error) {
-      // A session that cannot go back to any place begins anew.
-      if (!(error instanceof CkError && error.code === 'engine_failed')) throw error
-      this.#session.reset()
-    }
-    const at = this.#session.position
-    const forgotten = this.#held.length - at
-    this.#held = this.#held.slice(0, at)
+    const before = this.#session.position
+    const at = this.#session.match(ids.slice(0, -1))
+    const forgotten = before - at
     this.#stats = { prompt: ids.length, prefilled: ids.length - at, forgotten, generated: 0 }
     return at
   }
