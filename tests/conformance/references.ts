@@ -638,18 +638,18 @@ export const references: { readonly [N in KernelName]: Reference } = {
   },
   ropeTable_fwd_f32: {
     sizes: () => mixed(6, { tokens: [1, 5], pairs: [1, 5, 64] }),
-    attributes: { theta: 500000, scale: 0.25 },
+    attributes: { theta: 500000, scale: 0.25, magnitude: 1.25 },
     fill: {
       positions: ({ tokens }, random) => Array.from({ length: tokens! }, () => random.whole(100000)),
       factors: ({ tokens, pairs }) => (tokens === 1 ? null : Array.from({ length: pairs! }, (_, i) => 1 + i)),
     },
-    compute({ positions, factors }, { tokens, pairs }, { theta, scale }) {
+    compute({ positions, factors }, { tokens, pairs }, { theta, scale, magnitude }) {
       const table = new Float64Array(tokens! * 2 * pairs!)
       for (let i = 0; i < table.length; i++) {
         const pair = i % pairs!
         const t = Math.floor(i / (2 * pairs!))
         const angle = (positions![t]! * scale! * theta! ** (-pair / pairs!)) / (factors?.[pair] ?? 1)
-        table[i] = Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle)
+        table[i] = magnitude! * (Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle))
       }
       return { table }
     },
