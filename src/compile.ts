@@ -39,6 +39,8 @@ export interface CompileOptions {
   readonly target?: string
   /** Tokens that one context holds; default: the checkpoint's, at most 4096. */
   readonly context?: number
+  /** Sequences that one context holds, each of `context` tokens; 1 .. 1024, default 1. */
+  readonly sequences?: number
   /** Compute in f32 whatever the weights. */
   readonly strict?: boolean
   /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
@@ -63,6 +65,8 @@ export const defaultContext = 4096
 const defaultPrefillTokens = 512
 /** Logits rows per step: enough to score a text in few steps, few enough to stay small at 150,000 columns. */
 const outputRows = 16
+/** More would only be a slip of the finger. */
+const mostSequences = 1024
 /** Caches hold whole panels of keys on every target. */
 const contextUnit = 64
 
@@ -118,11 +122,12 @@ export function planModel(
   options.onProgress?.('plan', 0)
   const context = options.context ?? Math.min(model.sizes.context, defaultContext)
   checkContext(context, model.sizes.context)
+  const sequences = checkSequences(options.sequences ?? 1)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
   const isEncoder = model.sizes.embedding !== undefined
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
-    sequences: 1,
+    sequences,
     // An encoder's keys and values live for one layer only.
     dtype: options.cache ?? (isQuantised && !options.strict && !isEncoder ? 'f16' : 'f32'),
   } as const
@@ -130,14 +135,16 @@ export function planModel(
   const lanes = isas[target.isa].lanes
   const prefill = isEncoder ? context : Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
-  const outputsOf = { prefill: outputs, decode: 1, encode: 1, trace: prefill }
+  // A decode step takes a token of each sequence, and each may want its logits.
+  const decode = Math.min(sequences, outputs)
+  const outputsOf = { prefill: outputs, decode, encode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
     : isEncoder
       ? [['encode', prefill]]
       : [
           ['prefill', prefill],
-          ['decode', 1],
+          ['decode', decode],
         ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
@@ -153,15 +160,24 @@ export function planModel(
     template: model.template,
     target,
     weightsId: createHash('sha256').update(layout).digest('hex'),
+    stateId: createHash('sha256')
+      .update(`${layout}${JSON.stringify([graph.nodes, statesOf(graph)])}`)
+      .digest('hex'),
     vocabulary: model.sizes.vocabulary,
     ...(isEncoder ? { embedding: model.sizes.embedding } : {}),
     context,
+    sequences,
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source, cache: cache.dtype }
+}
+
+/** The states of a graph, without the sizes that change no byte of what they hold: sequences and positions. */
+function statesOf({ states }: Graph): unknown {
+  return states.map(({ name, type }) => [name, type.dtype, type.shape.length])
 }
 
 function checkContext(context: number, trained: number): void {
@@ -171,6 +187,11 @@ function checkContext(context: number, trained: number): void {
     found: String(context),
     accepted: `1 to ${trained}, the checkpoint's own`,
   })
+}
+
+function checkSequences(sequences: number): number {
+  if (Number.isInteger(sequences) && sequences >= 1 && sequences <= mostSequences) return sequences
+  return fail('option_invalid', { option: '--sequences', found: String(sequences), accepted: `1 to ${mostSequences}` })
 }
 
 /** The files of the run folder that say what was compiled, besides the C. */
@@ -189,6 +210,7 @@ function artifacts(
     cache,
     ...(source.sites ? { profile: true } : {}),
     context: source.context,
+    sequences: source.sequences,
     vocabulary: source.vocabulary,
     ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,

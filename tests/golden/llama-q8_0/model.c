@@ -375,6 +375,14 @@ static void decode(const ck_step *s, int part, int parts)
                        weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 24576u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 49152u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 73728u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+};
+
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
 
@@ -384,6 +392,10 @@ const ck_program ck_model_program = {
         0xbf, 0x19, 0xa6, 0x91, 0x80, 0xaa, 0x39, 0x30, 0x83, 0x2a, 0x13, 0x9a, 0xd0, 0xdf, 0x4b, 0x46,
         0xa6, 0x82, 0xf3, 0xcc, 0x3d, 0x97, 0x55, 0xd9, 0x7e, 0xef, 0x47, 0xf9, 0x1b, 0xd1, 0x82, 0x01,
     },
+    .state_id = {
+        0xd3, 0x55, 0x1d, 0x00, 0xb3, 0xea, 0xb1, 0x01, 0x81, 0x4c, 0xd3, 0xa1, 0xa8, 0xae, 0xad, 0x40,
+        0xe9, 0xf0, 0x19, 0x64, 0xa6, 0x26, 0xbe, 0x27, 0x6a, 0x37, 0x20, 0x12, 0x9d, 0x5c, 0x14, 0x65,
+    },
     .name = "tiny random llama",
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
@@ -392,6 +404,7 @@ const ck_program ck_model_program = {
     .state_bytes = 98304u,
     .vocabulary = 131,
     .context = 256,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
@@ -402,4 +415,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };

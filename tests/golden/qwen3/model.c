@@ -339,6 +339,14 @@ static void decode(const ck_step *s, int part, int parts)
                       memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 147456u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 294912u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 442368u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+};
+
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
 
@@ -348,6 +356,10 @@ const ck_program ck_model_program = {
         0x0e, 0x37, 0x80, 0x4e, 0xc9, 0x48, 0x5e, 0x43, 0x5b, 0x2b, 0xb3, 0xd8, 0x5b, 0x7c, 0xbf, 0x4c,
         0xe9, 0x85, 0x64, 0x56, 0x4f, 0xaa, 0x11, 0x25, 0x20, 0x6e, 0xb0, 0x70, 0x6a, 0x8e, 0x9d, 0x06,
     },
+    .state_id = {
+        0xed, 0x46, 0xc5, 0x39, 0x0e, 0xd0, 0x68, 0x45, 0x32, 0xac, 0xeb, 0x18, 0x30, 0x0b, 0x69, 0xa1,
+        0x99, 0xe2, 0x8e, 0xa9, 0xed, 0x89, 0x83, 0x5b, 0x47, 0xe5, 0xc2, 0xfe, 0x51, 0x78, 0x28, 0x9e,
+    },
     .name = "qwen3",
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
@@ -356,6 +368,7 @@ const ck_program ck_model_program = {
     .state_bytes = 589824u,
     .vocabulary = 97,
     .context = 512,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
@@ -366,4 +379,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };
