@@ -102,6 +102,32 @@ function multiplied(read: SourceTensor['read'], cols: number, factorOf: (row: nu
   }
 }
 
+/** Weights that are parts of one tensor have its name, in its order. */
+function joinNamesakes(tensors: readonly SourceTensor[]): readonly SourceTensor[] {
+  const parts = new Map<string, SourceTensor[]>()
+  for (const tensor of tensors) parts.set(tensor.name, [...(parts.get(tensor.name) ?? []), tensor])
+  return [...parts.values()].map((own) => (own.length === 1 ? own[0]! : stacked(own)))
+}
+
+function stacked(parts: readonly SourceTensor[]): SourceTensor {
+  const { name, shape, dtype } = parts[0]!
+  const starts = parts.map((_, i) => parts.slice(0, i).reduce((rows, part) => rows + part.shape[0]!, 0))
+  const rows = parts.reduce((sum, part) => sum + part.shape[0]!, 0)
+  return {
+    name,
+    dtype,
+    shape: [rows, ...shape.slice(1)],
+    read(from, count) {
+      const pieces = parts.flatMap((part, i) => {
+        const begin = Math.max(from - starts[i]!, 0)
+        const end = Math.min(from + count - starts[i]!, part.shape[0]!)
+        return end > begin ? [part.read(begin, end - begin)] : []
+      })
+      return Uint8Array.from(Buffer.concat(pieces))
+    },
+  }
+}
+
 function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const { path, architecture, description } = checkpoint
   const template = templates.find(({ transformers }) => transformers.includes(architecture))
@@ -141,7 +167,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
         ? { ...writeGgufTokenizer(tokenizer, vocabulary), ...chatTemplateKeys(description, path) }
         : noTokenizer),
     },
-    tensors,
+    tensors: joinNamesakes(tensors),
     headsPerValue: headsPerValue(
       metadata[`${family}.attention.head_count`]?.value,
       metadata[`${family}.attention.head_count_kv`]?.value,

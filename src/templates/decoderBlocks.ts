@@ -15,7 +15,7 @@ import { silu } from '../ops/silu.ts'
 import { slice } from '../ops/slice.ts'
 import { softCap } from '../ops/softCap.ts'
 import { takeRows } from '../ops/takeRows.ts'
-import type { DecoderConfig, Fused, LayerKind } from './decoderConfig.ts'
+import type { DecoderConfig, LayerKind } from './decoderConfig.ts'
 import { ropeTables } from './ropeTables.ts'
 
 /** What a block works with besides its input. */
@@ -73,12 +73,12 @@ export function project({ g, c, w, bias, named }: BlockContext, product: string,
   return g.apply(linear, named(name), inputs, {})
 }
 
-/** Products of one x, by name and width: each with its own weight, or slices of the product of a `fused` one. */
-function projectAll(at: BlockContext, fused: Fused, widths: Readonly<Record<string, number>>, x: Operand): Operand[] {
+/** Queries, keys and values of x: each by its own weight, or slices of one product. */
+function projectHeads(at: BlockContext, widths: Readonly<Record<string, number>>, x: Operand): Operand[] {
   const { g, c, named } = at
   const parts = Object.entries(widths)
-  if (!c.fused.includes(fused)) return parts.map(([name]) => project(at, name, x))
-  const product = project(at, fused, x, parts.map(([name]) => name).join('+'))
+  if (!c.fused.includes('attn_qkv')) return parts.map(([name]) => project(at, name, x))
+  const product = project(at, 'attn_qkv', x, parts.map(([name]) => name).join('+'))
   let from = 0
   return parts.map(([name, cols]) => {
     from += cols
@@ -95,7 +95,7 @@ export function selfAttention(
   const { g, c, kind, named, turns } = at
   const [queryCols, keyCols] = [c.heads * c.headDim, c.kvHeads * c.headDim]
   const widths = { attn_q: queryCols, attn_k: keyCols, attn_v: keyCols }
-  const [queries, keys, values] = projectAll(at, 'attn_qkv', widths, h) as [Operand, Operand, Operand]
+  const [queries, keys, values] = projectHeads(at, widths, h) as [Operand, Operand, Operand]
   const heads = (which: string, x: Operand, count: number) =>
     g.apply(reshape, named(`${which}_heads`), { x }, { heads: count })
   const turned = (which: 'attn_q' | 'attn_k', x: Operand) => {
@@ -118,8 +118,9 @@ export function selfAttention(
 
 /** down(activation(gate(h)) · up(h)) */
 export function gatedFeedForward(at: BlockContext, h: Operand): Operand {
-  const { g, c, named } = at
-  const [gate, up] = projectAll(at, 'ffn_up', { ffn_gate: c.ffn, ffn_up: c.ffn }, h) as [Operand, Operand]
+  const { g, named } = at
+  const gate = project(at, 'ffn_gate', h)
+  const up = project(at, 'ffn_up', h)
   const active = activate(at, gate)
   const gated = g.apply(multiply, named('ffn_gated'), { x: active, z: up }, {})
   return project(at, 'ffn_down', gated)

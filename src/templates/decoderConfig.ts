@@ -28,7 +28,7 @@ export interface DecoderConfig {
   readonly activation: Activation
   /** Products of a layer that have a bias, by their weights' names in GGUF (`attn_q`). */
   readonly biases: readonly string[]
-  /** Products whose weights lie in one tensor, by the name of that: q, k and v; the gate and what it gates. */
+  /** Products whose weights lie in one tensor, by the name of that in GGUF: q, k and v; the gate and what it gates. */
   readonly fused: readonly Fused[]
 }
 

@@ -41,8 +41,8 @@ export function decoderWeights(
   ]
 }
 
-/** A product's names in GGUF and in transformers, and the shape of its weight. */
-type Product = readonly [ours: string, theirs: string, rows: number, cols: number]
+/** A product's names in GGUF and in transformers, and the shape of its weight. `part`: see WeightSpec. */
+type Product = readonly [ours: string, theirs: string, rows: number, cols: number, part?: WeightSpec['part']]
 
 function attentionProducts({ dim, heads, kvHeads, headDim, fused }: DecoderConfig): readonly Product[] {
   const [queries, keys] = [heads * headDim, kvHeads * headDim]
@@ -58,13 +58,22 @@ function attentionProducts({ dim, heads, kvHeads, headDim, fused }: DecoderConfi
 
 function feedForwardProducts({ dim, ffn, fused }: DecoderConfig): readonly Product[] {
   const down: Product = ['ffn_down', 'mlp.down_proj', dim, ffn]
-  if (fused.includes('ffn_up')) return [['ffn_up', 'mlp.gate_up_proj', 2 * ffn, dim], down]
+  if (fused.includes('ffn_up')) {
+    const part = (from: number) => ({ from, of: 2 * ffn })
+    return [
+      ['ffn_gate', 'mlp.gate_up_proj', ffn, dim, part(0)],
+      ['ffn_up', 'mlp.gate_up_proj', ffn, dim, part(ffn)],
+      down,
+    ]
+  }
   return [['ffn_gate', 'mlp.gate_proj', ffn, dim], ['ffn_up', 'mlp.up_proj', ffn, dim], down]
 }
 
 function productSpecs(c: DecoderConfig, before: string, beforeTheirs: string, product: Product): readonly WeightSpec[] {
-  const [ours, theirs, rows, cols] = product
-  const weight = weightSpec(`${before}${ours}.weight`, `${beforeTheirs}${theirs}.weight`, rows, cols)
+  const [ours, theirs, rows, cols, part] = product
+  const named = weightSpec(`${before}${ours}.weight`, `${beforeTheirs}${theirs}.weight`, rows, cols)
+  // GGUF calls the gate and what it gates by the name of the latter.
+  const weight = part ? { ...named, gguf: `${before}ffn_up.weight`, part } : named
   if (!c.biases.includes(ours)) return [weight]
   return [weight, weightSpec(`${before}${ours}.bias`, `${beforeTheirs}${theirs}.bias`, rows)]
 }

@@ -5,7 +5,6 @@ import {
   decoderFromGguf,
   decoderFromTransformers,
   decoderSizes,
-  type Fused,
   inputBiases,
 } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
@@ -46,8 +45,10 @@ export const glm4 = defineTemplate({
 
 /** Config of a GGUF file of GLM; older converters left q, k and v in one tensor. */
 export function glmFromGguf(read: ConfigReader): DecoderConfig {
-  const fused: readonly Fused[] = read.shapeOf('blk.0.attn_qkv.weight') ? ['attn_qkv', 'ffn_up'] : ['ffn_up']
-  return { ...decoderFromGguf(read, 'pairwise'), fused }
+  const config = decoderFromGguf(read, 'pairwise')
+  if (!read.shapeOf('blk.0.attn_qkv.weight')) return { ...config, fused: ['ffn_up'] }
+  const biases = read.shapeOf('blk.0.attn_qkv.bias') ? ['attn_qkv'] : []
+  return { ...config, biases, fused: ['attn_qkv', 'ffn_up'] }
 }
 
 /** Config of config.json of GLM: the gate and what it gates in one matrix, biases of q, k and v only. */

@@ -10,6 +10,8 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** It is some rows of a larger tensor, of `of` rows from row `from` on, in every source. Absent: all of its own. */
+  readonly part?: { readonly from: number; readonly of: number }
   /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
   readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
