@@ -6,6 +6,8 @@ import { compileFolder } from './build/compileFolder.ts'
 import { findCompiler } from './build/compiler.ts'
 import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
+import { type ChatArtifact, type GivenTemplate, makeChatArtifact } from './chat/chatArtifact.ts'
+import { printChatSource } from './chat/printChatSource.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
 import { beginBump } from './formats/bump.ts'
@@ -51,6 +53,8 @@ export interface CompileOptions {
   readonly trace?: boolean
   /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
   readonly profile?: boolean
+  /** A chat template in place of the checkpoint's own. */
+  readonly template?: GivenTemplate
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
   readonly cc?: string
   readonly signal?: AbortSignal
@@ -86,12 +90,14 @@ export async function compile(
     const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
+    const { description, path } = checkpoint
+    const chat = tokenizer && makeChatArtifact(description, path, options.template)
     const signal = options.signal ? { signal: options.signal } : {}
     await writeRunFolder(
       options.out,
-      plan.source,
+      { ...plan.source, hasChat: chat?.contract != null },
       target,
-      artifacts(model, plan, tokenizer !== undefined, options),
+      { ...artifacts(model, plan, tokenizer !== undefined, chat, options), ...chatFiles(chat) },
       async (dir) => {
         await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
         const onProgress = (done: number) => options.onProgress?.('compile', done)
@@ -199,6 +205,7 @@ function artifacts(
   model: Model,
   { graph, source, cache }: PlannedModel,
   hasTokenizer: boolean,
+  chat: ChatArtifact | undefined,
   options: CompileOptions,
 ): Record<string, string> {
   const manifest = {
@@ -214,6 +221,7 @@ function artifacts(
     vocabulary: source.vocabulary,
     ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,
+    ...(chat ? { chat: chat.contract ? { isContract: true } : { isContract: false, reason: chat.reason } } : {}),
     weightsId: source.weightsId,
     weightsBytes: source.plan.weightsBytes,
     memoryBytes: source.plan.memoryBytes,
@@ -225,6 +233,13 @@ function artifacts(
     ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
     'manifest.json': printJson(manifest),
   }
+}
+
+/** What a model with a chat template has besides: chat.json, and chat.c for the stand-alone executable. */
+function chatFiles(chat: ChatArtifact | undefined): Record<string, string> {
+  if (!chat) return {}
+  const source = chat.contract ? { 'chat.c': printChatSource(chat.contract) } : {}
+  return { 'chat.json': printJson(chat), ...source }
 }
 
 /** Packs the weights into weights.bump; between pieces the event loop runs, so that an abort is heard. */

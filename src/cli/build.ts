@@ -4,19 +4,21 @@ import { anyCheckpoint, defineCommand } from './command.ts'
 import { formatBytes } from './formatBytes.ts'
 import { given } from './given.ts'
 import { printTable } from './printTable.ts'
+import { readText } from './readText.ts'
 
 export const build = defineCommand({
   name: 'build',
   summary: 'Compiles a checkpoint to a run folder: C, weights, library and executable, which need neither Node nor ck.',
   model: anyCheckpoint,
-  options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'cc', 'json'],
+  options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'template', 'cc', 'json'],
   required: ['out'],
   examples: ['ck build model.gguf -o run/model', 'ck build model.gguf -o run/model --target x86-64-v3 --context 1024'],
   async run({ model: path, options, io }) {
-    const { out = '', target, context, sequences, strict, cache, profile, cc, json } = options
+    const { out = '', target, context, sequences, strict, cache, profile, cc, json, template } = options
     const { compile } = await import('../compile.ts')
     await compile(path, {
       ...given({ target, context, sequences, strict, cache, profile, cc }),
+      ...(template === undefined ? {} : { template: { path: template, text: readText(template) } }),
       out,
       signal: io.signal,
       onProgress: io.progress.show,

@@ -1,5 +1,6 @@
 import { bench } from './bench.ts'
 import { build } from './build.ts'
+import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
@@ -18,6 +19,7 @@ import { tokenize } from './tokenize.ts'
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   run,
+  chat,
   build,
   pull,
   inspect,

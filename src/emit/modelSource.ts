@@ -23,4 +23,6 @@ export interface ModelSource {
   readonly plan: MemoryPlan
   /** Of a profile build: what it counts, in the order of its counters. */
   readonly sites?: readonly Site[]
+  /** chat.c defines `ck_model_chat`. */
+  readonly hasChat?: boolean
 }

@@ -291,8 +291,10 @@ function printDescription(source: ModelSource, siteCount: number): string {
           ['site_count', String(siteCount)],
         ] satisfies [string, string][])
       : []),
+    ...(source.hasChat ? ([['chat', '&ck_model_chat']] satisfies [string, string][]) : []),
   ]
   return [
+    ...(source.hasChat ? ['extern const ck_chat_contract ck_model_chat; /* chat.c */', ''] : []),
     wrapList('static const char *const cpu_features[] = {', [...target.cpuFeatures.map(stringLiteral), 'NULL'], '};'),
     '',
     'const ck_program ck_model_program = {',

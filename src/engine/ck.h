@@ -163,6 +163,13 @@ const char *ck_context_profile_hardware(const ck_context *context);
  * not be valid UTF-8. */
 ck_status ck_tokenize(const ck_model *model, const char *text, int64_t bytes, int32_t flags, int32_t *ids,
                       int64_t capacity, int64_t *count, ck_error *error);
+#define CK_CONTINUES 4 /* of ck_tokenize_parts: other text stands before this one, so it is not the start of a text */
+/* The ids of a text in parts, one behind another: part i ends at byte ends[i], the last one where the text ends. Special
+ * tokens written in part i become their ids where special[i] is 1, else they are text; words go over the ends of parts.
+ * flags: CK_ADD_SPECIAL, CK_CONTINUES. As ck_tokenize otherwise. */
+ck_status ck_tokenize_parts(const ck_model *model, const char *text, const int64_t *ends, const int32_t *special,
+                            int32_t parts, int32_t flags, int32_t *ids, int64_t capacity, int64_t *count,
+                            ck_error *error);
 /* Writes at most `capacity` bytes (no terminator) and sets *bytes to the number that the ids have.
  * special: 1 writes special tokens as text, 0 leaves them out. */
 ck_status ck_detokenize(const ck_model *model, const int32_t *ids, int64_t count, int32_t special, char *text,

@@ -65,7 +65,7 @@ static int64_t output_of(const ck_batch *batch, int64_t row) {
     return batch->outputs ? batch->outputs[row] : batch->count - batch->rows + row;
 }
 
-static ck_status check_tokens(ck_context *context, const ck_batch *batch, ck_error *error) {
+ck_status ck_check_tokens(ck_context *context, const ck_batch *batch, ck_error *error) {
     const ck_program *program = context->model->program;
     int64_t *counts = context->counts;
     memset(counts, 0, (size_t)program->sequence_count * sizeof *counts);
@@ -99,7 +99,7 @@ static ck_status check_batch(ck_context *context, const ck_batch *batch, const f
     if (count < 0 || (count > 0 && !batch->ids)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids; accepted: 0 or more", count);
     }
-    ck_status status = check_tokens(context, batch, error);
+    ck_status status = ck_check_tokens(context, batch, error);
     if (status) return status;
     if (rows < 0 || rows > count || (rows > 0 && !logits)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
@@ -185,43 +185,6 @@ ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batc
             row += outputs;
         }
     }
-    return CK_OK;
-}
-
-ck_status ck_context_embed(ck_context *context, const int32_t *ids, int64_t count, float *embedding, ck_error *error) {
-    const ck_program *program = context->model->program;
-    if (!program->encode) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "%s continues text and gives no embeddings; accepted: a model built from an encoder",
-                         program->name);
-    }
-    if (count < 1 || !embedding) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids to embed; accepted: 1 or more", count);
-    }
-    const ck_batch batch = {.ids = ids, .count = count};
-    ck_status status = ids ? check_tokens(context, &batch, error)
-                           : ck_refuse(error, CK_ERROR_ARGUMENT, "ck_context_embed: ids is NULL");
-    if (status) return status;
-    uint8_t *memory = context->memory;
-    int32_t *positions = (int32_t *)(memory + program->positions);
-    int32_t *last = (int32_t *)(memory + program->last);
-    memcpy(memory + program->ids, ids, (size_t)count * sizeof *ids);
-    memset(memory + program->sequences, 0, (size_t)count * sizeof(int32_t));
-    memset(memory + program->types, 0, (size_t)count * sizeof(int32_t));
-    for (int64_t i = 0; i < count; i++) {
-        positions[i] = (int32_t)i;
-        last[i] = (int32_t)(count - 1);
-    }
-    const ck_step step = {
-        .weights = context->model->weights,
-        .memory = memory,
-        .tokens = count,
-        .outputs = 1,
-        .barrier = ck_workers_barrier(context->workers),
-        .profile = context->profile,
-    };
-    ck_workers_run(context->workers, program->encode, &step);
-    memcpy(embedding, memory + program->embedding, (size_t)program->embedding_width * sizeof *embedding);
     return CK_OK;
 }
 

@@ -1,5 +1,6 @@
 import { bytesOf, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import { chatTemplateKeys } from '../chat/readChatTemplate.ts'
 import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
 import { type GgufValue, storedValue } from '../formats/ggufValue.ts'
 import { ConfigReader } from '../templates/configReader.ts'
@@ -162,7 +163,9 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : noTokenizer),
+      ...(tokenizer
+        ? { ...writeGgufTokenizer(tokenizer, vocabulary), ...chatTemplateKeys(description, path) }
+        : noTokenizer),
     },
     tensors: joinNamesakes(tensors),
     headsPerValue: headsPerValue(
