@@ -44,7 +44,9 @@ function textOf(piece: Piece | undefined, id: number): string {
 }
 
 function splitName({ path, splits, wholeWords }: TokenizerContract): string {
-  const same = (other: readonly string[]) => other.length === splits.length && other.every((s, i) => s === splits[i])
+  const isPlain = splits.every(({ behaviour, invert }) => behaviour === 'isolated' && !invert)
+  const same = (other: readonly string[]) =>
+    isPlain && other.length === splits.length && other.every((pattern, i) => pattern === splits[i]!.pattern)
   for (const [name, rule] of splitRules) {
     if (same(rule.splits) && rule.wholeWords === wholeWords) return name
   }

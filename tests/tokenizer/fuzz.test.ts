@@ -31,7 +31,7 @@ function mutation(random: Random, blob: Uint8Array) {
 }
 
 const kinds: { readonly [name: string]: TokenizerContract } = {
-  bytes: { ...byteContract(seeded(1)), nfc: true },
+  bytes: { ...byteContract(seeded(1)), steps: [{ step: 'form', form: 'NFC' }] },
   characters: characterContract(seeded(2)),
   'characters without byte tokens': { ...characterContract(seeded(3), false), cutAtSpaces: true },
 }

@@ -1,18 +1,8 @@
-import type { Piece, TokenizerContract } from '../../src/tokenizer/contract.ts'
+import { isolate, type Piece, plainContract, type TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
 import type { Random } from './randomText.ts'
 
-const base = {
-  path: 'test',
-  wholeWords: false,
-  prefixUnlessSpace: false,
-  cutAtSpaces: false,
-  fuseUnknown: false,
-  nfc: false,
-  eot: -1,
-  addBos: true,
-  addEos: false,
-} as const
+const base = { ...plainContract, path: 'test', addBos: true, addEos: false } as const
 
 const control = (text: string): Piece => ({ bytes: Buffer.from(text), type: 'control' })
 
@@ -40,12 +30,8 @@ export function byteContract(random: Random, splits = splitRules.get('qwen2')!.s
     ...base,
     kind: 'bpe',
     pieces,
-    scores: null,
     merges: Uint32Array.from(merges),
-    splits,
-    prefix: 'none',
-    stripPrefix: false,
-    byteFallback: false,
+    splits: splits.map(isolate),
     bos: pieces.length - 3,
     eos: pieces.length - 2,
     unknown: -1,
@@ -68,8 +54,6 @@ export function characterContract(random: Random, byteFallback = true): Tokenize
     kind: 'spm',
     pieces,
     scores: Float32Array.from(pieces, () => -random(40)),
-    merges: new Uint32Array(0),
-    splits: [],
     prefix: 'always',
     stripPrefix: true,
     byteFallback,
