@@ -33,14 +33,18 @@ export interface Request {
 export const addSpecial = 1
 export const parseSpecial = 2
 
-/** Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. */
-export function buildDriver(compiler = 'cc'): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
+/**
+ * Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. `flags` come last and
+ * so win.
+ */
+export function buildDriver(compiler = 'cc', flags: readonly string[] = []): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
   const dir = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
   const program = join(dir, 'driver')
   const sources = readdirSync(engine).filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
   execFileSync(compiler, [
     ...['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${engine}`],
     ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    ...flags,
     ...sources.map((name) => join(engine, name)),
     join(root, 'tests/tokenizer/driver.c'),
     ...['-o', program],
