@@ -137,16 +137,17 @@ static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int 
            encode_splits(e, 0, e->escaped.bytes, 0, e->escaped.count, at_text_start);
 }
 
-static int encode_text(ck_encoder *e, int which, const uint8_t *text, size_t bytes, int at_text_start);
+static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes);
 
 /* Text between the special tokens of table `which`. 0: no memory. */
-static int encode_between(ck_encoder *e, int which, const uint8_t *text, size_t bytes, int at_text_start) {
-    if (which == 1) return encode_segment(e, text, bytes, at_text_start);
-    if (!ck_normalize(e->tokenizer, &text, &bytes, e->normalized)) return 0;
-    return encode_text(e, 1, text, bytes, at_text_start);
+static int encode_between(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes) {
+    if (which == 1) return encode_segment(e, text, bytes, (edges & CK_TEXT_START) != 0);
+    if (!ck_normalize(e->tokenizer, edges, &text, &bytes, e->normalized)) return 0;
+    return encode_text(e, 1, edges, text, bytes);
 }
 
-static int encode_text(ck_encoder *e, int which, const uint8_t *text, size_t bytes, int at_text_start) {
+/* A part of the text with the ends `edges`. 0: no memory. */
+static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes) {
     const ck_tokenizer *t = e->tokenizer;
     const ck_special_table *special = &t->special[which];
     size_t from = 0;
@@ -163,7 +164,8 @@ static int encode_text(ck_encoder *e, int which, const uint8_t *text, size_t byt
             continue;
         }
         size_t end = (type & CK_PIECE_STRIP_LEFT) != 0 ? ck_without_white_tail(text, from, at) : at;
-        if (end > from && !encode_between(e, which, text + from, end - from, at_text_start && from == 0)) return 0;
+        uint32_t start = from == 0 ? edges & CK_TEXT_START : 0;
+        if (end > from && !encode_between(e, which, start, text + from, end - from)) return 0;
         ck_ids_push(&e->out, (uint32_t)id);
         at += length;
         if ((type & CK_PIECE_STRIP_RIGHT) != 0) {
@@ -171,7 +173,8 @@ static int encode_text(ck_encoder *e, int which, const uint8_t *text, size_t byt
         }
         from = at;
     }
-    return from == bytes || encode_between(e, which, text + from, bytes - from, at_text_start && from == 0);
+    if (from > 0) edges &= CK_TEXT_END;
+    return from == bytes || encode_between(e, which, edges, text + from, bytes - from);
 }
 
 static void release(ck_encoder *e) {
@@ -198,7 +201,7 @@ ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, i
                     .cache = bytes < SHORT_TEXT ? NULL : ck_word_cache_new()};
     const ck_tokens_header *header = tokenizer->header;
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_BOS)) ck_ids_push(&e.out, (uint32_t)header->bos);
-    int fits = encode_text(&e, 0, (const uint8_t *)text, (size_t)bytes, 1);
+    int fits = encode_text(&e, 0, CK_TEXT_START | CK_TEXT_END, (const uint8_t *)text, (size_t)bytes);
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_EOS)) ck_ids_push(&e.out, (uint32_t)header->eos);
     release(&e);
     if (!fits) {

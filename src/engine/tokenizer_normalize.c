@@ -33,18 +33,20 @@ static int strip(const ck_step *step, const uint8_t *text, size_t bytes, ck_text
     return ck_text_append(out, text + from, bytes - from);
 }
 
-/* Spaces at both ends go, and of several in a row one stays. */
-static int squeeze(const uint8_t *text, size_t bytes, ck_text *out) {
+/* Spaces at the ends go (argument 1: only at those of the whole text), and of several in a row one stays. */
+static int squeeze(const ck_step *step, uint32_t edges, const uint8_t *text, size_t bytes, ck_text *out) {
+    uint32_t ends = step->argument == 1 ? edges : CK_TEXT_START | CK_TEXT_END;
     if (!ck_text_reserve(out, bytes)) return 0;
     for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == ' ' && (out->count == 0 || out->bytes[out->count - 1] == ' ')) continue;
-        out->bytes[out->count++] = text[i];
+        int doubled = out->count == 0 ? (ends & CK_TEXT_START) != 0 : out->bytes[out->count - 1] == ' ';
+        if (text[i] != ' ' || !doubled) out->bytes[out->count++] = text[i];
     }
-    if (out->count > 0 && out->bytes[out->count - 1] == ' ') out->count--;
+    if ((ends & CK_TEXT_END) != 0 && out->count > 0 && out->bytes[out->count - 1] == ' ') out->count--;
     return 1;
 }
 
-static int run(const ck_tokenizer *t, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out) {
+static int run(const ck_tokenizer *t, const ck_step *step, uint32_t edges, const uint8_t *text, size_t bytes,
+               ck_text *out) {
     switch (step->kind) {
     case CK_STEP_FORM: return ck_normalize_form(t, step, text, bytes, out);
     case CK_STEP_MAP: return ck_normalize_map(t, step, text, bytes, out);
@@ -52,15 +54,16 @@ static int run(const ck_tokenizer *t, const ck_step *step, const uint8_t *text, 
     case CK_STEP_PREPEND: return prepend(t, step, text, bytes, out);
     case CK_STEP_STRIP: return strip(step, text, bytes, out);
     case CK_STEP_CHARSMAP: return ck_normalize_charsmap(t, step, text, bytes, out);
-    default: return squeeze(text, bytes, out);
+    default: return squeeze(step, edges, text, bytes, out);
     }
 }
 
-int ck_normalize(const ck_tokenizer *tokenizer, const uint8_t **text, size_t *bytes, ck_text buffers[2]) {
+int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes, ck_text buffers[2]) {
     for (uint32_t i = 0; i < tokenizer->header->steps; i++) {
         ck_text *out = &buffers[i % 2];
         out->count = 0;
-        if (!ck_text_reserve(out, *bytes + 1) || !run(tokenizer, &tokenizer->steps[i], *text, *bytes, out)) return 0;
+        if (!ck_text_reserve(out, *bytes + 1)) return 0;
+        if (!run(tokenizer, &tokenizer->steps[i], edges, *text, *bytes, out)) return 0;
         *text = out->bytes;
         *bytes = out->count;
     }

@@ -53,8 +53,11 @@ int32_t ck_special_at(const ck_tokenizer *tokenizer, int which, int parse_contro
 /* Whether a character of words stands before text[at] (in text[0 .. at)) or behind text[end - 1]. */
 int ck_touches_word(const ck_tokenizer *tokenizer, const uint8_t *text, size_t at, size_t end, size_t bytes);
 
+/* Which ends of the whole text a part of it has. */
+enum { CK_TEXT_START = 1, CK_TEXT_END = 2 };
+
 /* Runs all steps on text[0 .. bytes); *text and *bytes then are the result, in one of the two buffers. 0: no memory. */
-int ck_normalize(const ck_tokenizer *tokenizer, const uint8_t **text, size_t *bytes, ck_text buffers[2]);
+int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes, ck_text buffers[2]);
 /* One step each: append what becomes of the text to `out`. 0: no memory. */
 int ck_normalize_form(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out);
 int ck_normalize_map(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out);

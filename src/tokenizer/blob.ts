@@ -35,7 +35,8 @@ import type { TokenizerKind } from './contract.ts'
  *   1 map. {u32 blocks, rows, bytes, 0}; blockOf u16 [4352]; u16 [blocks, 256] 0: stays, 1: gets spaces on both sides, 2 + row;
  *     u32 [rows + 1] into the texts behind them.
  *   2 replace, argument: automaton. The content. 3 prepend. The text. 4 strip, argument 1 left + 2 right.
- *   5 charsmap, argument: index + 1 of the automaton of clusters, or 0. As `readCharsmap` reads it. 6 squeeze.
+ *   5 charsmap, argument: index + 1 of the automaton of clusters, or 0. As `readCharsmap` reads it. 6 squeeze,
+ *     argument 1: only at the text's own ends.
  * - trie: as `pieceTrie`, of `unigram` and `wordpiece` pieces; scores: f64 [vocabulary] of `unigram`.
  */
 export const blobVersion = 2

@@ -18,5 +18,8 @@ export type NormalStep =
    * shortest key of each grapheme cluster of fewer than 6 bytes, else of each character, replaces all of it.
    */
   | { readonly step: 'charsmap'; readonly charsmap: Uint8Array; readonly clusters: boolean }
-  /** Spaces at both ends go, and of several in a row one stays (SentencePiece's remove_extra_whitespaces). */
-  | { readonly step: 'squeeze' }
+  /**
+   * Of several spaces in a row one stays (SentencePiece's remove_extra_whitespaces), and none at the ends: of the whole text,
+   * or of each stretch between special tokens.
+   */
+  | { readonly step: 'squeeze'; readonly ends: 'text' | 'stretch' }

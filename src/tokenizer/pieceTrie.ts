@@ -74,6 +74,10 @@ function placesOf() {
       used = Math.max(used, base + labels.at(-1)! + 1)
       return base
     },
-    nodes: () => nodes.slice(0, 3 * (used + 256)),
+    nodes(): Uint32Array {
+      grow(used + 256)
+      for (let place = 1; place < used + 256; place++) if (isFree(place)) nodes[3 * place] = 0
+      return nodes.slice(0, 3 * (used + 256))
+    },
   }
 }

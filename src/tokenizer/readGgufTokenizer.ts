@@ -56,7 +56,7 @@ function readSentencePieces(keys: GgufKeys, model: 'llama' | 't5'): TokenizerCon
     unknownScore: isUnigram ? unknownScoreOf(Array.from(scores).filter((_, id) => pieces[id]!.type === 'normal')) : 0,
     steps: [
       ...charsmapStep(keys.bytes('precompiled_charsmap'), false, keys.path),
-      ...(keys.flag('remove_extra_whitespaces') ? [{ step: 'squeeze' } as const] : []),
+      ...(keys.flag('remove_extra_whitespaces') ? [{ step: 'squeeze', ends: 'stretch' } as const] : []),
     ],
     prefix: addsPrefix ? 'always' : 'none',
     stripPrefix: addsPrefix,

@@ -70,7 +70,7 @@ export function readSentencePiece(files: SentencePieceFiles, path: string): Toke
     unknownScore: isUnigram ? unknownScoreOf(scores.filter((_, id) => pieces[id]!.type === 'normal')) : 0,
     steps: [
       ...charsmapStep(model.charsmap, false, path),
-      ...(model.removeExtraWhitespaces ? [{ step: 'squeeze' } as const] : []),
+      ...(model.removeExtraWhitespaces ? [{ step: 'squeeze', ends: 'text' } as const] : []),
     ],
     // A user's token inside a text has no space of its own behind it.
     prefix: model.addDummyPrefix ? 'first' : 'none',

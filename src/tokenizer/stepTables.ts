@@ -63,6 +63,6 @@ function compileStep(
     case 'charsmap':
       return { argument: step.clusters ? automata.push(graphemeClusters(sets)) : 0, table: step.charsmap }
     case 'squeeze':
-      return { argument: 0, table: nothing }
+      return { argument: step.ends === 'text' ? 1 : 0, table: nothing }
   }
 }
