@@ -20,8 +20,8 @@ def seeded(seed):
     return draw
 
 
-def documents(seed, count, pieces):
-    """`count` documents of `pieces` pieces each: words, lines of code, and runs of one range of characters."""
+def documents(seed, count, pieces, longest=3000):
+    """`count` documents of `pieces` pieces each: words, lines of code, runs of one text, runs of one range of characters."""
     pools = json.loads(POOLS.read_text(encoding="utf-8"))
     draw = seeded(seed)
     made = []
@@ -34,7 +34,7 @@ def documents(seed, count, pieces):
             elif kind < 9:
                 parts.append(pools["lines"][draw(len(pools["lines"]))])
             elif kind == 9 and draw(40) == 0:
-                parts.append(pools["runs"][draw(len(pools["runs"]))] * (50 + draw(3000)))
+                parts.append(pools["runs"][draw(len(pools["runs"]))] * (1 + draw(longest)))
             else:
                 first, last = pools["ranges"][draw(len(pools["ranges"]))]
                 parts.append("".join(chr(first + draw(last - first + 1)) for _ in range(1 + draw(6))))
