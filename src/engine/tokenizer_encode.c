@@ -55,13 +55,18 @@ static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int a
     return 1;
 }
 
-/* Words end before a space: before each one, or before those that no piece joins to what they follow. */
+/* Whether text is cut between two bytes: before each space, or where no piece goes from one to the other. */
+static int is_cut(const uint8_t *joins, int at_each_space, uint32_t first, uint32_t second) {
+    if (at_each_space && second == ' ') return 1;
+    return (second & 0xc0) != 0x80 && (joins[32 * first + (second >> 3)] >> (second & 7) & 1) == 0;
+}
+
 static int encode_characters(ck_encoder *e, const uint8_t *text, size_t bytes) {
-    int at_each = has(e, CK_TOKENS_CUT_AT_SPACES);
-    const uint8_t *joins = e->tokenizer->space_joins;
+    int at_each_space = has(e, CK_TOKENS_CUT_AT_SPACES);
+    const uint8_t *joins = e->tokenizer->joins;
     size_t from = 0;
     for (size_t at = 1; at < bytes; at++) {
-        if (text[at] != ' ' || (!at_each && joins[text[at - 1]])) continue;
+        if (!is_cut(joins, at_each_space, text[at - 1], text[at])) continue;
         if (!encode_word(e, text + from, at - from)) return 0;
         from = at;
     }

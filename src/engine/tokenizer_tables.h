@@ -56,7 +56,7 @@ enum {
     CK_SECTION_PIECE_HASH,
     CK_SECTION_MERGE_HASH,
     CK_SECTION_BYTE_IDS,
-    CK_SECTION_SPACE_JOINS,
+    CK_SECTION_JOINS,
     CK_SECTION_SPECIAL_CLASSES,
     CK_SECTION_SPECIAL_TABLE,
     CK_SECTION_SPECIAL_IDS,
@@ -174,7 +174,7 @@ struct ck_tokenizer {
     uint32_t merge_mask;
     const uint32_t *byte_ids;
     int lacks_bytes; /* some byte has no id: text is repaired before it is split */
-    const uint8_t *space_joins; /* [256] 1 where a space may join what ends with this byte */
+    const uint8_t *joins; /* bits [256, 256] where a piece may hold the second byte behind the first */
     ck_special_table special[2];
     const ck_automaton *automata;
     const uint8_t *automaton_tables;

@@ -20,7 +20,8 @@ import type { TokenizerKind } from './contract.ts'
  * - mergeHash: {u32 left, right, rank, joined} [power of two], left 0xffffffff where empty, by `mergeHashOf`, same probing.
  *   The lowest rank joins first, then the leftmost.
  * - byteIds: u32 [256] id that writes this byte alone, or 0xffffffff.
- * - spaceJoins: u8 [256] 1 where a piece may hold a space behind this byte: text is not cut there.
+ * - joins: bits [256, 256], the lowest of a byte first: 1 where a piece may hold the second byte behind the first, so that a
+ *   text of characters is not cut between them.
  * - specialClasses: u8 [2, 256] class of a byte, < classes; specialTable: u32 [nodes, classes] next node, 0: none, 1 is the
  *   root; specialIds: i32 [nodes] token that ends at this node, or -1; each twice: for raw text, for normalised text.
  * - automata: per pattern {u32 classes, u32 states, u32 blocks, u32 class of a byte that is no UTF-8, u32 number in
@@ -51,7 +52,7 @@ export const blobSections = [
   'pieceHash',
   'mergeHash',
   'byteIds',
-  'spaceJoins',
+  'joins',
   'specialClasses',
   'specialTable',
   'specialIds',

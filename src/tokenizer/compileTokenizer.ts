@@ -10,7 +10,7 @@ import { specialTables } from './specialTable.ts'
 import { splitTables } from './splitTables.ts'
 import { stepTables } from './stepTables.ts'
 import { unicodeSets } from './unicodeSets.ts'
-import { isInTrie, spaceJoins, withSpaces } from './wordSpaces.ts'
+import { isInTrie, pairJoins, withSpaces } from './wordCuts.ts'
 
 const mostSplits = 16
 const mostSteps = 64
@@ -61,7 +61,7 @@ export function compileTokenizer(contract: TokenizerContract): Uint8Array {
       pieceHash: pieceHash(table),
       mergeHash: mergeHash(table),
       byteIds: Uint32Array.from(byteIds(contract), (id) => (id < 0 ? noSymbol : id)),
-      spaceJoins: spaceJoins(contract, table),
+      joins: pairJoins(contract, table),
       specialClasses: specials.classOf,
       specialTable: specials.table,
       specialIds: specials.ids,

@@ -6,7 +6,7 @@ import { escaped, type JsonStep, patternOf, stepsOf } from './jsonSteps.ts'
 import type { NormalStep } from './normalStep.ts'
 import { readJsonNormalizer } from './readJsonNormalizer.ts'
 import { gpt2Pattern } from './splitPatterns.ts'
-import { spaceMark } from './wordSpaces.ts'
+import { spaceMark } from './wordCuts.ts'
 
 /** What the normalizer, pre_tokenizer and decoder of a tokenizer.json do to text before words become pieces. */
 export interface JsonPipeline {
