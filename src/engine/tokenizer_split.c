@@ -112,9 +112,10 @@ size_t ck_automaton_next(const ck_tokenizer *tokenizer, uint32_t automaton, cons
         size_t walked = start;
         size_t matched = patient ? match_at(&w, text, start, end, &walked) : match_along(&w, text, start, end, trail);
         if (matched > start) {
-            if (patient && trail != NULL && !waste(trail, walked - matched, matched, end)) return 0;
+            size_t next = start == from ? matched : start;
+            if (patient && trail != NULL && !waste(trail, walked - matched, next, end)) return 0;
             *matches = start == from;
-            return start == from ? matched : start;
+            return next;
         }
         if (patient && trail != NULL) {
             if (!waste(trail, walked - start, start, end)) return 0;

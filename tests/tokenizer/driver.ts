@@ -111,7 +111,8 @@ function driverOf(program: string, blob: string): TokenizerDriver {
   }
 }
 
-const idsOf = (bytes: Buffer) => Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i))
+// A copy, since a reply may lie at any byte.
+const idsOf = (bytes: Buffer) => Array.from(new Int32Array(new Uint8Array(bytes).buffer))
 
 /** Ids as the driver reads them. */
 export function idBytes(ids: readonly number[]): Uint8Array {

@@ -23,7 +23,7 @@ interface Recorded {
   readonly mixed: MixedText & { readonly ids: readonly string[] }
 }
 
-const built = buildDriver('cc', ['-O2'])
+const built = buildDriver('cc', ['-O2', '-fno-sanitize=all'])
 afterAll(() => built.close())
 
 const contractOf = (tokenizer: Json, name: string): TokenizerContract =>
@@ -70,11 +70,12 @@ describe('one vocabulary of bytes', () => {
   const { tokenizer, mixed, families } = read<Patterns>('patterns.json')
   const documents = mixedDocuments(mixed)
   for (const [name, { pre_tokenizer, ids }] of Object.entries(families)) {
-    it(`cut as ${name} does it gives the recorded ids of a megabyte`, () => {
+    it(`cut as ${name} does it gives the recorded ids`, () => {
       const contract = contractOf({ ...tokenizer, pre_tokenizer }, name)
       expect(built.open(compileTokenizer(contract)).encode(documents).map(digest)).toEqual(ids)
       const rule = splitRules.get(name)
-      if (!rule) return
+      const patterns = contract.splits.map(({ pattern }) => pattern)
+      if (!rule || rule.splits.every((pattern, i) => pattern === patterns[i])) return
       const named = built.open(compileTokenizer({ ...contract, splits: rule.splits.map(isolate) }))
       expect(named.encode(documents).map(digest)).toEqual(ids)
     })
