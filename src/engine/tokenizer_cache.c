@@ -38,7 +38,7 @@ int ck_word_cache_get(ck_word_cache *cache, const uint8_t *word, size_t bytes, c
     uint64_t hash = (text[0] ^ text[1] * 0x9e3779b97f4a7c15u ^ text[2] * 0xc2b2ae3d27d4eb4fu) * 0xff51afd7ed558ccdu;
     *slot = (uint32_t)(hash >> 40) & (SLOTS - 1);
     const ck_word_slot *found = &cache->slots[*slot];
-    if (found->count == 0 || found->text[0] != text[0] || found->text[1] != text[1] || found->text[2] != text[2]) return 0;
+    if (found->count == 0 || memcmp(found->text, text, sizeof found->text) != 0) return 0;
     for (uint32_t i = 0; i < found->count; i++, out->count++) {
         if (out->count < out->capacity) out->ids[out->count] = (int32_t)found->ids[i];
     }

@@ -1,5 +1,5 @@
-/* tokenizer_charsmap.c: SentencePiece's precompiled character map: u32 bytes of a trie, the trie (a Darts double array of
- * u32 units), then the texts it leads to, each ending with a zero byte. The walk checks each unit's place itself. */
+/* tokenizer_charsmap.c: SentencePiece's precompiled character map: u32 bytes of a trie, the trie (a Darts double array
+ * of u32 units), then the texts it leads to, each ending with a zero byte. The walk checks each unit's place itself. */
 #include "tokenizer_parts.h"
 
 #define MOST_GRAPHEME 6 /* clusters of this many bytes and more are mapped character by character */
@@ -24,7 +24,9 @@ static ck_charsmap charsmap_of(const ck_tokenizer *tokenizer, const ck_step *ste
 const char *ck_check_charsmap(const ck_tokenizer *tokenizer, const ck_step *step) {
     if (step->bytes < 4 || step->bytes > UINT32_MAX) return "lacks a character map";
     uint32_t trie_bytes = read32(tokenizer->step_tables + step->offset);
-    if (trie_bytes == 0 || trie_bytes % 4 != 0 || trie_bytes >= step->bytes - 4) return "has an ill-sized character map";
+    if (trie_bytes == 0 || trie_bytes % 4 != 0 || trie_bytes >= step->bytes - 4) {
+        return "has an ill-sized character map";
+    }
     ck_charsmap map = charsmap_of(tokenizer, step);
     if (map.texts[map.text_bytes - 1] != 0) return "has a character map whose last text does not end";
     if (step->argument > tokenizer->header->automata) return "has a character map without its automaton";
@@ -86,10 +88,10 @@ static size_t cluster_at(const ck_tokenizer *t, uint32_t automaton, const uint8_
     return matches ? end : at + ck_utf8_decode(text + at, bytes - at, &code);
 }
 
-/* A cluster that a key begins becomes the shortest such key's text, if it is short; else its characters do (Hugging Face
- * tokenizers). */
-static int by_clusters(const ck_tokenizer *t, uint32_t automaton, const ck_charsmap *map, const uint8_t *text, size_t bytes,
-                       ck_text *out) {
+/* A cluster that a key begins becomes the shortest such key's text, if it is short; else its characters do (Hugging
+ * Face tokenizers). */
+static int by_clusters(const ck_tokenizer *t, uint32_t automaton, const ck_charsmap *map, const uint8_t *text,
+                       size_t bytes, ck_text *out) {
     size_t end;
     size_t taken;
     for (size_t at = 0; at < bytes; at = end) {

@@ -71,7 +71,7 @@ static const char *check_automaton(const ck_tokenizer *t, const ck_automaton *a)
     uint64_t size = ck_section_bytes(t, CK_SECTION_AUTOMATON_TABLES);
     if (a->classes == 0 || a->classes > 255 || a->states <= CK_AUTOMATON_START || a->states > CK_AUTOMATON_ACCEPT ||
         a->blocks > CK_UNICODE_BLOCKS || a->invalid_class >= a->classes || a->zero != 0 ||
-        a->behaviour >= CK_SPLIT_INVERT + CK_SPLIT_BEHAVIOURS || a->behaviour % CK_SPLIT_INVERT >= CK_SPLIT_BEHAVIOURS) {
+        a->behaviour >= 2 * CK_SPLIT_INVERT || a->behaviour % CK_SPLIT_INVERT >= CK_SPLIT_BEHAVIOURS) {
         return "has an impossible automaton";
     }
     uint64_t cells = (uint64_t)a->states * (a->classes + 1);
@@ -104,7 +104,9 @@ const char *ck_check_automata(ck_tokenizer *t) {
 }
 
 static const char *check_step(const ck_tokenizer *t, const ck_step *step) {
-    if (!lies_in(ck_section_bytes(t, CK_SECTION_STEP_TABLES), step->offset, step->bytes)) return "has a step outside itself";
+    if (!lies_in(ck_section_bytes(t, CK_SECTION_STEP_TABLES), step->offset, step->bytes)) {
+        return "has a step outside itself";
+    }
     switch (step->kind) {
     case CK_STEP_FORM: return ck_check_form(t, step);
     case CK_STEP_MAP: return ck_check_map(t, step);
@@ -115,7 +117,9 @@ static const char *check_step(const ck_tokenizer *t, const ck_step *step) {
 }
 
 const char *ck_check_steps(ck_tokenizer *t) {
-    if (ck_section_bytes(t, CK_SECTION_STEPS) != t->header->steps * sizeof(ck_step)) return "has steps of another number";
+    if (ck_section_bytes(t, CK_SECTION_STEPS) != t->header->steps * sizeof(ck_step)) {
+        return "has steps of another number";
+    }
     t->steps = ck_section_at(t, CK_SECTION_STEPS);
     t->step_tables = ck_section_at(t, CK_SECTION_STEP_TABLES);
     for (uint32_t i = 0; i < t->header->steps; i++) {
@@ -142,7 +146,9 @@ const char *ck_check_trie(ck_tokenizer *t) {
         if (t->continuation != 0) t->continuation = ck_trie_step(t, t->continuation, '#');
         return NULL;
     }
-    if (ck_section_bytes(t, CK_SECTION_SCORES) != 8 * (uint64_t)t->header->vocabulary) return "has scores of another number";
+    if (ck_section_bytes(t, CK_SECTION_SCORES) != 8 * (uint64_t)t->header->vocabulary) {
+        return "has scores of another number";
+    }
     t->scores = ck_section_at(t, CK_SECTION_SCORES);
     return NULL;
 }

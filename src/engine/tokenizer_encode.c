@@ -91,7 +91,8 @@ static int joins_last(uint32_t behaviour, int matches, int matched_before) {
 }
 
 /* Cuts text[from .. end) by the splits from `level` on, and encodes the pieces. 0: no memory. */
-static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end, int at_text_start) {
+static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end,
+                         int at_text_start) {
     if (level == e->tokenizer->header->splits) {
         return encode_piece(e, text + from, end - from, at_text_start && from == 0);
     }
@@ -158,7 +159,8 @@ static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *
     size_t from = 0;
     for (size_t at = 0; at < bytes && !special->is_empty;) {
         size_t length = 0;
-        int32_t id = special->first[text[at]] ? ck_special_at(t, which, e->parse_control, text, at, bytes, &length) : -1;
+        int32_t id = -1;
+        if (special->first[text[at]]) id = ck_special_at(t, which, e->parse_control, text, at, bytes, &length);
         if (id < 0) {
             at++;
             continue;

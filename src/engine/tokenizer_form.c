@@ -1,4 +1,4 @@
-/* tokenizer_form.c: the Unicode normalisation forms C, D, KC and KD (Unicode Standard Annex 15) over a step's tables. */
+/* tokenizer_form.c: the Unicode normalisation forms C, D, KC, KD (Unicode Standard Annex 15) over a step's tables. */
 #include <stdlib.h>
 
 #include "tokenizer_parts.h"
@@ -223,7 +223,8 @@ static int normalize_run(const ck_form *t, const uint8_t *text, size_t bytes, ck
     return fits;
 }
 
-int ck_normalize_form(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out) {
+int ck_normalize_form(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes,
+                      ck_text *out) {
     const ck_form form = form_of(tokenizer, step);
     size_t copied = 0; /* text before this is in `out` */
     size_t before = 0; /* the last character seen that stays: the next one may join it */

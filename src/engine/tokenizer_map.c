@@ -48,7 +48,8 @@ const char *ck_check_map(const ck_tokenizer *tokenizer, const ck_step *step) {
     return ck_check_two_stages(map.block_of, header->blocks);
 }
 
-int ck_normalize_map(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out) {
+int ck_normalize_map(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes,
+                     ck_text *out) {
     const ck_map map = map_of(tokenizer->step_tables + step->offset);
     const uint16_t *ascii = map.row_of + 256 * (size_t)map.block_of[0];
     size_t copied = 0; /* text before this is in `out` */

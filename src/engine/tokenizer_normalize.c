@@ -27,7 +27,9 @@ static int prepend(const ck_tokenizer *t, const ck_step *step, const uint8_t *te
 static int strip(const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out) {
     size_t from = 0;
     if ((step->argument & 1) != 0) {
-        for (size_t white = 1; from < bytes && white > 0; from += white) white = ck_white_space(text + from, bytes - from);
+        for (size_t white = 1; from < bytes && white > 0; from += white) {
+            white = ck_white_space(text + from, bytes - from);
+        }
     }
     if ((step->argument & 2) != 0) bytes = ck_without_white_tail(text, from, bytes);
     return ck_text_append(out, text + from, bytes - from);
@@ -58,7 +60,8 @@ static int run(const ck_tokenizer *t, const ck_step *step, uint32_t edges, const
     }
 }
 
-int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes, ck_text buffers[2]) {
+int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes,
+                 ck_text buffers[2]) {
     for (uint32_t i = 0; i < tokenizer->header->steps; i++) {
         ck_text *out = &buffers[i % 2];
         out->count = 0;

@@ -57,10 +57,13 @@ int ck_touches_word(const ck_tokenizer *tokenizer, const uint8_t *text, size_t a
 enum { CK_TEXT_START = 1, CK_TEXT_END = 2 };
 
 /* Runs all steps on text[0 .. bytes); *text and *bytes then are the result, in one of the two buffers. 0: no memory. */
-int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes, ck_text buffers[2]);
+int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes,
+                 ck_text buffers[2]);
 /* One step each: append what becomes of the text to `out`. 0: no memory. */
-int ck_normalize_form(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out);
-int ck_normalize_map(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes, ck_text *out);
+int ck_normalize_form(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes,
+                      ck_text *out);
+int ck_normalize_map(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes,
+                     ck_text *out);
 int ck_normalize_charsmap(const ck_tokenizer *tokenizer, const ck_step *step, const uint8_t *text, size_t bytes,
                           ck_text *out);
 /* What is wrong with a step's tables, or NULL; the step lies within the step tables. */
@@ -69,8 +72,8 @@ const char *ck_check_map(const ck_tokenizer *tokenizer, const ck_step *step);
 const char *ck_check_charsmap(const ck_tokenizer *tokenizer, const ck_step *step);
 const char *ck_check_two_stages(const uint16_t *block_of, uint32_t blocks);
 
-/* What walks over one text[.. limit) remember, so that no stretch of it is walked again and again. Zero at first; `wasted`
- * is set to 0 for another text. Free `states`. */
+/* What walks over one text remember, so that no stretch of it is walked again and again. Zero at first; `wasted` is set
+ * to 0 for another text. Free `states`. */
 typedef struct ck_trail {
     uint16_t *states; /* [capacity] the state of the last walk before the byte `origin + i` */
     size_t capacity;
@@ -82,8 +85,8 @@ typedef struct ck_trail {
 
 /* Where the next piece of text[from .. end) that an automaton cuts ends: a match at `from` (*matches 1), or what lies
  * before the next match. from < end. 0: no memory. `trail` may be NULL. */
-size_t ck_automaton_next(const ck_tokenizer *tokenizer, uint32_t automaton, const uint8_t *text, size_t from, size_t end,
-                         ck_trail *trail, int *matches);
+size_t ck_automaton_next(const ck_tokenizer *tokenizer, uint32_t automaton, const uint8_t *text, size_t from,
+                         size_t end, ck_trail *trail, int *matches);
 
 /* Room for one word's work, kept from word to word; zero at first. */
 typedef struct ck_word_room {

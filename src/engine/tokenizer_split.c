@@ -44,7 +44,7 @@ static size_t match_at(const ck_walker *w, const uint8_t *text, size_t start, si
     return matched;
 }
 
-/* The same, along a trail: where this walk meets the last one in the same state, the rest of that one is also its own. */
+/* The same, along a trail: where this walk meets the last one in the same state, the rest of that one is its own too. */
 static size_t match_along(const ck_walker *w, const uint8_t *text, size_t start, size_t end, ck_trail *trail) {
     uint32_t state = CK_AUTOMATON_START;
     size_t matched = start;
@@ -96,8 +96,8 @@ static int waste(ck_trail *trail, size_t bytes, size_t from, size_t end) {
     return trail->wasted < PATIENCE || begin_trail(trail, from, end);
 }
 
-size_t ck_automaton_next(const ck_tokenizer *tokenizer, uint32_t automaton, const uint8_t *text, size_t from, size_t end,
-                         ck_trail *trail, int *matches) {
+size_t ck_automaton_next(const ck_tokenizer *tokenizer, uint32_t automaton, const uint8_t *text, size_t from,
+                         size_t end, ck_trail *trail, int *matches) {
     const ck_automaton *a = &tokenizer->automata[automaton];
     const ck_walker w = {
         .automaton = a,

@@ -1,5 +1,5 @@
-/* tokenizer_unigram.c: the cut of a word into pieces with the greatest sum of scores (Viterbi; Kudo 2018). Every place is
- * left by each piece that begins there, so the time is that of the text times the longest piece. */
+/* tokenizer_unigram.c: the cut of a word into pieces with the greatest sum of scores (Viterbi; Kudo 2018). Every place
+ * is left by each piece that begins there, so the time is that of the text times the longest piece. */
 #include "tokenizer_parts.h"
 
 /* The best way to a place of the word. */

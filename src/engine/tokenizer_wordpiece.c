@@ -5,12 +5,15 @@ static int has_more_characters(const uint8_t *word, size_t bytes, uint32_t most)
     size_t characters = 0;
     int32_t code;
     if (bytes <= most) return 0;
-    for (size_t at = 0; at < bytes && characters <= most; characters++) at += ck_utf8_decode(word + at, bytes - at, &code);
+    for (size_t at = 0; at < bytes && characters <= most; characters++) {
+        at += ck_utf8_decode(word + at, bytes - at, &code);
+    }
     return characters > most;
 }
 
 /* Where the longest piece that leads from `node` along word[at .. bytes) ends, or `at`. */
-static size_t longest(const ck_tokenizer *t, uint32_t node, const uint8_t *word, size_t at, size_t bytes, uint32_t *id) {
+static size_t longest(const ck_tokenizer *t, uint32_t node, const uint8_t *word, size_t at, size_t bytes,
+                      uint32_t *id) {
     size_t end = at;
     for (size_t i = at; i < bytes; i++) {
         node = ck_trie_step(t, node, word[i]);

@@ -75,7 +75,8 @@ function findFault(units: Uint32Array, texts: Buffer): string | undefined {
       const base = at ^ offsetOf(unit)
       if (hasLeaf(unit)) {
         const value = units[base]
-        if (value === undefined || (value & 0x7fffffff) >= texts.length) return 'a key leads to a text that is not there'
+        if (value === undefined || (value & 0x7fffffff) >= texts.length)
+          return 'a key leads to a text that is not there'
       }
       stack.push({ base, next: 0 })
       pushed = true

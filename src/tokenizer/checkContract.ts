@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
 import type { Piece, TokenizerContract } from './contract.ts'
 
 /** More pieces than any tokenizer; ids stay exact in every table. */
@@ -85,7 +86,11 @@ function checkBytes(contract: TokenizerContract): void {
   }
   if (kind !== 'bpe' && !(byteFallback && kind !== 'wordpiece') && unknown < 0) {
     const what = 'characters outside the vocabulary have no token'
-    fail('tokenizer_invalid', { path, what, accepted: kind === 'wordpiece' ? 'an unknown token' : '256 byte tokens, or an unknown token' })
+    fail('tokenizer_invalid', {
+      path,
+      what,
+      accepted: kind === 'wordpiece' ? 'an unknown token' : '256 byte tokens, or an unknown token',
+    })
   }
 }
 
@@ -110,7 +115,7 @@ export function keyOf(piece: Piece): string {
 }
 
 function quoted(piece: Piece): string {
-  return JSON.stringify(Buffer.from(piece.bytes).toString('utf8').slice(0, 80))
+  return printable(JSON.stringify(Buffer.from(piece.bytes).toString('utf8')), 80)
 }
 
 const hex = (byte: number) => byte.toString(16).toUpperCase().padStart(2, '0')

@@ -29,13 +29,7 @@ export const continuation = '##'
 export type Prefix = 'none' | 'first' | 'always'
 
 /** What becomes of a split's matches, in the order of the blob's numbers; what lies between is a piece of its own. */
-export const splitBehaviours = [
-  'isolated',
-  'removed',
-  'mergedWithPrevious',
-  'mergedWithNext',
-  'contiguous',
-] as const
+export const splitBehaviours = ['isolated', 'removed', 'mergedWithPrevious', 'mergedWithNext', 'contiguous'] as const
 export type SplitBehaviour = (typeof splitBehaviours)[number]
 
 /** One cut of the text: into the matches of a pattern and what lies between them. */

@@ -1,5 +1,6 @@
 import { fail } from '../base/errors.ts'
 import type { MetadataValue } from '../formats/checkpoint.ts'
+import { printable } from '../formats/names.ts'
 import { type PieceType, pieceTypes } from './contract.ts'
 import { endMarkers } from './endMarkers.ts'
 
@@ -14,7 +15,8 @@ const typeNames = new Map<number, PieceType>(
 export function ggufKeys(metadata: ReadonlyMap<string, MetadataValue>, path: string) {
   const raw = (key: string) => metadata.get(`tokenizer.ggml.${key}`)
   const refuse = (what: string, accepted: string): never => fail('tokenizer_invalid', { path, what, accepted })
-  const found = (value: MetadataValue) => (typeof value === 'object' ? 'an array' : JSON.stringify(String(value)))
+  const found = (value: MetadataValue) =>
+    typeof value === 'object' ? 'an array' : printable(JSON.stringify(String(value)))
 
   const id = (key: string): number | undefined => {
     const value = raw(key)
@@ -48,7 +50,8 @@ export function ggufKeys(metadata: ReadonlyMap<string, MetadataValue>, path: str
   const bytes = (key: string): Uint8Array => {
     const value = raw(key)
     if (value === undefined) return new Uint8Array(0)
-    const list: unknown[] = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as Uint8Array) : [value]
+    const list: unknown[] =
+      Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as Uint8Array) : [value]
     const isByte = (item: unknown): item is number =>
       typeof item === 'number' && Number.isInteger(item) && item >= -128 && item <= 255
     if (!list.every(isByte)) return refuse(`tokenizer.ggml.${key} is no list of bytes`, 'an array of uint8')

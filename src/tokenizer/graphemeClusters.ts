@@ -30,7 +30,12 @@ export function graphemeClusters(sets: UnicodeSets): SplitAutomaton {
     one(any),
   )
   return compilePattern(
-    choice(sequence(one([13, 13]), one([10, 10])), one(control), sequence(some(prepend), core, some(follows)), one(any)),
+    choice(
+      sequence(one([13, 13]), one([10, 10])),
+      one(control),
+      sequence(some(prepend), core, some(follows)),
+      one(any),
+    ),
   )
 }
 

@@ -21,7 +21,8 @@ export function stepsOf(
   if (!isJsonObject(value)) return fields.refuse(`${where} is ${fields.show(value)}`, 'an object with a type')
   if (value.type !== 'Sequence') return [{ step: value, where }]
   const items = value[list]
-  if (!Array.isArray(items)) return fields.refuse(`${where}.${list} is ${fields.show(items ?? null)}`, 'a list of steps')
+  if (!Array.isArray(items))
+    return fields.refuse(`${where}.${list} is ${fields.show(items ?? null)}`, 'a list of steps')
   return items.flatMap((item: Json, i) => stepsOf(fields, item, `${where}.${list}[${i}]`, list, level + 1))
 }
 

@@ -110,8 +110,7 @@ function assertion(element: AST.Assertion, scope: Scope): PatternNode {
     if (only.type === 'Assertion' && only.kind === 'end') {
       end = true
       members.push(newline)
-    }
-    else members.push(classOf(only, scope))
+    } else members.push(classOf(only, scope))
   }
   const set = unite(...members)
   return element.negate ? { kind: 'next', set: complement(set), end: !end } : { kind: 'next', set, end }

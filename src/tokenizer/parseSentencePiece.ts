@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { fail } from '../base/errors.ts'
 import { mostPieces } from './checkContract.ts'
 import { type PieceType, pieceTypes } from './contract.ts'
-import { type ProtobufField, ProtobufFault, readProtobuf } from './protobuf.ts'
+import { ProtobufFault, type ProtobufField, readProtobuf } from './protobuf.ts'
 
 /** What of a SentencePiece model (sentencepiece_model.proto) decides how text is cut. */
 export interface SentencePieceModel {

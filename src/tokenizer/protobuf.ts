@@ -24,7 +24,8 @@ export function* readProtobuf(bytes: Uint8Array): Generator<ProtobufField> {
     throw new ProtobufFault(`the number at byte ${begin} has more than 10 bytes`)
   }
   const take = (count: bigint, begin: number): Uint8Array => {
-    if (count > BigInt(bytes.length - at)) throw new ProtobufFault(`the field at byte ${begin} is longer than what is left`)
+    if (count > BigInt(bytes.length - at))
+      throw new ProtobufFault(`the field at byte ${begin} is longer than what is left`)
     at += Number(count)
     return bytes.subarray(at - Number(count), at)
   }
@@ -33,7 +34,8 @@ export function* readProtobuf(bytes: Uint8Array): Generator<ProtobufField> {
     const key = varint()
     const number = Number(key >> 3n)
     const wire = Number(key & 7n)
-    if (number === 0 || key >> 3n > 0x1fffffffn) throw new ProtobufFault(`the field at byte ${begin} has number ${number}`)
+    if (number === 0 || key >> 3n > 0x1fffffffn)
+      throw new ProtobufFault(`the field at byte ${begin} has number ${number}`)
     if (wire === 0) yield { number, wire, value: varint() }
     else if (wire === 1) yield { number, wire, value: take(8n, begin) }
     else if (wire === 2) yield { number, wire, value: take(varint(), begin) }

@@ -1,7 +1,8 @@
 import type { MetadataValue } from '../formats/checkpoint.ts'
+import { printable } from '../formats/names.ts'
 import { bytesOfLetters } from './byteAlphabet.ts'
-import { checkContract } from './checkContract.ts'
 import { charsmapStep } from './charsmapStep.ts'
+import { checkContract } from './checkContract.ts'
 import { isolate, type Piece, plainContract, type TokenizerContract } from './contract.ts'
 import { type GgufKeys, ggufKeys } from './ggufKeys.ts'
 import { readGgufWordpiece } from './readGgufWordpiece.ts'
@@ -20,7 +21,7 @@ export function readGgufTokenizer(metadata: Metadata, path: string): TokenizerCo
   if (model === 'gpt2') return readBpe(keys)
   if (model === 'bert') return readGgufWordpiece(keys)
   return keys.refuse(
-    `tokenizer.ggml.model is ${JSON.stringify(model)}`,
+    `tokenizer.ggml.model is ${printable(JSON.stringify(model))}`,
     'llama (SentencePiece BPE), gpt2 (byte-level BPE), t5 (SentencePiece Unigram), bert (WordPiece)',
   )
 }
@@ -32,7 +33,7 @@ function readSentencePieces(keys: GgufKeys, model: 'llama' | 't5'): TokenizerCon
     const type = types[id]!
     if (type !== 'byte') return { bytes: Buffer.from(text), type }
     const digits = /^<0x([0-9A-F]{2})>$/.exec(text)?.[1]
-    if (!digits) keys.refuse(`byte token ${id} is written ${JSON.stringify(text)}`, '<0x00> to <0xFF>')
+    if (!digits) keys.refuse(`byte token ${id} is written ${printable(JSON.stringify(text))}`, '<0x00> to <0xFF>')
     return { bytes: Uint8Array.of(Number.parseInt(digits!, 16)), type }
   })
   // Files that leave the ids out mean SentencePiece's own names.
@@ -98,6 +99,7 @@ function readBpe(keys: GgufKeys): TokenizerContract {
 function splitRule(keys: GgufKeys): SplitRule {
   const name = keys.raw('pre')
   const rule = typeof name === 'string' ? splitRules.get(name) : undefined
-  const what = name === undefined ? 'tokenizer.ggml.pre is missing' : `tokenizer.ggml.pre is ${JSON.stringify(name)}`
+  const what =
+    name === undefined ? 'tokenizer.ggml.pre is missing' : `tokenizer.ggml.pre is ${printable(JSON.stringify(name))}`
   return rule ?? keys.refuse(what, [...splitRules.keys()].join(', '))
 }

@@ -65,7 +65,7 @@ export function readJsonPipeline(fields: JsonFields): JsonPipeline {
 }
 
 function preTokenize(fields: JsonFields, step: JsonStep, where: string, state: State): void {
-  const refuse = (accepted: string) => fields.refuse(`${where} is ${fields.show(step)}`, accepted)
+  const refuse: (accepted: string) => never = (accepted) => fields.refuse(`${where} is ${fields.show(step)}`, accepted)
   const pattern = patternOf(step)
   // Spaces are gone where the normaliser replaces them: this cuts nothing.
   if (step.type === 'Split' && pattern === ' ' && state.escapes) return
@@ -85,12 +85,12 @@ function preTokenize(fields: JsonFields, step: JsonStep, where: string, state: S
       state.splits.push(isolate(step.individual_digits === true ? '\\p{N}' : '\\p{N}+'))
       return
     case 'Punctuation':
-      if (!behaviour) return refuse(`Punctuation with behavior ${[...behaviours.keys()].join(', ')}`)
+      if (!behaviour) refuse(`Punctuation with behavior ${[...behaviours.keys()].join(', ')}`)
       state.splits.push({ pattern: punctuation, behaviour, invert: false })
       return
     case 'Split':
-      if (!pattern) return refuse('a Split with a pattern')
-      if (!behaviour) return refuse(`Split with behavior ${[...behaviours.keys()].join(', ')}`)
+      if (!pattern) refuse('a Split with a pattern')
+      if (!behaviour) refuse(`Split with behavior ${[...behaviours.keys()].join(', ')}`)
       state.splits.push({ pattern, behaviour, invert: step.invert === true })
       return
     case 'Whitespace':
@@ -100,7 +100,7 @@ function preTokenize(fields: JsonFields, step: JsonStep, where: string, state: S
       state.splits.push({ pattern: '\\s+', behaviour: 'removed', invert: false })
       return
     case 'CharDelimiterSplit':
-      if (typeof step.delimiter !== 'string' || step.delimiter === '') return refuse('CharDelimiterSplit with a delimiter')
+      if (typeof step.delimiter !== 'string' || step.delimiter === '') refuse('CharDelimiterSplit with a delimiter')
       state.splits.push({ pattern: escaped(step.delimiter), behaviour: 'removed', invert: false })
       return
     case 'BertPreTokenizer':

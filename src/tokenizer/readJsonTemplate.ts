@@ -44,7 +44,9 @@ export function readJsonTemplate(
 function pairOf(fields: JsonFields, idOf: ReadonlyMap<string, number>, processor: JsonObject, key: string): number {
   const [text]: readonly Json[] = Array.isArray(processor[key]) ? processor[key] : []
   const id = typeof text === 'string' ? idOf.get(text) : undefined
-  return id ?? fields.refuse(`${key} of the post_processor is ${fields.show(processor[key] ?? null)}`, 'a token and its id')
+  return (
+    id ?? fields.refuse(`${key} of the post_processor is ${fields.show(processor[key] ?? null)}`, 'a token and its id')
+  )
 }
 
 function templateOf(fields: JsonFields, idOf: ReadonlyMap<string, number>, single: readonly Json[]): JsonTemplate {

@@ -1,7 +1,7 @@
 import type { Json } from '../formats/checkpoint.ts'
 import { isJsonObject } from '../formats/parseJson.ts'
-import { checkContract } from './checkContract.ts'
 import { bertSplits } from './bertRules.ts'
+import { checkContract } from './checkContract.ts'
 import { plainContract, type TokenizerContract, type TokenizerKind } from './contract.ts'
 import { endMarkers } from './endMarkers.ts'
 import { type JsonFields, jsonFields } from './jsonFields.ts'

@@ -5,8 +5,8 @@ import { checkContract, mostPieces } from './checkContract.ts'
 import { type Piece, plainContract, type TokenizerContract } from './contract.ts'
 import { endMarkers } from './endMarkers.ts'
 import { type JsonFields, jsonFields } from './jsonFields.ts'
-import { configuredIds } from './readJsonTokenizer.ts'
 import { parseSentencePiece } from './parseSentencePiece.ts'
+import { configuredIds } from './readJsonTokenizer.ts'
 import { unknownScoreOf } from './unigramScores.ts'
 
 /** The files of a transformers folder without tokenizer.json that have a say in its tokenizer. */
@@ -105,8 +105,17 @@ function addedTokens(fields: JsonFields, json: Json): (readonly [number, Piece])
   return Object.entries(json)
     .map(([key, token]) => {
       const id = Number(key)
-      if (!Number.isInteger(id) || id < 0 || id >= mostPieces || !isJsonObject(token) || typeof token.content !== 'string') {
-        return fields.refuse(`added token ${fields.show(key)} is ${fields.show(token)}`, 'an id with an object with content')
+      if (
+        !Number.isInteger(id) ||
+        id < 0 ||
+        id >= mostPieces ||
+        !isJsonObject(token) ||
+        typeof token.content !== 'string'
+      ) {
+        return fields.refuse(
+          `added token ${fields.show(key)} is ${fields.show(token)}`,
+          'an id with an object with content',
+        )
       }
       const piece: Piece = {
         bytes: Buffer.from(token.content),

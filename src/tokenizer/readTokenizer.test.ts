@@ -196,7 +196,11 @@ describe('a tokenizer.json', () => {
 
   it.each<[string, { readonly [key: string]: Json }, RegExp]>([
     ['no object', { model: 7 }, /model's type is missing/],
-    ['a model of words', { model: { type: 'WordLevel', vocab: {} } }, /type is "WordLevel"; accepted: "BPE", "Unigram"/],
+    [
+      'a model of words',
+      { model: { type: 'WordLevel', vocab: {} } },
+      /type is "WordLevel"; accepted: "BPE", "Unigram"/,
+    ],
     ['WordPiece over bytes', { model: { type: 'WordPiece', vocab } }, /WordPiece with other words than its own/],
     [
       'WordPiece of another prefix',

@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
 import type { Piece, TokenizerContract } from './contract.ts'
 import { normalizeText } from './normalizeText.ts'
 import type { UnicodeSets } from './unicodeSets.ts'
@@ -51,9 +52,7 @@ export function specialTables(contract: TokenizerContract, sets: UnicodeSets) {
     (type === 'control' || type === 'user' || type === 'unknown') && bytes.length > 0
   const found = contract.pieces.flatMap((piece, id) => (isSpecial(piece) ? [{ piece, id }] : []))
   const isLate = (piece: Piece) => piece.normalized === true && contract.steps.length > 0
-  const raw = specialTable(
-    found.flatMap(({ piece, id }) => (isLate(piece) ? [] : [{ id, bytes: piece.bytes }])),
-  )
+  const raw = specialTable(found.flatMap(({ piece, id }) => (isLate(piece) ? [] : [{ id, bytes: piece.bytes }])))
   const late = specialTable(
     found.flatMap(({ piece, id }) => (isLate(piece) ? [{ id, bytes: normalized(contract, piece, sets) }] : [])),
   )
@@ -70,7 +69,7 @@ function normalized({ path, steps }: TokenizerContract, { bytes }: Piece, sets: 
   const text = Buffer.from(bytes).toString('utf8')
   const after = normalizeText(text, steps, sets, path)
   if (after !== '') return Buffer.from(after)
-  const what = `nothing is left of added token ${JSON.stringify(text)} when it is normalised`
+  const what = `nothing is left of added token ${printable(JSON.stringify(text))} when it is normalised`
   return fail('tokenizer_invalid', { path, what, accepted: 'added tokens with a text of their own' })
 }
 

@@ -1,5 +1,5 @@
-import { compileSplit } from './compileSplit.ts'
 import type { SplitAutomaton } from './compilePattern.ts'
+import { compileSplit } from './compileSplit.ts'
 import { formTables } from './formTables.ts'
 import { graphemeClusters } from './graphemeClusters.ts'
 import { mapTables } from './mapTables.ts'

@@ -20,8 +20,7 @@ export function writtenWordpieces({ pieces, cleanUp }: TokenizerContract): Uint8
   return pieces.map(({ bytes, type }) => {
     const text = Buffer.from(bytes).toString('utf8')
     if (text === '') return new Uint8Array(0)
-    const written =
-      type === 'normal' && text.startsWith(continuation) ? text.slice(continuation.length) : ` ${text}`
+    const written = type === 'normal' && text.startsWith(continuation) ? text.slice(continuation.length) : ` ${text}`
     return Buffer.from(cleanUp ? cleaned.reduce((left, [from, to]) => left.replaceAll(from, to), written) : written)
   })
 }

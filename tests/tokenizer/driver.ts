@@ -37,7 +37,10 @@ export const parseSpecial = 2
  * Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. `flags` come last and
  * so win.
  */
-export function buildDriver(compiler = 'cc', flags: readonly string[] = []): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
+export function buildDriver(
+  compiler = 'cc',
+  flags: readonly string[] = [],
+): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
   const dir = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
   const program = join(dir, 'driver')
   const sources = readdirSync(engine).filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))

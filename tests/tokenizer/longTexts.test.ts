@@ -32,7 +32,9 @@ describe('a megabyte without a place to cut', () => {
       const driver = built.open(compileTokenizer(contract))
       const random = seeded(3)
       const letters = Array.from({ length: megabyte }, () => 'abcde'[random(5)]).join('')
-      const runs = ['a', ' ', '\n', ' \n', 'ab', '漢', '\u0301', '\u00c5', '🦙'].map((text) => text.repeat(megabyte / 16))
+      const runs = ['a', ' ', '\n', ' \n', 'ab', '漢', '\u0301', '\u00c5', '🦙'].map((text) =>
+        text.repeat(megabyte / 16),
+      )
       const texts = [letters, ...runs.map((run) => `x${run}x`), runs.join('')]
       for (const ids of driver.encode(texts)) expect(ids.length).toBeGreaterThan(0)
     })
@@ -44,7 +46,9 @@ describe('a megabyte without a place to cut', () => {
     const driver = checked.open(compileTokenizer({ ...bytes, splits: [dropped] }))
     const random = seeded(5)
     const texts = Array.from({ length: 60 }, () =>
-      Array.from({ length: 12 }, () => 'abcdef\n'[random(7)]!.repeat(random(3) === 0 ? random(4000) : random(3))).join(''),
+      Array.from({ length: 12 }, () => 'abcdef\n'[random(7)]!.repeat(random(3) === 0 ? random(4000) : random(3))).join(
+        '',
+      ),
     )
     const left = texts.map((text) => text.replaceAll(/a+b|c+(?=\n|$)|de*f/g, ''))
     expect(driver.decode(driver.encode(texts)).map(String)).toEqual(left)

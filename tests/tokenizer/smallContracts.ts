@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { isolate, type Piece, plainContract, type TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { bertSplits, bertSteps } from '../../src/tokenizer/bertRules.ts'
+import { isolate, type Piece, plainContract, type TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { parseSentencePiece } from '../../src/tokenizer/parseSentencePiece.ts'
 import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
 import type { Random } from './randomText.ts'
@@ -129,7 +129,9 @@ export function wordpieceContract(random: Random): TokenizerContract {
   return {
     ...base,
     kind: 'wordpiece',
-    pieces: pieces.filter(({ bytes }, i) => pieces.findIndex((other) => Buffer.compare(other.bytes, bytes) === 0) === i),
+    pieces: pieces.filter(
+      ({ bytes }, i) => pieces.findIndex((other) => Buffer.compare(other.bytes, bytes) === 0) === i,
+    ),
     steps: bertSteps({ cleanText: true, spaceIdeographs: true, stripAccents: true, lowercase: true }),
     splits: bertSplits,
     stripPrefix: true,

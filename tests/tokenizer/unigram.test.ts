@@ -81,8 +81,25 @@ describe('a step of normalising', () => {
     it(`does the same in C: ${nameOf(step)}`, () => {
       const driver = built.open(compileTokenizer({ ...bytes, unknown: -1, steps: [step] }))
       const random = seeded(8)
-      const special = ['e\u0301', '\u304b\u3099', '\uff76\uff9e', '  ', '...', 'ﬁ', '\r\n', '🇩🇪🇫🇷🇩', '👩‍👧', 'İ', 'Σ', '각', '\u00a0']
-      const texts = Array.from({ length: 300 }, () => randomText(random, 30) + special[random(special.length)]! + randomText(random, 9))
+      const special = [
+        'e\u0301',
+        '\u304b\u3099',
+        '\uff76\uff9e',
+        '  ',
+        '...',
+        'ﬁ',
+        '\r\n',
+        '🇩🇪🇫🇷🇩',
+        '👩‍👧',
+        'İ',
+        'Σ',
+        '각',
+        '\u00a0',
+      ]
+      const texts = Array.from(
+        { length: 300 },
+        () => randomText(random, 30) + special[random(special.length)]! + randomText(random, 9),
+      )
       const wanted = texts.map((text) => normalizeText(text, [step], sets, 'test'))
       expect(driver.decode(driver.encode(texts)).map(String)).toEqual(wanted)
     })
