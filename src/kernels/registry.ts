@@ -5,7 +5,7 @@ import type { Kernel } from './kernel.ts'
 import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
-import { addForward, multiplyForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
+import { addForward, multiplyForward, scaleForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
 import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
@@ -22,7 +22,7 @@ export const families = {
   linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, residualRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward],
+  pointwise: [swigluForward, addForward, multiplyForward, siluForward, scaleForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, takeRowsForward],
@@ -40,7 +40,8 @@ export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
-  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'dot.h', 'simd.h', 'split.h', 'tiles.h'],
+  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'codes.h', 'dot.h', 'matrix.h', 'simd.h'],
+  ...['split.h', 'tiles.h'],
 ]
 
 /** The kernels of one family as plain declarations. */

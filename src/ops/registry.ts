@@ -14,6 +14,7 @@ import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
 import { rope } from './rope.ts'
 import { ropeTable } from './ropeTable.ts'
+import { scale } from './scale.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
 import { softmax } from './softmax.ts'
@@ -37,6 +38,7 @@ export const ops = {
   rmsNorm,
   rope,
   ropeTable,
+  scale,
   silu,
   slice,
   softmax,
