@@ -115,7 +115,10 @@ static ck_finding check_bytes(ck_tokenizer *t) {
     int needs_unknown = header->kind == CK_KIND_WORDPIECE ||
                         (header->kind != CK_KIND_BYTES && (header->flags & CK_TOKENS_BYTE_FALLBACK) == 0);
     if (needs_unknown && header->unknown < 0) return "has no token for characters that it does not know";
-    if (ck_section_bytes(t, CK_SECTION_JOINS) != 256 * 256 / 8) return "has joins of another number than 65536";
+    int joins_pairs = header->kind == CK_KIND_CHARACTERS || header->kind == CK_KIND_UNIGRAM;
+    if (ck_section_bytes(t, CK_SECTION_JOINS) != (joins_pairs ? 256 * 256 / 8 : 0)) {
+        return "has joins of another number than 65536";
+    }
     t->joins = ck_section_at(t, CK_SECTION_JOINS);
     return NULL;
 }

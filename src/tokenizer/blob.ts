@@ -21,7 +21,7 @@ import type { TokenizerKind } from './contract.ts'
  *   The lowest rank joins first, then the leftmost.
  * - byteIds: u32 [256] id that writes this byte alone, or 0xffffffff.
  * - joins: bits [256, 256], the lowest of a byte first: 1 where a piece may hold the second byte behind the first, so that a
- *   text of characters is not cut between them.
+ *   text of `spm`, `unigram` is not cut between them; empty for the others.
  * - specialClasses: u8 [2, 256] class of a byte, < classes; specialTable: u32 [nodes, classes] next node, 0: none, 1 is the
  *   root; specialIds: i32 [nodes] token that ends at this node, or -1; each twice: for raw text, for normalised text.
  * - automata: per pattern {u32 classes, u32 states, u32 blocks, u32 class of a byte that is no UTF-8, u32 number in

@@ -61,7 +61,7 @@ export function compileTokenizer(contract: TokenizerContract): Uint8Array {
       pieceHash: pieceHash(table),
       mergeHash: mergeHash(table),
       byteIds: Uint32Array.from(byteIds(contract), (id) => (id < 0 ? noSymbol : id)),
-      joins: pairJoins(contract, table),
+      joins: kind === 'spm' || kind === 'unigram' ? pairJoins(contract, table) : new Uint8Array(0),
       specialClasses: specials.classOf,
       specialTable: specials.table,
       specialIds: specials.ids,
