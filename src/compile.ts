@@ -6,6 +6,8 @@ import { compileFolder } from './build/compileFolder.ts'
 import { findCompiler } from './build/compiler.ts'
 import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
+import { type ChatArtifact, type GivenTemplate, makeChatArtifact } from './chat/chatArtifact.ts'
+import { printChatSource } from './chat/printChatSource.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
 import { beginBump } from './formats/bump.ts'
@@ -26,7 +28,8 @@ import type { Mode } from './plan/program.ts'
 import { sitesOf } from './plan/sites.ts'
 import { verifyProgram } from './plan/verifyProgram.ts'
 import { type Model, readModel } from './templates/readModel.ts'
-import { readRows, rowsAndColsOf } from './templates/weightRows.ts'
+import { readRows } from './templates/weightRows.ts'
+import { rowsAndColsOf } from './templates/weightSource.ts'
 import { compileTokenizer } from './tokenizer/compileTokenizer.ts'
 import type { TokenizerContract } from './tokenizer/contract.ts'
 import { readTokenizer } from './tokenizer/readTokenizer.ts'
@@ -38,6 +41,8 @@ export interface CompileOptions {
   readonly target?: string
   /** Tokens that one context holds; default: the checkpoint's, at most 4096. */
   readonly context?: number
+  /** Sequences that one context holds, each of `context` tokens; 1 .. 1024, default 1. */
+  readonly sequences?: number
   /** Compute in f32 whatever the weights. */
   readonly strict?: boolean
   /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
@@ -48,6 +53,8 @@ export interface CompileOptions {
   readonly trace?: boolean
   /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
   readonly profile?: boolean
+  /** A chat template in place of the checkpoint's own. */
+  readonly template?: GivenTemplate
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
   readonly cc?: string
   readonly signal?: AbortSignal
@@ -62,6 +69,8 @@ export const defaultContext = 4096
 const defaultPrefillTokens = 512
 /** Logits rows per step: enough to score a text in few steps, few enough to stay small at 150,000 columns. */
 const outputRows = 16
+/** More would only be a slip of the finger. */
+const mostSequences = 1024
 /** Caches hold whole panels of keys on every target. */
 const contextUnit = 64
 
@@ -78,15 +87,17 @@ export async function compile(
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
   const checkpoint = openCheckpoint(checkpointPath)
   try {
-    const model = readModel(checkpoint)
+    const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
+    const { description, path } = checkpoint
+    const chat = tokenizer && makeChatArtifact(description, path, options.template)
     const signal = options.signal ? { signal: options.signal } : {}
     await writeRunFolder(
       options.out,
-      plan.source,
+      { ...plan.source, hasChat: chat?.contract != null },
       target,
-      artifacts(model, plan, tokenizer !== undefined, options),
+      { ...artifacts(model, plan, tokenizer !== undefined, chat, options), ...chatFiles(chat) },
       async (dir) => {
         await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
         const onProgress = (done: number) => options.onProgress?.('compile', done)
@@ -117,23 +128,30 @@ export function planModel(
   options.onProgress?.('plan', 0)
   const context = options.context ?? Math.min(model.sizes.context, defaultContext)
   checkContext(context, model.sizes.context)
+  const sequences = checkSequences(options.sequences ?? 1)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
+  const isEncoder = model.sizes.embedding !== undefined
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
-    sequences: 1,
-    dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
+    sequences,
+    // An encoder's keys and values live for one layer only.
+    dtype: options.cache ?? (isQuantised && !options.strict && !isEncoder ? 'f16' : 'f32'),
   } as const
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
-  const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
+  const prefill = isEncoder ? context : Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
-  const outputsOf = { prefill: outputs, decode: 1, trace: prefill }
+  // A decode step takes a token of each sequence, and each may want its logits.
+  const decode = Math.min(sequences, outputs)
+  const outputsOf = { prefill: outputs, decode, encode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
-    : [
-        ['prefill', prefill],
-        ['decode', 1],
-      ]
+    : isEncoder
+      ? [['encode', prefill]]
+      : [
+          ['prefill', prefill],
+          ['decode', decode],
+        ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
@@ -148,14 +166,24 @@ export function planModel(
     template: model.template,
     target,
     weightsId: createHash('sha256').update(layout).digest('hex'),
+    stateId: createHash('sha256')
+      .update(`${layout}${JSON.stringify([graph.nodes, statesOf(graph)])}`)
+      .digest('hex'),
     vocabulary: model.sizes.vocabulary,
+    ...(isEncoder ? { embedding: model.sizes.embedding } : {}),
     context,
+    sequences,
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source, cache: cache.dtype }
+}
+
+/** The states of a graph, without the sizes that change no byte of what they hold: sequences and positions. */
+function statesOf({ states }: Graph): unknown {
+  return states.map(({ name, type }) => [name, type.dtype, type.shape.length])
 }
 
 function checkContext(context: number, trained: number): void {
@@ -167,11 +195,17 @@ function checkContext(context: number, trained: number): void {
   })
 }
 
+function checkSequences(sequences: number): number {
+  if (Number.isInteger(sequences) && sequences >= 1 && sequences <= mostSequences) return sequences
+  return fail('option_invalid', { option: '--sequences', found: String(sequences), accepted: `1 to ${mostSequences}` })
+}
+
 /** The files of the run folder that say what was compiled, besides the C. */
 function artifacts(
   model: Model,
   { graph, source, cache }: PlannedModel,
   hasTokenizer: boolean,
+  chat: ChatArtifact | undefined,
   options: CompileOptions,
 ): Record<string, string> {
   const manifest = {
@@ -183,8 +217,11 @@ function artifacts(
     cache,
     ...(source.sites ? { profile: true } : {}),
     context: source.context,
+    sequences: source.sequences,
     vocabulary: source.vocabulary,
+    ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,
+    ...(chat ? { chat: chat.contract ? { isContract: true } : { isContract: false, reason: chat.reason } } : {}),
     weightsId: source.weightsId,
     weightsBytes: source.plan.weightsBytes,
     memoryBytes: source.plan.memoryBytes,
@@ -196,6 +233,13 @@ function artifacts(
     ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
     'manifest.json': printJson(manifest),
   }
+}
+
+/** What a model with a chat template has besides: chat.json, and chat.c for the stand-alone executable. */
+function chatFiles(chat: ChatArtifact | undefined): Record<string, string> {
+  if (!chat) return {}
+  const source = chat.contract ? { 'chat.c': printChatSource(chat.contract) } : {}
+  return { 'chat.json': printJson(chat), ...source }
 }
 
 /** Packs the weights into weights.bump; between pieces the event loop runs, so that an abort is heard. */

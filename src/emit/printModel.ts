@@ -14,6 +14,7 @@ import { Constants } from './constants.ts'
 import { commentText, defineLines, identifier, stringLiteral, wrapCall, wrapList } from './identifier.ts'
 import type { ModelSource } from './modelSource.ts'
 import { Laps, printSites } from './printSites.ts'
+import { printStates, statesOf } from './printStates.ts'
 
 /** The families whose kernels the programs call, sorted. */
 export function usedFamilies(programs: readonly Program[]): readonly Family[] {
@@ -41,6 +42,7 @@ export function printModel(source: ModelSource): string {
     ...tables.print(),
     ...functions,
     ...(sites.length > 0 ? [printSites(sites)] : []),
+    ...printStates(source),
     printDescription(source, sites.length),
   ].join('\n\n')}\n`
 }
@@ -236,12 +238,30 @@ function printPlace(source: ModelSource, program: Program, place: Place | null, 
   }
 }
 
+function decoderFields(prefill: Program, decode: Program): readonly [string, string][] {
+  return [
+    ['output_index', 'MODEL_OUTPUT_INDEX'],
+    ['logits', 'MODEL_LOGITS'],
+    ['prefill', prefill.mode],
+    ['decode', decode.mode],
+  ]
+}
+
+function encoderFields(width: number, encode: Program): readonly [string, string][] {
+  return [
+    ['types', 'MODEL_TYPES'],
+    ['last', 'MODEL_LAST'],
+    ['embedding', 'MODEL_EMBEDDING'],
+    ['embedding_width', String(width)],
+    ['encode', encode.mode],
+  ]
+}
+
 function printDescription(source: ModelSource, siteCount: number): string {
   const { programs, plan, target } = source
   const prefill = programs[0]!
   const decode = programs.at(-1)!
-  const id = (source.weightsId.match(/../g) ?? []).map((byte) => `0x${byte}`)
-  const idLines = [0, 16].map((from) => `        ${id.slice(from, from + 16).join(', ')},`)
+  const stateCount = statesOf(source).length
   const fields: [string, string][] = [
     ['name', stringLiteral(source.name)],
     ['target', stringLiteral(target.name)],
@@ -251,32 +271,43 @@ function printDescription(source: ModelSource, siteCount: number): string {
     ['state_bytes', `${plan.stateBytes}u`],
     ['vocabulary', String(source.vocabulary)],
     ['context', String(source.context)],
+    ['sequence_count', String(source.sequences)],
     ['prefill_tokens', String(prefill.bounds.tokens)],
     ['decode_tokens', String(decode.bounds.tokens)],
     ['output_rows', String(source.outputRows)],
     ['ids', 'MODEL_IDS'],
     ['positions', 'MODEL_POSITIONS'],
     ['sequences', 'MODEL_SEQUENCES'],
-    ['output_index', 'MODEL_OUTPUT_INDEX'],
-    ['logits', 'MODEL_LOGITS'],
-    ['prefill', prefill.mode],
-    ['decode', decode.mode],
+    ...(source.embedding ? encoderFields(source.embedding, prefill) : decoderFields(prefill, decode)),
+    ...(stateCount > 0
+      ? ([
+          ['states', 'states'],
+          ['state_count', String(stateCount)],
+        ] satisfies [string, string][])
+      : []),
     ...(siteCount > 0
       ? ([
           ['sites', 'sites'],
           ['site_count', String(siteCount)],
         ] satisfies [string, string][])
       : []),
+    ...(source.hasChat ? ([['chat', '&ck_model_chat']] satisfies [string, string][]) : []),
   ]
   return [
+    ...(source.hasChat ? ['extern const ck_chat_contract ck_model_chat; /* chat.c */', ''] : []),
     wrapList('static const char *const cpu_features[] = {', [...target.cpuFeatures.map(stringLiteral), 'NULL'], '};'),
     '',
     'const ck_program ck_model_program = {',
     '    .abi = CK_ABI_VERSION,',
-    '    .weights_id = {',
-    ...idLines,
-    '    },',
+    ...idLines('weights_id', source.weightsId),
+    ...idLines('state_id', source.stateId),
     ...fields.map(([field, value]) => `    .${field} = ${value},`),
     '};',
   ].join('\n')
+}
+
+function idLines(field: string, hex: string): string[] {
+  const bytes = (hex.match(/../g) ?? []).map((byte) => `0x${byte}`)
+  const lines = [0, 16].map((from) => `        ${bytes.slice(from, from + 16).join(', ')},`)
+  return [`    .${field} = {`, ...lines, '    },']
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chat_contract.h"
 #include "ck.h"
 
 /* What one step of a program works on. Shared by all parts, constant during the step. */
@@ -28,6 +29,25 @@ void ck_profile_end(const ck_step *step, int part, int site);
 
 typedef void ck_step_function(const ck_step *step, int part, int parts);
 
+/* What a state keeps of a sequence. */
+typedef enum ck_state_kind {
+    CK_STATE_WHOLE = 0,    /* bytes that each token changes: no earlier position is in them */
+    CK_STATE_POSITIONS = 1 /* bytes of its own for each position */
+} ck_state_kind;
+
+/* Bytes that outlive a step, of every sequence, one behind the other. Those of CK_STATE_POSITIONS are `rows` rows of
+ * panels of `lanes` positions; a panel is its parts one behind the other, each [count][lanes][bytes]. */
+typedef struct ck_state {
+    const char *name;
+    ck_state_kind kind;
+    uint64_t offset; /* into ck_step.memory */
+    uint64_t bytes;  /* of one sequence */
+    int64_t rows, lanes;
+    struct {
+        int64_t count, bytes;
+    } parts[2];
+} ck_state;
+
 /* Offsets are bytes into ck_step.memory. */
 typedef struct ck_program {
     uint32_t abi;           /* CK_ABI_VERSION */
@@ -39,9 +59,10 @@ typedef struct ck_program {
     uint64_t memory_bytes;
     uint64_t state_bytes; /* the first state_bytes of memory are the cache; the rest is rewritten by each step */
     int64_t vocabulary;
-    int64_t context;
+    int64_t context;         /* tokens of one sequence */
+    int32_t sequence_count;  /* sequences that a context holds */
     int64_t prefill_tokens; /* most tokens of a prefill step */
-    int64_t decode_tokens;  /* most tokens of a decode step */
+    int64_t decode_tokens;  /* most tokens of a decode step, each of another sequence */
     int64_t output_rows;    /* most logits rows of a step */
     size_t ids;             /* int32 [tokens] */
     size_t positions;       /* int32 [tokens] */
@@ -50,8 +71,18 @@ typedef struct ck_program {
     size_t logits;          /* f32 [outputs, vocabulary] */
     ck_step_function *prefill;
     ck_step_function *decode;
+    uint8_t state_id[32]; /* builds with equal ones make the same bytes of states from the same weights and ids */
+    const ck_state *states;
+    int32_t state_count;
+    /* An encoder has these in place of output_index, logits, prefill and decode. */
+    size_t types;            /* int32 [tokens] */
+    size_t last;             /* int32 [tokens]: the last position, for every token */
+    size_t embedding;        /* f32 [embedding_width] */
+    int64_t embedding_width; /* 0: no encoder */
+    ck_step_function *encode;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
+    const ck_chat_contract *chat; /* NULL: no chat template, or one that cannot be said so (chat_contract.h) */
 } ck_program;
 
 /* Defined by the generated model.c. */

@@ -10,7 +10,6 @@
 /* One call's state. */
 typedef struct ck_encoder {
     const ck_tokenizer *tokenizer;
-    int parse_control;
     ck_ids out;
     ck_word_room room;
     ck_word_cache *cache;
@@ -38,13 +37,21 @@ static int encode_word(ck_encoder *e, const uint8_t *word, size_t bytes) {
     return fits;
 }
 
+/* What stands before a stretch of text. */
+typedef enum ck_before { CK_BEFORE_NOTHING, CK_BEFORE_SPECIAL, CK_BEFORE_TEXT } ck_before;
+
+static int wants_prefix(const ck_encoder *e, ck_before before) {
+    return (has(e, CK_TOKENS_PREFIX_ALWAYS) && before != CK_BEFORE_TEXT) ||
+           (has(e, CK_TOKENS_PREFIX_FIRST) && before == CK_BEFORE_NOTHING);
+}
+
 /* Adds the prefix; U+2581 becomes the space that it stands for. bytes >= 1. 0: no memory. */
-static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     ck_text *out = &e->escaped;
     out->count = 0;
     if (!ck_text_reserve(out, bytes + 1)) return 0;
     int marked = bytes >= 3 && memcmp(text, "\xe2\x96\x81", 3) == 0;
-    int prefix = has(e, CK_TOKENS_PREFIX_ALWAYS) || (has(e, CK_TOKENS_PREFIX_FIRST) && at_text_start);
+    int prefix = wants_prefix(e, before);
     if (has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && (text[0] == ' ' || marked)) prefix = 0;
     if (prefix) out->bytes[out->count++] = ' ';
     for (size_t i = 0; i < bytes; i++) {
@@ -74,10 +81,10 @@ static int encode_characters(ck_encoder *e, const uint8_t *text, size_t bytes) {
 }
 
 /* What the last split left. bytes >= 1. 0: no memory. */
-static int encode_piece(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int encode_piece(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     uint32_t kind = e->tokenizer->header->kind;
     if (kind == CK_KIND_BYTES || kind == CK_KIND_WORDPIECE) return encode_word(e, text, bytes);
-    return escape_spaces(e, text, bytes, at_text_start) && encode_characters(e, e->escaped.bytes, e->escaped.count);
+    return escape_spaces(e, text, bytes, before) && encode_characters(e, e->escaped.bytes, e->escaped.count);
 }
 
 /* Whether a segment belongs to the same piece as the one before it. */
@@ -92,14 +99,14 @@ static int joins_last(uint32_t behaviour, int matches, int matched_before) {
 
 /* Cuts text[from .. end) by the splits from `level` on, and encodes the pieces. 0: no memory. */
 static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end,
-                         int at_text_start) {
+                         ck_before before) {
     if (level == e->tokenizer->header->splits) {
-        return encode_piece(e, text + from, end - from, at_text_start && from == 0);
+        return encode_piece(e, text + from, end - from, from > 0 && before == CK_BEFORE_NOTHING ? CK_BEFORE_SPECIAL : before);
     }
     uint32_t rule = e->tokenizer->automata[level].behaviour;
     uint32_t behaviour = rule & ~(uint32_t)CK_SPLIT_INVERT;
     size_t piece = from;
-    int before = 0;
+    int matched = 0;
     e->trails[level].wasted = 0;
     for (size_t at = from; at < end;) {
         int matches;
@@ -107,15 +114,15 @@ static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, siz
         if (to == 0) return 0;
         matches ^= (rule & CK_SPLIT_INVERT) != 0;
         int removed = behaviour == CK_SPLIT_REMOVED && matches;
-        if (at > piece && (removed || !joins_last(behaviour, matches, before))) {
-            if (!encode_splits(e, level + 1, text, piece, at, at_text_start)) return 0;
+        if (at > piece && (removed || !joins_last(behaviour, matches, matched))) {
+            if (!encode_splits(e, level + 1, text, piece, at, before)) return 0;
             piece = at;
         }
         if (removed) piece = to;
-        before = matches;
+        matched = matches;
         at = to;
     }
-    return piece == end || encode_splits(e, level + 1, text, piece, end, at_text_start);
+    return piece == end || encode_splits(e, level + 1, text, piece, end, before);
 }
 
 /* Bytes that the vocabulary lacks become U+FFFD; a space in front where it is asked for. 0: no memory. */
@@ -133,34 +140,49 @@ static int repair_bytes(ck_encoder *e, const uint8_t *text, size_t bytes, int pr
 }
 
 /* Normalised text between special tokens. 0: no memory. */
-static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     if (bytes == 0) return 1;
-    if (e->tokenizer->header->kind != CK_KIND_BYTES) return encode_splits(e, 0, text, 0, bytes, at_text_start);
-    int prefix = has(e, CK_TOKENS_PREFIX_ALWAYS) || (has(e, CK_TOKENS_PREFIX_FIRST) && at_text_start);
-    if (has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && text[0] == ' ') prefix = 0;
-    if (!prefix && !e->tokenizer->lacks_bytes) return encode_splits(e, 0, text, 0, bytes, at_text_start);
-    return repair_bytes(e, text, bytes, prefix) &&
-           encode_splits(e, 0, e->escaped.bytes, 0, e->escaped.count, at_text_start);
+    if (e->tokenizer->header->kind != CK_KIND_BYTES) return encode_splits(e, 0, text, 0, bytes, before);
+    int prefix = wants_prefix(e, before) && !(has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && text[0] == ' ');
+    if (!prefix && !e->tokenizer->lacks_bytes) return encode_splits(e, 0, text, 0, bytes, before);
+    return repair_bytes(e, text, bytes, prefix) && encode_splits(e, 0, e->escaped.bytes, 0, e->escaped.count, before);
 }
 
-static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes);
+static int encode_text(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t bytes,
+                       ck_before before, int ends);
 
-/* Text between the special tokens of table `which`. 0: no memory. */
-static int encode_between(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes) {
-    if (which == 1) return encode_segment(e, text, bytes, (edges & CK_TEXT_START) != 0);
-    if (!ck_normalize(e->tokenizer, edges, &text, &bytes, e->normalized)) return 0;
-    return encode_text(e, 1, edges, text, bytes);
+/* text[from .. end) between the special tokens of table `which`; `ends`: the whole text ends there. 0: no memory. */
+static int encode_between(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t from, size_t end,
+                          ck_before before, int ends) {
+    const uint8_t *stretch = text + from;
+    size_t bytes = end - from;
+    if (which == 1) return encode_segment(e, stretch, bytes, before);
+    /* Control tokens that are looked for behind normalising count where every part of the stretch allows them. */
+    int32_t special = 1;
+    for (int32_t i = 0; i < parts->count; i++) {
+        size_t start = i == 0 ? 0 : (size_t)parts->ends[i - 1];
+        if (start < end && (size_t)parts->ends[i] > from && !parts->special[i]) special = 0;
+    }
+    uint32_t edges = (before == CK_BEFORE_NOTHING ? CK_TEXT_START : 0u) | (ends ? CK_TEXT_END : 0u) |
+                     (before == CK_BEFORE_TEXT ? CK_TEXT_GOES_ON : 0u);
+    if (!ck_normalize(e->tokenizer, edges, &stretch, &bytes, e->normalized)) return 0;
+    int64_t whole = (int64_t)bytes;
+    return encode_text(e, 1, &(ck_parts){&whole, &special, 1}, stretch, bytes, before, ends);
 }
 
-/* A part of the text with the ends `edges`. 0: no memory. */
-static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *text, size_t bytes) {
+/* A text in parts; `ends`: nothing comes behind it. 0: no memory. */
+static int encode_text(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t bytes,
+                       ck_before before, int ends) {
     const ck_tokenizer *t = e->tokenizer;
-    const ck_special_table *special = &t->special[which];
+    const ck_special_table *table = &t->special[which];
     size_t from = 0;
-    for (size_t at = 0; at < bytes && !special->is_empty;) {
+    int32_t part = 0;
+    for (size_t at = 0; at < bytes && !table->is_empty;) {
+        while ((size_t)parts->ends[part] <= at) part++;
         size_t length = 0;
+        size_t end = (size_t)parts->ends[part];
         int32_t id = -1;
-        if (special->first[text[at]]) id = ck_special_at(t, which, e->parse_control, text, at, bytes, &length);
+        if (table->first[text[at]]) id = ck_special_at(t, which, parts->special[part], text, at, end, &length);
         if (id < 0) {
             at++;
             continue;
@@ -170,18 +192,17 @@ static int encode_text(ck_encoder *e, int which, uint32_t edges, const uint8_t *
             at += length;
             continue;
         }
-        size_t end = (type & CK_PIECE_STRIP_LEFT) != 0 ? ck_without_white_tail(text, from, at) : at;
-        uint32_t start = from == 0 ? edges & CK_TEXT_START : 0;
-        if (end > from && !encode_between(e, which, start, text + from, end - from)) return 0;
+        end = (type & CK_PIECE_STRIP_LEFT) != 0 ? ck_without_white_tail(text, from, at) : at;
+        if (end > from && !encode_between(e, which, parts, text, from, end, before, 0)) return 0;
         ck_ids_push(&e->out, (uint32_t)id);
+        before = CK_BEFORE_SPECIAL;
         at += length;
         if ((type & CK_PIECE_STRIP_RIGHT) != 0) {
             for (size_t white = 1; at < bytes && white > 0; at += white) white = ck_white_space(text + at, bytes - at);
         }
         from = at;
     }
-    if (from > 0) edges &= CK_TEXT_END;
-    return from == bytes || encode_between(e, which, edges, text + from, bytes - from);
+    return from == bytes || encode_between(e, which, parts, text, from, bytes, before, ends);
 }
 
 static void release(ck_encoder *e) {
@@ -193,22 +214,35 @@ static void release(ck_encoder *e) {
     for (int i = 0; i < MOST_SPLITS; i++) free(e->trails[i].states);
 }
 
-ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, int64_t bytes, int32_t flags,
-                              int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
+/* Whether the parts fill a text of `bytes`. */
+static int parts_fill(const ck_parts *parts, int64_t bytes) {
+    int64_t end = 0;
+    for (int32_t i = 0; i < parts->count; i++) {
+        if (parts->ends[i] < end) return 0;
+        end = parts->ends[i];
+    }
+    return end == bytes;
+}
+
+ck_status ck_tokenizer_encode_parts(const ck_tokenizer *tokenizer, const char *text, const ck_parts *parts,
+                                    int32_t flags, int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
     const int64_t most = INT32_MAX / 4; /* places in a word are 32 bits, and a byte may become three */
+    const int64_t bytes = parts->count > 0 ? parts->ends[parts->count - 1] : 0;
     *count = 0;
-    if (bytes < 0 || bytes > most || capacity < 0 || (flags & ~(CK_ADD_SPECIAL | CK_PARSE_SPECIAL)) != 0) {
+    if (bytes < 0 || bytes > most || capacity < 0 || (flags & ~(CK_ADD_SPECIAL | CK_CONTINUES)) != 0 ||
+        !parts_fill(parts, bytes)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "cannot tokenize %lld bytes with flags %d; accepted: 0 to %lld bytes, flags 0 to 3",
-                         (long long)bytes, (int)flags, (long long)most);
+                         "cannot tokenize %lld bytes in %d parts with flags %d; accepted: 0 to %lld bytes, parts that "
+                         "fill them, flags 0, 1, 4 or 5",
+                         (long long)bytes, (int)parts->count, (int)flags, (long long)most);
     }
     ck_encoder e = {.tokenizer = tokenizer,
-                    .parse_control = (flags & CK_PARSE_SPECIAL) != 0,
                     .out = {.ids = ids, .capacity = capacity},
                     .cache = bytes < SHORT_TEXT ? NULL : ck_word_cache_new()};
     const ck_tokens_header *header = tokenizer->header;
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_BOS)) ck_ids_push(&e.out, (uint32_t)header->bos);
-    int fits = encode_text(&e, 0, CK_TEXT_START | CK_TEXT_END, (const uint8_t *)text, (size_t)bytes);
+    const ck_before before = (flags & CK_CONTINUES) != 0 ? CK_BEFORE_TEXT : CK_BEFORE_NOTHING;
+    int fits = encode_text(&e, 0, parts, (const uint8_t *)text, (size_t)bytes, before, 1);
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_EOS)) ck_ids_push(&e.out, (uint32_t)header->eos);
     release(&e);
     if (!fits) {
@@ -216,4 +250,15 @@ ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, i
     }
     *count = e.out.count;
     return CK_OK;
+}
+
+ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, int64_t bytes, int32_t flags,
+                              int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
+    *count = 0;
+    if ((flags & ~(CK_ADD_SPECIAL | CK_PARSE_SPECIAL)) != 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "cannot tokenize with flags %d; accepted: 0 to 3", (int)flags);
+    }
+    const int32_t special = (flags & CK_PARSE_SPECIAL) != 0;
+    const ck_parts whole = {&bytes, &special, 1};
+    return ck_tokenizer_encode_parts(tokenizer, text, &whole, flags & CK_ADD_SPECIAL, ids, capacity, count, error);
 }

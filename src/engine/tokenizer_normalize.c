@@ -53,7 +53,8 @@ static int run(const ck_tokenizer *t, const ck_step *step, uint32_t edges, const
     case CK_STEP_FORM: return ck_normalize_form(t, step, text, bytes, out);
     case CK_STEP_MAP: return ck_normalize_map(t, step, text, bytes, out);
     case CK_STEP_REPLACE: return replace(t, step, text, bytes, out);
-    case CK_STEP_PREPEND: return prepend(t, step, text, bytes, out);
+    case CK_STEP_PREPEND:
+        return (edges & CK_TEXT_GOES_ON) != 0 ? ck_text_append(out, text, bytes) : prepend(t, step, text, bytes, out);
     case CK_STEP_STRIP: return strip(step, text, bytes, out);
     case CK_STEP_CHARSMAP: return ck_normalize_charsmap(t, step, text, bytes, out);
     default: return squeeze(step, edges, text, bytes, out);

@@ -53,8 +53,8 @@ int32_t ck_special_at(const ck_tokenizer *tokenizer, int which, int parse_contro
 /* Whether a character of words stands before text[at] (in text[0 .. at)) or behind text[end - 1]. */
 int ck_touches_word(const ck_tokenizer *tokenizer, const uint8_t *text, size_t at, size_t end, size_t bytes);
 
-/* Which ends of the whole text a part of it has. */
-enum { CK_TEXT_START = 1, CK_TEXT_END = 2 };
+/* Which ends of the whole text a part of it has; whether other text stands before it. */
+enum { CK_TEXT_START = 1, CK_TEXT_END = 2, CK_TEXT_GOES_ON = 4 };
 
 /* Runs all steps on text[0 .. bytes); *text and *bytes then are the result, in one of the two buffers. 0: no memory. */
 int ck_normalize(const ck_tokenizer *tokenizer, uint32_t edges, const uint8_t **text, size_t *bytes,

@@ -2,13 +2,20 @@ import { attentionForward, attentionMergeForward, attentionSegmentsForward } fro
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
-import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
+import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
-import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
-import { addForward, multiplyForward, scaleForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
+import { l2NormForward, layerNormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
+import {
+  activateForward,
+  addForward,
+  gluForward,
+  multiplyForward,
+  scaleForward,
+  softCapForward,
+} from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { copyForward, meanRowsForward, takeRowsForward } from './rows/rows.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 
 /**
@@ -19,13 +26,13 @@ export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   embedding: Object.values(embeddingForward),
-  linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
+  linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
-  norm: [rmsNormForward, residualRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward, scaleForward],
+  norm: [rmsNormForward, layerNormForward, l2NormForward, residualRmsNormForward],
+  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, softCapForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, takeRowsForward],
+  rows: [copyForward, takeRowsForward, meanRowsForward],
   softmax: [softmaxForward],
 } as const
 
@@ -40,8 +47,8 @@ export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
-  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'codes.h', 'dot.h', 'matrix.h', 'simd.h'],
-  ...['split.h', 'tiles.h'],
+  ...['a8.h', 'activate.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'codes.h', 'dot.h', 'matrix.h'],
+  ...['simd.h', 'split.h', 'tanh.h', 'tiles.h'],
 ]
 
 /** The kernels of one family as plain declarations. */

@@ -4,11 +4,17 @@ import { attention } from './attention.ts'
 import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
 import { embedding } from './embedding.ts'
+import { gelu } from './gelu.ts'
+import { glu } from './glu.ts'
+import { l2Norm } from './l2Norm.ts'
+import { layerNorm } from './layerNorm.ts'
 import { linear } from './linear.ts'
-import { linearSwiglu } from './linearSwiglu.ts'
+import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
+import { poolRows } from './poolRows.ts'
 import { quantize } from './quantize.ts'
+import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
 import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
@@ -17,8 +23,8 @@ import { ropeTable } from './ropeTable.ts'
 import { scale } from './scale.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
-import { swiglu } from './swiglu.ts'
 import { takeRows } from './takeRows.ts'
 
 /** Every op by its name. */
@@ -28,11 +34,17 @@ export const ops = {
   cachedAttention,
   cacheWrite,
   embedding,
+  gelu,
+  glu,
+  l2Norm,
+  layerNorm,
   linear,
-  linearSwiglu,
+  linearGlu,
   matmul,
   multiply,
+  poolRows,
   quantize,
+  relu,
   reshape,
   residualRmsNorm,
   rmsNorm,
@@ -41,8 +53,8 @@ export const ops = {
   scale,
   silu,
   slice,
+  softCap,
   softmax,
-  swiglu,
   takeRows,
 } as const satisfies { readonly [name: string]: AnyOp }
 

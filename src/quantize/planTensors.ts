@@ -54,9 +54,13 @@ export function planTensors(
   return plan
 }
 
-/** What is stored in the recipe's format: weights of two axes and more that are no norm and no router. */
+/** What is stored in the recipe's format: weights of two axes and more but norms, routers and what is added to embeddings. */
 function isMatrix({ name, shape }: NamedShape): boolean {
-  return shape.filter((dim) => dim > 1).length > 1 && name.endsWith('.weight') && !/_norm\.|ffn_gate_inp\./.test(name)
+  return (
+    shape.filter((dim) => dim > 1).length > 1 &&
+    name.endsWith('.weight') &&
+    !/_norm\.|ffn_gate_inp\.|^position_embd\.|^token_types\./.test(name)
+  )
 }
 
 interface Place {

@@ -1,19 +1,46 @@
 import type { WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
-import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
+import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
+import { bert } from './bert.ts'
 import { ConfigReader } from './configReader.ts'
+import { gemma } from './gemma.ts'
+import { gemma2 } from './gemma2.ts'
+import { gemma3 } from './gemma3.ts'
+import { glm } from './glm.ts'
+import { glm4 } from './glm4.ts'
+import { gpt2 } from './gpt2.ts'
+import { granite } from './granite.ts'
 import { llama } from './llama.ts'
+import { mistral } from './mistral.ts'
+import { olmo2 } from './olmo2.ts'
+import { phi3 } from './phi3.ts'
+import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
-import type { ModelSizes, Template, WeightSpec } from './template.ts'
+import { smollm3 } from './smollm3.ts'
+import { starcoder2 } from './starcoder2.ts'
+import type { ModelSizes, Template } from './template.ts'
+import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
-export const templates: readonly Template[] = [llama, qwen3] as readonly Template[]
-
-/** Where a weight's values come from: a tensor of the checkpoint, or numbers computed from its config. */
-export type WeightSource =
-  | { readonly from: 'tensor'; readonly tensor: TensorRecord }
-  | { readonly from: 'config'; readonly shape: readonly number[]; readonly values: readonly number[] }
+export const templates: readonly Template[] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  phi3,
+  smollm3,
+  granite,
+  gemma,
+  gemma2,
+  gemma3,
+  olmo2,
+  glm,
+  glm4,
+  gpt2,
+  starcoder2,
+  bert,
+] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
@@ -25,47 +52,40 @@ export interface Model {
 
 /**
  * Finds the template, reads the config, matches every tensor and builds ir1. Refuses an unknown architecture, a tensor
- * that is missing, has another shape, or that the template does not read.
+ * that is missing, has another shape, or that the template does not read. `context`: tokens that the model shall hold, for
+ * families whose rotation depends on it; absent: as many as it was made for.
  */
-export function readModel(checkpoint: Checkpoint): Model {
+export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const { format } = checkpoint.description
   const template = templates.find((candidate) => candidate[format].includes(checkpoint.architecture))
   if (!template) {
     fail('architecture_unknown', {
       path: checkpoint.path,
       found: checkpoint.architecture,
-      accepted: templates.flatMap((candidate) => candidate[format]).join(', '),
+      accepted: [...new Set(templates.flatMap((candidate) => candidate[format]))].join(', '),
     })
   }
-  const config = template.config[format](new ConfigReader(checkpoint))
+  const config = template.config[format](new ConfigReader(checkpoint, context))
   const specs = template.weights(config)
-  const sources = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
-  refuseUnread(checkpoint, template, new Set(specs.map((spec) => spec[format])))
+  const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
+  const stored = specs.filter(({ isDerived }) => !isDerived)
+  refuseUnread(checkpoint, template, new Set(stored.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
   const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
   template.graph(builder, config, (name) => {
     const source =
-      sources.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
+      found.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
     return builder.weight(name, { dtype: computeDtype(source), shape: shapes.get(name)! })
   })
-  return { template: template.name, sizes: template.sizes(config), graph: builder.finish(), sources }
+  const graph = builder.finish()
+  const used = new Set(graph.weights.map(({ name }) => name))
+  const sources = new Map([...found].filter(([name]) => used.has(name)))
+  return { template: template.name, sizes: template.sizes(config), graph, sources }
 }
 
 /** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */
 function computeDtype(source: WeightSource): WeightDtype {
-  return source.from === 'tensor' && source.tensor.shape.length > 1 ? source.tensor.dtype : 'f32'
-}
-
-function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSource {
-  if (spec.values) return { from: 'config', shape: spec.shape, values: spec.values }
-  const name = spec[checkpoint.description.format]
-  const accepted = `[${spec.shape.join(', ')}]`
-  const tensor =
-    checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
-  if (tensor.shape.join() !== spec.shape.join()) {
-    fail('tensor_shape', { path: checkpoint.path, tensor: name, found: `[${tensor.shape.join(', ')}]`, accepted })
-  }
-  return { from: 'tensor', tensor }
+  return source.from === 'tensor' && source.tensor.shape.length > 1 ? sourceDtype(source) : 'f32'
 }
 
 function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {

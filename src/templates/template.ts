@@ -2,6 +2,7 @@ import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
+import type { Transform } from './transforms.ts'
 
 /** One weight of a family: our name and that of each source, and the shape that its config asks for. */
 export interface WeightSpec {
@@ -9,8 +10,14 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** It is some rows of a larger tensor, of `of` rows from row `from` on, in every source. Absent: all of its own. */
+  readonly part?: { readonly from: number; readonly of: number }
+  /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
+  readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
+  /** No file stores it, whatever its format. */
+  readonly isDerived?: true
 }
 
 /** Where a checkpoint comes from; names and some conventions differ. */
@@ -22,6 +29,8 @@ export interface GgufForm {
   readonly metadata: Readonly<Record<string, GgufValue>>
   /** The row of transformers' tensor that is row `row` of GGUF's. */
   rowOf(weight: string, row: number): number
+  /** What the rows of our weight are multiplied by, where GGUF has no key for a constant of the config; absent: nothing. */
+  factorsOf?(weight: string): ((row: number) => number) | undefined
 }
 
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
@@ -31,6 +40,8 @@ export interface Template<C = unknown> {
   readonly gguf: readonly string[]
   /** `architectures` values of config.json. */
   readonly transformers: readonly string[]
+  /** What cuts the text of the published checkpoints; for documents only, for a checkpoint brings its own. */
+  readonly tokenizer?: string
   /** One reader per source, one config type. */
   readonly config: { readonly [F in SourceFormat]: (read: ConfigReader) => C }
   weights(config: C): readonly WeightSpec[]
@@ -49,6 +60,10 @@ export interface ModelSizes {
   /** Tokens that the checkpoint was made for. */
   readonly context: number
   readonly layers: number
+  /** A model that is built for at most so many tokens turns otherwise than one for more; absent: all turn alike. */
+  readonly short?: number
+  /** Width of what an encoder gives for a text; absent: the model continues text. */
+  readonly embedding?: number
 }
 
 /** Defines a template. */

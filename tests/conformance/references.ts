@@ -2,6 +2,7 @@ import { dtypes, type FloatDtype, numberToHalf, type WeightDtype, weightDtypes }
 import type { CacheDtype } from '../../src/kernels/attention/attention.kernel.ts'
 import { leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
+import { activationOf } from '../../src/ops/activations.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
 import { writeRandomBlock } from './randomBlock.ts'
@@ -50,7 +51,9 @@ function strided(dims: readonly Dims[], width: (dims: Dims) => number, ...stride
 
 const around = (lanes: number) => [1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3, 37, 131]
 const counts = [1, 2, 3, 7]
-const silu = (v: number) => v / (1 + Math.exp(-v))
+/** The activation of a call, by its number. */
+const activate = (code: number) => Object.values(activationOf)[code]!
+const eachActivation = ({ rows, cols }: Dims) => ({ activation: (rows! + cols!) % 4 })
 
 function dots(x: Float64Array, w: Float64Array, tokens: number, rows: number, cols: number): Float64Array {
   const y = new Float64Array(tokens * rows)
@@ -119,18 +122,25 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return blockElements > 1 ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },
-    compute: ({ x, w }, { tokens, rows, cols }) => ({ y: dots(x!, w!, tokens!, rows!, cols!) }),
+    fill: {
+      bias: ({ rows, cols }, random) =>
+        (rows! + cols!) % 2 ? null : Array.from({ length: rows! }, () => random.normal()),
+    },
+    compute: ({ x, w, bias }, { tokens, rows, cols }) => ({
+      y: dots(x!, w!, tokens!, rows!, cols!).map((sum, i) => sum + (bias ? bias[i % rows!]! : 0)),
+    }),
     epsilons: 64,
   }
 }
 
-function linearSwiglu(dtype: WeightDtype): Reference {
+function linearGlu(dtype: WeightDtype): Reference {
   return {
     ...linear(dtype, 9),
-    compute({ x, w }, { tokens, rows, cols }) {
+    attributes: eachActivation,
+    compute({ x, w }, { tokens, rows, cols }, { activation }) {
       const gate = dots(x!, w!.subarray(0, rows! * cols!), tokens!, rows!, cols!)
       const up = dots(x!, w!.subarray(rows! * cols!), tokens!, rows!, cols!)
-      return { y: gate.map((value, i) => silu(value) * up[i]!) }
+      return { y: gate.map((value, i) => activate(activation!)(value) * up[i]!) }
     },
   }
 }
@@ -352,7 +362,7 @@ function cached(dtype: CacheDtype): Fill {
 function weigh(
   { q, keys, values, sequences }: Values,
   { heads, kvHeads, width, context }: Dims,
-  scale: number,
+  { scale, softCap }: { readonly [name: string]: number },
   at: number,
   from: number,
   to: number,
@@ -364,7 +374,8 @@ function weigh(
     all.subarray((head * context! + u) * width!, (head * context! + u + 1) * width!)
   const scores = Array.from({ length: to - from }, (_, i) => {
     const key = row(keys!, from + i)
-    return scale * query.reduce((sum, value, c) => sum + value * key[c]!, 0)
+    const score = scale! * query.reduce((sum, value, c) => sum + value * key[c]!, 0)
+    return softCap! > 0 ? softCap! * Math.tanh(score / softCap!) : score
   })
   const most = Math.max(...scores)
   const sums = new Float64Array(width!)
@@ -379,7 +390,7 @@ function weigh(
 }
 
 const queryRows = ({ heads, width }: Dims) => heads! * width!
-const attentionAttributes = ({ window }: Dims) => ({ scale: 0.25, window: window ?? 0 })
+const attentionAttributes = ({ window, cap }: Dims) => ({ scale: 0.25, window: window ?? 0, softCap: cap ?? 0 })
 const attentionFill = (dtype: CacheDtype): { readonly [buffer: string]: Fill } => ({
   keys: cached(dtype),
   values: cached(dtype),
@@ -394,13 +405,23 @@ function attention(dtype: CacheDtype): Reference {
         [
           { tokens: 1, heads: 1, kvHeads: 1, width: 1, context: 64, sequenceCount: 1, reach: 0 },
           { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 128, sequenceCount: 2, reach: 78 },
-          { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63 },
+          { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63, cap: 0.7 },
           { tokens: 70, heads: 4, kvHeads: 2, width: 10, context: 192, sequenceCount: 1, reach: 133 },
           { tokens: 9, heads: 4, kvHeads: 1, width: 3 * lanes - 1, context: 192, sequenceCount: 3, reach: 128 },
           { tokens: 5, heads: 19, kvHeads: 1, width: 24, context: 128, sequenceCount: 2, reach: 64 },
           { tokens: 3, heads: 2, kvHeads: 1, width: 64, context: 320, sequenceCount: 1, reach: 319 },
           { tokens: 4, heads: 3, kvHeads: 1, width: 5, context: 2112, sequenceCount: 1, reach: 2049 },
-          { tokens: 9, heads: 4, kvHeads: 2, width: 16, context: 192, sequenceCount: 1, reach: 150, window: 33 },
+          {
+            tokens: 9,
+            heads: 4,
+            kvHeads: 2,
+            width: 16,
+            context: 192,
+            sequenceCount: 1,
+            reach: 150,
+            window: 33,
+            cap: 2,
+          },
           { tokens: 1, heads: 2, kvHeads: 1, width: 10, context: 128, sequenceCount: 1, reach: 101, window: 1 },
           { tokens: 3, heads: 2, kvHeads: 2, width: 4, context: 3136, sequenceCount: 1, reach: 3073, window: 1026 },
         ].map((size) => ({ ...size, width: headWidth(dtype, size.width) })),
@@ -410,12 +431,13 @@ function attention(dtype: CacheDtype): Reference {
       ),
     attributes: attentionAttributes,
     fill: attentionFill(dtype),
-    compute(values, dims, { scale, window }) {
+    compute(values, dims, attributes) {
+      const { window } = attributes
       const { tokens, heads, width } = dims
       const y = new Float64Array(tokens! * heads! * width!)
       for (let at = 0; at < tokens! * heads!; at++) {
         const end = values.positions![Math.floor(at / heads!)]! + 1
-        const { total, sums } = weigh(values, dims, scale!, at, window ? Math.max(0, end - window) : 0, end)
+        const { total, sums } = weigh(values, dims, attributes, at, window ? Math.max(0, end - window) : 0, end)
         y.set(
           sums.map((sum) => sum / total),
           at * width!,
@@ -434,7 +456,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
       strided(
         [
           { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 1088, segments: 2, reach: 1060 },
-          { tokens: 3, heads: 2, kvHeads: 2, width: 10, context: 2112, segments: 3, reach: 2050 },
+          { tokens: 3, heads: 2, kvHeads: 2, width: 10, context: 2112, segments: 3, reach: 2050, cap: 1.2 },
           { tokens: 2, heads: 3, kvHeads: 1, width: 4, context: 64, segments: 1, reach: 40 },
         ].map((size) => ({ ...size, sequenceCount: 1, width: headWidth(dtype, size.width) })),
         queryRows,
@@ -442,7 +464,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
       ),
     attributes: attentionAttributes,
     fill: attentionFill(dtype),
-    compute(values, dims, { scale }) {
+    compute(values, dims, attributes) {
       const { tokens, heads, width, segments } = dims
       const sums = new Float64Array(tokens! * heads! * segments! * width!)
       const states = new Float64Array(tokens! * heads! * segments! * 2)
@@ -450,7 +472,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
         const row = Math.floor(at / segments!)
         const from = (at % segments!) * 1024
         const to = Math.min(from + 1024, values.positions![Math.floor(row / heads!)]! + 1)
-        const { most, total, sums: own } = weigh(values, dims, scale!, row, from, to)
+        const { most, total, sums: own } = weigh(values, dims, attributes, row, from, to)
         sums.set(own, at * width!)
         states.set([most, total], at * 2)
       }
@@ -557,7 +579,7 @@ const rowsOf = (lanes: number, wide = 1000) =>
 /** How every kernel is judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
 export const references: { readonly [N in KernelName]: Reference } = {
   ...perFormat('linear_fwd', (dtype) => linear(dtype)),
-  ...perFormat('linearSwiglu_fwd', linearSwiglu),
+  ...perFormat('linearGlu_fwd', linearGlu),
   ...perFormat('embedding_fwd', embedding),
   ...perForm('nn'),
   ...perForm('nt'),
@@ -575,6 +597,36 @@ export const references: { readonly [N in KernelName]: Reference } = {
     compute: ({ x, gain }, _dims, { eps }) => ({ y: normalise(x!, gain!, eps!) }),
     epsilons: 8,
   },
+  layerNorm_fwd_f32: {
+    // A row of one number is its own mean; what is left of it is a rounding.
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes).slice(1) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-5 },
+    fill: {
+      bias: ({ rows, cols }, random) => (rows! % 2 ? null : Array.from({ length: cols! }, () => random.normal())),
+    },
+    compute: ({ x, gain, bias }, { cols }, { eps }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const mean = row.reduce((sum, v) => sum + v, 0) / cols!
+        const centred = row.map((v) => v - mean)
+        const root = Math.sqrt(centred.reduce((sum, v) => sum + v * v, 0) / cols! + eps!)
+        return centred.map((v, i) => (v * gain![i]!) / root + (bias ? bias[i]! : 0))
+      }),
+    }),
+    epsilons: 8,
+  },
+  l2Norm_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    compute: ({ x }, { cols }) => ({
+      y: eachRow(x!, cols!, (row) => row.map((v) => v / Math.sqrt(row.reduce((sum, other) => sum + other * other, 0)))),
+    }),
+    epsilons: 8,
+  },
   residualRmsNorm_fwd_f32: {
     sizes: (lanes) => mixed(14, { rows: counts, cols: around(lanes) }),
     attributes: { eps: 1e-5 },
@@ -586,18 +638,18 @@ export const references: { readonly [N in KernelName]: Reference } = {
   },
   ropeTable_fwd_f32: {
     sizes: () => mixed(6, { tokens: [1, 5], pairs: [1, 5, 64] }),
-    attributes: { theta: 500000, scale: 0.25 },
+    attributes: { theta: 500000, scale: 0.25, magnitude: 1.25 },
     fill: {
       positions: ({ tokens }, random) => Array.from({ length: tokens! }, () => random.whole(100000)),
       factors: ({ tokens, pairs }) => (tokens === 1 ? null : Array.from({ length: pairs! }, (_, i) => 1 + i)),
     },
-    compute({ positions, factors }, { tokens, pairs }, { theta, scale }) {
+    compute({ positions, factors }, { tokens, pairs }, { theta, scale, magnitude }) {
       const table = new Float64Array(tokens! * 2 * pairs!)
       for (let i = 0; i < table.length; i++) {
         const pair = i % pairs!
         const t = Math.floor(i / (2 * pairs!))
         const angle = (positions![t]! * scale! * theta! ** (-pair / pairs!)) / (factors?.[pair] ?? 1)
-        table[i] = Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle)
+        table[i] = magnitude! * (Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle))
       }
       return { table }
     },
@@ -640,12 +692,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     },
     epsilons: 0,
   },
-  swiglu_fwd_f32: pointwise((gate, up) => silu(gate) * up, 'gate', 'up', 8),
+  glu_fwd_f32: {
+    ...pointwise(() => 0, 'gate', 'up', 8),
+    attributes: eachActivation,
+    compute: ({ gate, up }, _dims, { activation }) => ({
+      y: gate!.map((value, i) => activate(activation!)(value) * up![i]!),
+    }),
+  },
   add_fwd_f32: pointwise((x, z) => Math.fround(x + z), 'x', 'z', 0),
   multiply_fwd_f32: pointwise((x, z) => Math.fround(x * z), 'x', 'z', 0),
-  silu_fwd_f32: {
+  activate_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),
-    compute: ({ x }) => ({ y: x!.map(silu) }),
+    attributes: eachActivation,
+    compute: ({ x }, _dims, { activation }) => ({ y: x!.map(activate(activation!)) }),
     epsilons: 8,
   },
   scale_fwd_f32: {
@@ -653,6 +712,12 @@ export const references: { readonly [N in KernelName]: Reference } = {
     attributes: { factor: 0.75 },
     compute: ({ x }) => ({ y: x!.map((value) => 0.75 * value) }),
     epsilons: 1,
+  },
+  softCap_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    attributes: { cap: 0.8 },
+    compute: ({ x }) => ({ y: x!.map((value) => 0.8 * Math.tanh(value / 0.8)) }),
+    epsilons: 4,
   },
   softmax_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),
@@ -666,6 +731,18 @@ export const references: { readonly [N in KernelName]: Reference } = {
     epsilons: 8,
   },
   copy_fwd_f32: { sizes: (lanes) => rowsOf(lanes), compute: ({ x }) => ({ y: x! }), epsilons: 0 },
+  meanRows_fwd_f32: {
+    sizes: (lanes) => strided(mixed(14, { rows: [1, 2, 5, 70], cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+    compute: ({ x }, { rows, cols }) => ({
+      y: Float64Array.from({ length: cols! }, (_, c) => {
+        let sum = 0
+        for (let r = 0; r < rows!; r++) sum += x![r * cols! + c]!
+        return sum / rows!
+      }),
+    }),
+    // A sum may cancel.
+    epsilons: 32,
+  },
   takeRows_fwd_f32: {
     sizes: (lanes) =>
       strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),

@@ -68,13 +68,15 @@ describe('load', () => {
       target: 'test',
       vocabulary,
       context,
+      sequences: 3,
       prefillTokens: 8,
       outputRows: 3,
       weightsBytes: 19456,
-      contextBytes: 8572,
+      contextBytes: 20604,
       hasTokenizer: true,
       bos,
       eos,
+      embedding: 0,
     })
   })
 

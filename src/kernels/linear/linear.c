@@ -1,25 +1,32 @@
-/* linear.c: y = x · wᵀ, alone and as the gate and up products of swiglu. */
+/* linear.c: y = x · wᵀ + bias, and without a bias as the two products of a gated feed-forward. */
 #include "linear.h"
 
+#include "activate.h"
 #include "split.h"
 #include "tiles.h"
 
 typedef struct {
     int format;
     int pairs; /* panels 2i and 2i + 1 of w make output panel i */
+    int64_t activation; /* of the first of a pair */
     int64_t tokens, rows, cols;
     const void *x; /* f32, or a8 for block formats */
     int64_t x_row; /* from token to token: elements of f32, bytes of a8 */
     const uint8_t *w;
+    const float *bias; /* [rows], or NULL */
     float *y;
     int64_t y_row;
 } ck_product;
 
-/* y of output panel `panel` = v, as many rows of it as there are. */
+/* y of output panel `panel` = v + bias, as many rows of it as there are. */
 static void ck_store_panel(const ck_product *c, int64_t token, int64_t panel, ck_vf v)
 {
     float *y = c->y + token * c->y_row + panel * CK_LANES;
     const int64_t left = c->rows - panel * CK_LANES;
+    if (c->bias) {
+        const float *bias = c->bias + panel * CK_LANES;
+        v = v + (left >= CK_LANES ? ck_load(bias) : ck_load_n(bias, left));
+    }
     if (left >= CK_LANES) {
         ck_store(y, v);
     } else {
@@ -34,7 +41,7 @@ static void ck_store_tile(const ck_product *c, int panels, int64_t tokens, int64
     for (int64_t t = 0; t < tokens; t++, sum += panels) {
         for (int p = 0; p < panels; p += 1 + c->pairs) {
             if (c->pairs) {
-                ck_store_panel(c, token + t, (panel + p) / 2, ck_silu(sum[p]) * sum[p + 1]);
+                ck_store_panel(c, token + t, (panel + p) / 2, ck_activate(c->activation, sum[p]) * sum[p + 1]);
             } else {
                 ck_store_panel(c, token + t, panel + p, sum[p]);
             }
@@ -137,7 +144,7 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
-        ck_one_token(format, c, panels, panel, end, sum);                                                                   \
+        ck_one_token(format, c, panels, panel, end, sum);                                                              \
         break;
             CK_BLOCK_CASES
 #undef CK_CASE
@@ -302,29 +309,40 @@ static void ck_multiply(const ck_product *c, int part, int parts)
     }
 }
 
+/* What the kernels of a dtype share: the product alone with a bias, and pairs of panels without. */
 #define CK_DEFINE_FLOAT(dtype, type, format)                                                                           \
-    CK_DEFINE_FLOAT_AS(linear_fwd_##dtype, type, format, 0)                                                            \
-    CK_DEFINE_FLOAT_AS(linearSwiglu_fwd_##dtype, type, format, 1)
-
-#define CK_DEFINE_FLOAT_AS(name, type, format, pairs)                                                                  \
-    void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,        \
-                   const float *restrict x, const type *restrict w, float *restrict y)                                 \
+    void ck_linear_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,          \
+                               int64_t yRow, const float *restrict x, const type *restrict w,                          \
+                               const float *restrict bias, float *restrict y)                                          \
     {                                                                                                                  \
         const uint8_t *bytes = (const uint8_t *)w;                                                                     \
-        const ck_product c = {format, pairs, tokens, rows, cols, x, xRow, bytes, y, yRow};                             \
+        const ck_product c = {format, 0, 0, tokens, rows, cols, x, xRow, bytes, bias, y, yRow};                        \
+        ck_multiply(&c, part, parts);                                                                                  \
+    }                                                                                                                  \
+    void ck_linearGlu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,       \
+                                  int64_t yRow, int64_t activation, const float *restrict x, const type *restrict w,   \
+                                  float *restrict y)                                                                   \
+    {                                                                                                                  \
+        const uint8_t *bytes = (const uint8_t *)w;                                                                     \
+        const ck_product c = {format, 1, activation, tokens, rows, cols, x, xRow, bytes, NULL, y, yRow};               \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
 #define CK_DEFINE_BLOCKS(dtype, format)                                                                                \
-    CK_DEFINE_BLOCKS_AS(linear_fwd_##dtype, format, 0)                                                                 \
-    CK_DEFINE_BLOCKS_AS(linearSwiglu_fwd_##dtype, format, 1)
-
-#define CK_DEFINE_BLOCKS_AS(name, format, pairs)                                                                       \
-    void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,                      \
-                   const uint8_t *restrict x, const uint8_t *restrict w, float *restrict y)                            \
+    void ck_linear_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,          \
+                               const uint8_t *restrict x, const uint8_t *restrict w, const float *restrict bias,       \
+                               float *restrict y)                                                                      \
     {                                                                                                                  \
         const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
-        const ck_product c = {format, pairs, tokens, rows, cols, x, x_bytes, w, y, yRow};                              \
+        const ck_product c = {format, 0, 0, tokens, rows, cols, x, x_bytes, w, bias, y, yRow};                         \
+        ck_multiply(&c, part, parts);                                                                                  \
+    }                                                                                                                  \
+    void ck_linearGlu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,       \
+                                  int64_t activation, const uint8_t *restrict x, const uint8_t *restrict w,            \
+                                  float *restrict y)                                                                   \
+    {                                                                                                                  \
+        const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
+        const ck_product c = {format, 1, activation, tokens, rows, cols, x, x_bytes, w, NULL, y, yRow};                \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 

@@ -152,7 +152,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 192] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                       memory(s, PREFILL_ATTN_NORM_A8), weight(s, at->attn_q_k_v), memory(s, PREFILL_ATTN_Q_K_V));
+                       memory(s, PREFILL_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL, memory(s, PREFILL_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 4, 24] */
@@ -178,9 +178,9 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_flat.a8 a8 [tokens, 96] */
@@ -190,7 +190,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 64] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                       memory(s, PREFILL_ATTN_FLAT_A8), weight(s, at->attn_output), memory(s, PREFILL_ATTN_OUTPUT));
+                       memory(s, PREFILL_ATTN_FLAT_A8), weight(s, at->attn_output), NULL,
+                       memory(s, PREFILL_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 64] */
@@ -204,9 +205,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearSwiglu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                             memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
-                             memory(s, PREFILL_FFN_GATED));
+    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                          memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
@@ -216,7 +216,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 64] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                       memory(s, PREFILL_FFN_GATED_A8), weight(s, at->ffn_down), memory(s, PREFILL_BLK_0_ATTN_NORM));
+                       memory(s, PREFILL_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
+                       memory(s, PREFILL_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 64] */
@@ -228,7 +229,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 static void prefill(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, PREFILL_ROPE));
 
     /* token_embd f32 [tokens, 64] */
@@ -256,7 +257,7 @@ static void prefill(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_q8_0(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS,
-                       memory(s, PREFILL_OUTPUT_ROWS_A8), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                       memory(s, PREFILL_OUTPUT_ROWS_A8), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
@@ -268,7 +269,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 192] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                       memory(s, DECODE_ATTN_NORM_A8), weight(s, at->attn_q_k_v), memory(s, DECODE_ATTN_Q_K_V));
+                       memory(s, DECODE_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 4, 24] */
@@ -294,7 +295,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
@@ -306,7 +307,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 64] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                       memory(s, DECODE_ATTN_FLAT_A8), weight(s, at->attn_output), memory(s, DECODE_ATTN_OUTPUT));
+                       memory(s, DECODE_ATTN_FLAT_A8), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 64] */
@@ -320,9 +321,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearSwiglu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                             memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
-                             memory(s, DECODE_FFN_GATED));
+    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                          memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
 
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
     ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,
@@ -331,7 +331,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 64] */
     ck_linear_fwd_q8_0(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                       memory(s, DECODE_FFN_GATED_A8), weight(s, at->ffn_down), memory(s, DECODE_BLK_0_ATTN_NORM));
+                       memory(s, DECODE_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
+                       memory(s, DECODE_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 64] */
@@ -343,7 +344,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 static void decode(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, DECODE_ROPE));
 
     /* token_embd f32 [tokens, 64] */
@@ -371,8 +372,16 @@ static void decode(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_q8_0(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS, memory(s, DECODE_OUTPUT_ROWS_A8),
-                       weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                       weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
+
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 24576u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 49152u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 73728u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+};
 
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
@@ -383,6 +392,10 @@ const ck_program ck_model_program = {
         0xbf, 0x19, 0xa6, 0x91, 0x80, 0xaa, 0x39, 0x30, 0x83, 0x2a, 0x13, 0x9a, 0xd0, 0xdf, 0x4b, 0x46,
         0xa6, 0x82, 0xf3, 0xcc, 0x3d, 0x97, 0x55, 0xd9, 0x7e, 0xef, 0x47, 0xf9, 0x1b, 0xd1, 0x82, 0x01,
     },
+    .state_id = {
+        0xbf, 0xeb, 0xad, 0xac, 0x0b, 0x3a, 0xe2, 0xf7, 0x2c, 0xa7, 0x92, 0x89, 0x84, 0x6b, 0xf7, 0xfe,
+        0x39, 0xf9, 0x9b, 0x4d, 0xf9, 0xc6, 0xfb, 0x9e, 0x5d, 0xa1, 0x86, 0xd3, 0x58, 0x4f, 0x51, 0x3a,
+    },
     .name = "tiny random llama",
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
@@ -391,6 +404,7 @@ const ck_program ck_model_program = {
     .state_bytes = 98304u,
     .vocabulary = 131,
     .context = 256,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
@@ -401,4 +415,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };

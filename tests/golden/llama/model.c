@@ -125,7 +125,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 100] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, PREFILL_ATTN_Q_K_V));
+                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL,
+                      memory(s, PREFILL_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 6, 10] */
@@ -151,14 +152,14 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 10] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.31622776f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.31622776f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), memory(s, PREFILL_ATTN_OUTPUT));
+                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), NULL, memory(s, PREFILL_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 42] */
@@ -168,14 +169,13 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 76] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up),
-                            memory(s, PREFILL_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), memory(s, PREFILL_BLK_0_ATTN_NORM));
+                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, PREFILL_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 42] */
@@ -187,7 +187,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 static void prefill(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 5] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, PREFILL_ROPE));
 
     /* token_embd f32 [tokens, 42] */
@@ -211,7 +211,7 @@ static void prefill(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
@@ -219,7 +219,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 100] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, DECODE_ATTN_Q_K_V));
+                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 6, 10] */
@@ -245,14 +245,14 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 10] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.31622776f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.31622776f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, DECODE_ATTN), weight(s, at->attn_output), memory(s, DECODE_ATTN_OUTPUT));
+                      memory(s, DECODE_ATTN), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 42] */
@@ -262,13 +262,13 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 76] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), memory(s, DECODE_BLK_0_ATTN_NORM));
+                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, DECODE_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 42] */
@@ -280,7 +280,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 static void decode(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 5] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, DECODE_ROPE));
 
     /* token_embd f32 [tokens, 42] */
@@ -304,8 +304,16 @@ static void decode(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
+
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 20480u, 2, 8, {{10, 4}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 20480u, 20480u, 2, 8, {{1, 40}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 40960u, 20480u, 2, 8, {{10, 4}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 61440u, 20480u, 2, 8, {{1, 40}}}, /* f32 [1, 2, 256, 10] */
+};
 
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
@@ -316,6 +324,10 @@ const ck_program ck_model_program = {
         0xec, 0x4f, 0x76, 0xd5, 0x05, 0xd7, 0xb3, 0xd5, 0x9c, 0xf2, 0x4e, 0x05, 0x3a, 0xf5, 0x7d, 0x67,
         0x18, 0x8a, 0xc4, 0x55, 0x2f, 0x44, 0x0d, 0x0a, 0x4d, 0x35, 0x56, 0x96, 0x5c, 0x4c, 0x9c, 0xee,
     },
+    .state_id = {
+        0xfc, 0x0f, 0x47, 0xb5, 0x4e, 0xba, 0x47, 0xcb, 0xd7, 0xa3, 0xb7, 0x1b, 0x80, 0x06, 0xeb, 0xcb,
+        0xb0, 0x36, 0x1f, 0x55, 0x04, 0x6b, 0xcd, 0x67, 0x85, 0x5f, 0x5c, 0x5d, 0x92, 0x7f, 0x75, 0x19,
+    },
     .name = "llama",
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
@@ -324,6 +336,7 @@ const ck_program ck_model_program = {
     .state_bytes = 81920u,
     .vocabulary = 131,
     .context = 256,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
@@ -334,4 +347,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };

@@ -26,16 +26,16 @@
 #define ATTN_Q_NORM_X_ROW  288
 #define ATTN_Q_NORM_Y_ROW  288
 
+#define ATTN_K_NORM_GROUPS 3
+#define ATTN_K_NORM_COLS   24
+#define ATTN_K_NORM_X_ROW  288
+#define ATTN_K_NORM_Y_ROW  288
+
 #define ATTN_Q_ROPE_HEADS 6
 #define ATTN_Q_ROPE_WIDTH 24
 #define ATTN_Q_ROPE_PAIRS 12
 #define ATTN_Q_ROPE_X_ROW 288
 #define ATTN_Q_ROPE_Y_ROW 288
-
-#define ATTN_K_NORM_GROUPS 3
-#define ATTN_K_NORM_COLS   24
-#define ATTN_K_NORM_X_ROW  288
-#define ATTN_K_NORM_Y_ROW  288
 
 #define ATTN_K_ROPE_HEADS 3
 #define ATTN_K_ROPE_WIDTH 24
@@ -137,7 +137,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 288] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, PREFILL_ATTN_Q_K_V));
+                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL,
+                      memory(s, PREFILL_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_norm f32 [tokens, 6, 24] */
@@ -145,15 +146,15 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, PREFILL_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
-                          memory(s, PREFILL_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, PREFILL_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
+                          memory(s, PREFILL_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -173,14 +174,14 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), memory(s, PREFILL_ATTN_OUTPUT));
+                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), NULL, memory(s, PREFILL_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 36] */
@@ -190,14 +191,13 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 52] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up),
-                            memory(s, PREFILL_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), memory(s, PREFILL_BLK_0_ATTN_NORM));
+                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, PREFILL_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 36] */
@@ -209,7 +209,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 static void prefill(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, PREFILL_ROPE));
 
     /* token_embd f32 [tokens, 36] */
@@ -233,7 +233,7 @@ static void prefill(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 97] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
@@ -241,7 +241,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 288] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, DECODE_ATTN_Q_K_V));
+                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_norm f32 [tokens, 6, 24] */
@@ -249,15 +249,15 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, DECODE_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
-                          memory(s, DECODE_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, DECODE_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
+                          memory(s, DECODE_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -277,14 +277,14 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, DECODE_ATTN), weight(s, at->attn_output), memory(s, DECODE_ATTN_OUTPUT));
+                      memory(s, DECODE_ATTN), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 36] */
@@ -294,13 +294,13 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 52] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), memory(s, DECODE_BLK_0_ATTN_NORM));
+                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, DECODE_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 36] */
@@ -312,7 +312,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 static void decode(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, DECODE_ROPE));
 
     /* token_embd f32 [tokens, 36] */
@@ -336,8 +336,16 @@ static void decode(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 97] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
+
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 147456u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 294912u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 442368u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+};
 
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
@@ -348,6 +356,10 @@ const ck_program ck_model_program = {
         0x0e, 0x37, 0x80, 0x4e, 0xc9, 0x48, 0x5e, 0x43, 0x5b, 0x2b, 0xb3, 0xd8, 0x5b, 0x7c, 0xbf, 0x4c,
         0xe9, 0x85, 0x64, 0x56, 0x4f, 0xaa, 0x11, 0x25, 0x20, 0x6e, 0xb0, 0x70, 0x6a, 0x8e, 0x9d, 0x06,
     },
+    .state_id = {
+        0x4c, 0x9c, 0x63, 0xf3, 0x40, 0x21, 0xf7, 0x0c, 0x82, 0x5a, 0x65, 0xe9, 0xcd, 0xd0, 0xdb, 0x2f,
+        0xad, 0x66, 0xb8, 0x95, 0x62, 0x05, 0xc9, 0xdd, 0xca, 0x64, 0x4d, 0xbd, 0x74, 0x5a, 0x20, 0x29,
+    },
     .name = "qwen3",
     .target = "x86-64-v3",
     .cpu_features = cpu_features,
@@ -356,6 +368,7 @@ const ck_program ck_model_program = {
     .state_bytes = 589824u,
     .vocabulary = 97,
     .context = 512,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
@@ -366,4 +379,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };
