@@ -58,6 +58,12 @@ export function numberList(least: number, most?: number): Check<readonly number[
   }
 }
 
+/** Texts with commas between them. */
+export const textList: Check<readonly string[]> = (text, option) => {
+  const texts = text.split(',')
+  return texts.includes('') ? refuse(option, text, 'texts with commas between them, none empty') : texts
+}
+
 /** `PATTERN=TYPE`: a format for the matrices of some names. */
 export const tensorRule: Check<TensorRule> = (text, option) => {
   const at = text.lastIndexOf('=')

@@ -15,6 +15,7 @@ import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
+import { tokenizerTrain } from './tokenizerTrain.ts'
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -33,5 +34,11 @@ export const commands: readonly Command[] = [
   bench,
   profile,
   synth,
+  tokenizerTrain,
   doctor,
 ]
+
+/** First words of commands that have two, and what the help says of them. */
+export const groups: Readonly<Record<string, string>> = {
+  tokenizer: 'Makes tokenizers: ck tokenizer train.',
+}

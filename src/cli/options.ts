@@ -9,6 +9,7 @@ import {
   seed,
   someText,
   tensorRule,
+  textList,
   wholeNumber,
 } from './checks.ts'
 import { shapeNames } from './shapes.ts'
@@ -16,6 +17,8 @@ import { shapeNames } from './shapes.ts'
 /** One option: a flag, or with `value` and `check` an option that takes a text. Its key gives its long name. */
 export interface OptionRow<T = unknown> {
   readonly letter?: string
+  /** Its long name without the dashes, where that of its key is another option's. */
+  readonly long?: string
   /** What stands for the value in the help. */
   readonly value?: string
   readonly check?: Check<T>
@@ -174,6 +177,28 @@ export const options = {
     help: 'numbers of threads, each measured: 1,2 (default: the cores)',
   },
   repeat: { value: 'count', check: wholeNumber(1, 1000), help: 'rounds over all configurations (default 5)' },
+  vocab: {
+    value: 'count',
+    check: wholeNumber(1),
+    help: 'tokens of the vocabulary, the 256 bytes and the special ones among them',
+  },
+  split: {
+    value: 'rule',
+    check: someText,
+    help: 'how text is cut into words: qwen2, gpt2, llama3 and others by name, or a pattern (default qwen2)',
+  },
+  specials: {
+    long: 'special',
+    value: 'list',
+    check: textList,
+    repeats: true,
+    help: 'special tokens, the first ids, with commas between them: "<|endoftext|>,<|im_end|>"',
+  },
+  minFrequency: {
+    value: 'count',
+    check: wholeNumber(0),
+    help: 'pairs that stand in the texts less often do not join (default 0: any)',
+  },
   form: {
     letter: 'o',
     value: 'form',
@@ -197,5 +222,6 @@ export type OptionValues<N extends OptionName = OptionName> = { readonly [K in N
 
 /** The option as one writes it: `--top-k`. */
 export function longName(name: OptionName): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const row: OptionRow = options[name]
+  return `--${row.long ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }

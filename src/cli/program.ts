@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command as Commander, Option } from 'commander'
 import type { Command, Io } from './command.ts'
-import { commands } from './commands.ts'
+import { commands, groups } from './commands.ts'
 import { longName, type OptionName, type OptionRow, type OptionValues, options } from './options.ts'
 import { resolveModel } from './resolveModel.ts'
 
@@ -32,13 +32,16 @@ const exitCodes = 'Exit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.
 
 function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: (code: number) => void): void {
   const examples = command.examples.map((line) => `\n  ${line}`).join('')
-  const added = program
-    .command(command.name)
+  const words = command.name.split(' ')
+  const parent = words.length === 1 ? program : groupOf(program, words[0]!)
+  const added = parent
+    .command(words.at(-1)!)
     .description(command.summary)
     .addHelpText('after', command.explanation ? `\n${command.explanation}` : '')
     .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
   if (command.model !== null) added.argument('<model>', command.model)
   if (command.output !== undefined) added.argument('<output>', command.output)
+  if (command.inputs !== undefined) added.argument('<files...>', command.inputs)
   for (const name of command.options) {
     added.addOption(commanderOption(name).makeOptionMandatory(command.required?.includes(name) ?? false))
   }
@@ -47,10 +50,18 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
     const typed = command.model === null ? '' : String(values[0])
     const given = added.opts() as OptionValues
     const output = command.output === undefined ? '' : String(values[1])
+    const inputs = command.inputs === undefined ? [] : (values[0] as readonly string[])
     const io = ioFor(given.json === true)
     const model = command.isModelAsTyped ? typed : await resolveModel(typed, io)
-    finish(await command.run({ model, output, options: given, io }))
+    finish(await command.run({ model, output, inputs, options: given, io }))
   })
+}
+
+/** The command that holds those of a group. */
+function groupOf(program: Commander, name: string): Commander {
+  return (
+    program.commands.find((group) => group.name() === name) ?? program.command(name).description(groups[name] ?? '')
+  )
 }
 
 function commanderOption(name: OptionName): Option {
@@ -58,6 +69,7 @@ function commanderOption(name: OptionName): Option {
   const letter = row.letter ? `-${row.letter}, ` : ''
   const value = row.value ? ` <${row.value}>` : ''
   const option = new Option(`${letter}${longName(name)}${value}`, row.help)
+  option.attributeName = () => name
   const { check } = row
   if (!check) return option
   return option.argParser((text: string, earlier: unknown) => {

@@ -1,13 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
 import { fail } from '../base/errors.ts'
-import { makeFolder } from '../base/makeFolder.ts'
-import { cacheFolder } from '../build/cacheFolder.ts'
-import { findCompiler, refuseFailed } from '../build/compiler.ts'
-import { runCommand } from '../build/runCommand.ts'
+import { cachedBinary } from '../build/cachedBinary.ts'
 
 const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
 
@@ -65,38 +61,10 @@ export async function openTokenizer(blob: Uint8Array, path: string, signal: Abor
   }
 }
 
-async function compiledLibrary(signal: AbortSignal): Promise<string> {
+function compiledLibrary(signal: AbortSignal): Promise<string> {
   const names = readdirSync(engine).toSorted()
-  const sources = names.filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch}`)
-  for (const name of [...sources, ...names.filter((header) => header.endsWith('.h'))]) {
-    hash.update(`${name};`).update(readFileSync(join(engine, name)))
-  }
-  const dir = join(cacheFolder(), 'tokenizer')
-  const library = join(dir, `${hash.digest('hex')}.so`)
-  if (existsSync(library)) return library
-  orRefuse(dir, () => makeFolder(dir))
-  const { command } = await findCompiler()
-  const partial = `${library}.building-${randomUUID()}`
-  try {
-    const flags = ['-std=c11', '-O2', '-fPIC', '-shared', '-I.', ...sources, '-lm', '-o', partial]
-    const outcome = await runCommand([...command, ...flags], { cwd: engine, signal })
-    if (outcome.status === 'missing') return fail('compiler_missing', { tried: command.join(' ') })
-    if (outcome.code !== 0) refuseFailed([...command, ...flags], outcome.output)
-    orRefuse(library, () => renameSync(partial, library))
-    return library
-  } finally {
-    rmSync(partial, { force: true })
-  }
-}
-
-function orRefuse(path: string, action: () => void): void {
-  try {
-    action()
-  } catch (error) {
-    fail('write_failed', {
-      path,
-      cause: error instanceof Error && 'code' in error ? String(error.code) : String(error),
-    })
-  }
+  const sources = names
+    .filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
+    .map((name) => join(engine, name))
+  return cachedBinary({ name: 'tokenizer', sources, includes: [engine], kind: 'library' }, signal)
 }
