@@ -22,13 +22,9 @@ export function wordSplit(text: string): WordSplit | undefined {
   return /^[\w.-]*$/.test(text) ? undefined : { patterns: [text], byteLevel: false }
 }
 
-/**
- * What a vocabulary begins with, in letters of the byte alphabet: the special tokens, then each letter that is none of
- * them, by code point.
- */
+/** What a vocabulary begins with: the special tokens, then the letters of the byte alphabet by code point. */
 export function baseTexts(special: readonly string[]): readonly string[] {
-  const letters = byteToLetter.toSorted((a, b) => a.charCodeAt(0) - b.charCodeAt(0))
-  return [...special, ...letters.filter((letter) => !special.includes(letter))]
+  return [...special, ...byteToLetter.toSorted((a, b) => a.charCodeAt(0) - b.charCodeAt(0))]
 }
 
 /**

@@ -6,6 +6,7 @@ import { fail } from '../../base/errors.ts'
 import { cachedBinary } from '../../build/cachedBinary.ts'
 import { runCommand } from '../../build/runCommand.ts'
 import { writeBeside } from '../../formats/writeBeside.ts'
+import { letterToByte } from '../../tokenizer/byteAlphabet.ts'
 import { mostPieces } from '../../tokenizer/checkContract.ts'
 import { compileTokenizer } from '../../tokenizer/compileTokenizer.ts'
 import { readJsonTokenizer } from '../../tokenizer/readJsonTokenizer.ts'
@@ -117,10 +118,12 @@ function refuseSplit(found: string): never {
   return fail('option_invalid', { option: '--split', found, accepted: `a pattern, or ${splitNames.join(', ')}` })
 }
 
+/** A letter of the byte alphabet stands for its byte: it cannot be a special token as well. */
 function checkSpecial(special: readonly string[]): readonly string[] {
-  const wrong = special.find((text, i) => text === '' || special.indexOf(text) !== i)
+  const wrong = special.find((text, i) => text === '' || letterToByte.has(text) || special.indexOf(text) !== i)
   if (wrong === undefined) return special
-  return fail('option_invalid', { option: '--special', found: wrong, accepted: 'texts that are not empty, each once' })
+  const accepted = 'different texts, none of them empty or a single letter'
+  return fail('option_invalid', { option: '--special', found: wrong, accepted })
 }
 
 function checkVocabulary(vocabulary: number, least: number): void {
