@@ -32,9 +32,9 @@ export class GraphBuilder implements Composer {
     return { name, type }
   }
 
-  state(name: string, type: TensorType): Operand {
+  state(name: string, type: TensorType, isRecurrent = false): Operand {
     this.#claim(name)
-    this.#states.push({ name, type })
+    this.#states.push({ name, type, ...(isRecurrent ? { isRecurrent } : {}) })
     return { name, type }
   }
 

@@ -15,7 +15,8 @@ export class Rewriter {
     this.#ops = ops
     this.builder = new GraphBuilder(graph.name)
     for (const { name, type } of graph.inputs) this.#values.set(name, this.builder.input(name, type))
-    for (const { name, type } of graph.states) this.#values.set(name, this.builder.state(name, type))
+    for (const { name, type, isRecurrent } of graph.states)
+      this.#values.set(name, this.builder.state(name, type, isRecurrent))
   }
 
   /** The new operand of a value of the old graph. A weight is declared at its first use, so unused ones fall away. */

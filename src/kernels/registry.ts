@@ -1,14 +1,23 @@
 import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
+import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
+import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
-import { residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
-import { addForward, multiplyForward, siluForward, swigluForward } from './pointwise/pointwise.kernel.ts'
+import { gatedRmsNormForward, l2NormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
+import {
+  addForward,
+  decayGateForward,
+  multiplyForward,
+  sigmoidForward,
+  siluForward,
+  swigluForward,
+} from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { copyForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 
 /**
@@ -18,14 +27,16 @@ import { softmaxForward } from './softmax/softmax.kernel.ts'
 export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
+  convolution: [causalConvolutionForward],
+  delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
-  norm: [rmsNormForward, residualRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward],
+  norm: [rmsNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
+  pointwise: [swigluForward, addForward, multiplyForward, siluForward, sigmoidForward, decayGateForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, takeRowsForward],
+  rows: [copyForward, sliceHeadsForward, takeRowsForward],
   softmax: [softmaxForward],
 } as const
 
@@ -40,7 +51,7 @@ export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
-  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'dot.h', 'simd.h', 'split.h', 'tiles.h'],
+  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'dot.h', 'runs.h', 'simd.h', 'split.h', 'tiles.h'],
 ]
 
 /** The kernels of one family as plain declarations. */

@@ -3,7 +3,14 @@ import { add } from './add.ts'
 import { attention } from './attention.ts'
 import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
+import { carriedConvolution } from './carriedConvolution.ts'
+import { carriedDeltaRule } from './carriedDeltaRule.ts'
+import { causalConvolution } from './causalConvolution.ts'
+import { decayGate } from './decayGate.ts'
+import { deltaRule } from './deltaRule.ts'
 import { embedding } from './embedding.ts'
+import { gatedRmsNorm } from './gatedRmsNorm.ts'
+import { l2Norm } from './l2Norm.ts'
 import { linear } from './linear.ts'
 import { linearSwiglu } from './linearSwiglu.ts'
 import { matmul } from './matmul.ts'
@@ -14,8 +21,10 @@ import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
 import { rope } from './rope.ts'
 import { ropeTable } from './ropeTable.ts'
+import { sigmoid } from './sigmoid.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { sliceHeads } from './sliceHeads.ts'
 import { softmax } from './softmax.ts'
 import { swiglu } from './swiglu.ts'
 import { takeRows } from './takeRows.ts'
@@ -26,7 +35,14 @@ export const ops = {
   attention,
   cachedAttention,
   cacheWrite,
+  carriedConvolution,
+  carriedDeltaRule,
+  causalConvolution,
+  decayGate,
+  deltaRule,
   embedding,
+  gatedRmsNorm,
+  l2Norm,
   linear,
   linearSwiglu,
   matmul,
@@ -37,8 +53,10 @@ export const ops = {
   rmsNorm,
   rope,
   ropeTable,
+  sigmoid,
   silu,
   slice,
+  sliceHeads,
   softmax,
   swiglu,
   takeRows,

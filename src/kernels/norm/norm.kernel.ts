@@ -37,3 +37,38 @@ export const residualRmsNormForward = defineKernel({
   split: { items: ['rows'], own: ['x', 'delta', 'sum', 'y'] },
   flops: ({ rows, cols }) => 5 * rows * cols,
 })
+
+/** y = x / sqrt(sum(x²) + eps), the sum over cols. */
+export const l2NormForward = defineKernel({
+  name: 'l2Norm_fwd_f32',
+  family: 'norm',
+  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
+  flops: ({ rows, groups, cols }) => 3 * rows * groups * cols,
+})
+
+/** y = rmsNorm(x) * gate / (1 + exp(-gate)). */
+export const gatedRmsNormForward = defineKernel({
+  name: 'gatedRmsNorm_fwd_f32',
+  family: 'norm',
+  dims: ['rows', 'groups', 'cols', 'xRow', 'gateRow', 'yRow'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'gateRow' },
+    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [
+    ['y', 'x'],
+    ['y', 'gate'],
+  ],
+  split: { items: ['rows', 'groups'], own: ['x', 'gate', 'y'] },
+  flops: ({ rows, groups, cols }) => 20 * rows * groups * cols,
+})
