@@ -32,9 +32,9 @@ export class GraphBuilder implements Composer {
     return { name, type }
   }
 
-  state(name: string, type: TensorType, isRecurrent = false): Operand {
+  state(name: string, type: TensorType): Operand {
     this.#claim(name)
-    this.#states.push({ name, type, ...(isRecurrent ? { isRecurrent } : {}) })
+    this.#states.push({ name, type })
     return { name, type }
   }
 

@@ -28,15 +28,10 @@ export interface Weight {
   readonly sources: readonly string[]
 }
 
-/** Memory that outlives a step. An op that changes it takes it as input and gives its next version. */
+/** Memory that outlives a step: a cache. An op that changes it takes it as input and gives its next version. */
 export interface State {
   readonly name: string
   readonly type: TensorType
-  /**
-   * Absent: a cache, which has a place for every position, so that forgetting the last positions takes nothing. True: it
-   * sums up all positions so far, and only a copy of it leads back.
-   */
-  readonly isRecurrent?: true
 }
 
 /** One application of an op. Slots map to value names; each output name is defined once in the graph (SSA). */

@@ -20,8 +20,6 @@ export function parseGraph(text: string): Graph {
     if (keyword === 'graph') name = name === undefined ? remainder : refuse("'graph' is given twice")
     else if (keyword === 'input') inputs.push(parseTyped(remainder, refuse))
     else if (keyword === 'state') states.push(parseTyped(remainder, refuse))
-    else if (keyword === 'recurrent' && rest[0] === 'state')
-      states.push({ ...parseTyped(rest.slice(1).join(' '), refuse), isRecurrent: true })
     else if (keyword === 'output') outputs.push(remainder)
     else if (keyword === 'weight') {
       const [declaration = '', sources] = remainder.split(' = ')

@@ -8,8 +8,7 @@ export function printGraph(graph: Graph): string {
     const own = sources.length === 1 && sources[0] === name
     lines.push(`weight ${name} ${printType(type)}${own ? '' : ` = ${sources.join(' + ')}`}`)
   }
-  for (const { name, type, isRecurrent } of graph.states)
-    lines.push(`${isRecurrent ? 'recurrent ' : ''}state ${name} ${printType(type)}`)
+  for (const { name, type } of graph.states) lines.push(`state ${name} ${printType(type)}`)
   for (const node of graph.nodes) lines.push(printNode(graph, node))
   for (const name of graph.outputs) lines.push(`output ${name}`)
   return `${lines.join('\n')}\n`

@@ -15,8 +15,7 @@ export class Rewriter {
     this.#ops = ops
     this.builder = new GraphBuilder(graph.name)
     for (const { name, type } of graph.inputs) this.#values.set(name, this.builder.input(name, type))
-    for (const { name, type, isRecurrent } of graph.states)
-      this.#values.set(name, this.builder.state(name, type, isRecurrent))
+    for (const { name, type } of graph.states) this.#values.set(name, this.builder.state(name, type))
   }
 
   /** The new operand of a value of the old graph. A weight is declared at its first use, so unused ones fall away. */

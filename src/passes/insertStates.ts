@@ -12,7 +12,7 @@ import type { CacheOptions } from './insertCache.ts'
 
 /**
  * Gives every causal convolution and every delta rule a state per sequence, so that a step holds only new tokens: token t
- * stands at positions[t] of sequence sequences[t]. The states are recurrent.
+ * stands at positions[t] of sequence sequences[t]. The states are whole: each token changes all of them.
  */
 export function insertStates(graph: Graph, { sequences: count }: Pick<CacheOptions, 'sequences'>): Graph {
   if (!graph.nodes.some(({ op }) => op === 'causalConvolution' || op === 'deltaRule')) return graph
@@ -30,7 +30,7 @@ export function insertStates(graph: Graph, { sequences: count }: Pick<CacheOptio
     if (node.op === 'causalConvolution') {
       const { x, w } = inputs() as { x: Operand; w: Operand }
       const shape = [count, axis(w.type, 1) - 1, axis(x.type, 1)]
-      const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape }, true)
+      const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape })
       const attributes = { activation: String(node.attributes.activation) as ConvolutionActivation }
       const operands = { state, x, w, ...tokensOf(to) }
       to.define(name, to.builder.apply(carriedConvolution, name, operands, attributes, names).y)
@@ -39,7 +39,7 @@ export function insertStates(graph: Graph, { sequences: count }: Pick<CacheOptio
     if (node.op === 'deltaRule') {
       const read = inputs() as { q: Operand; k: Operand; v: Operand; decay: Operand; beta: Operand }
       const shape = [count, axis(read.v.type, 1), axis(read.k.type, 2), axis(read.v.type, 2)]
-      const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape }, true)
+      const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape })
       const attributes = { scale: Number(node.attributes.scale), order: String(node.attributes.order) as HeadOrder }
       const operands = { state, ...read, ...tokensOf(to) }
       to.define(name, to.builder.apply(carriedDeltaRule, name, operands, attributes, names).y)

@@ -57,7 +57,7 @@ class GraphLowering implements Lowering {
     })
     for (const value of graph.outputs) this.#lastUse.set(value, Number.POSITIVE_INFINITY)
     for (const { name, type } of graph.inputs) this.#place(name, type, 'input')
-    for (const { name, type, isRecurrent } of graph.states) this.#place(name, type, 'state', isRecurrent)
+    for (const { name, type } of graph.states) this.#place(name, type, 'state')
   }
 
   enter(node: string, index: number, makes: readonly string[]): void {
@@ -267,13 +267,12 @@ class GraphLowering implements Lowering {
     return other !== undefined && overlaps(other, location)
   }
 
-  #place(name: string, type: TensorType, region: Buffer['region'], isRecurrent = false): void {
+  #place(name: string, type: TensorType, region: Buffer['region']): void {
     const columns = elementsFrom(type.shape, 1)
     this.#locations.set(name, { buffer: name, column: 0, columns, rowStride: columns })
     const rows = this.#bound(type.shape[0] ?? 1)
     const bytes = bytesOf(type.dtype, columns) ?? this.#refuse(`a row of '${name}' splits a block of ${type.dtype}`)
-    const memory = { name, region, dtype: type.dtype, shape: type.shape, bytes: rows * bytes }
-    this.#buffers.push({ ...memory, ...(isRecurrent ? { isRecurrent } : {}) })
+    this.#buffers.push({ name, region, dtype: type.dtype, shape: type.shape, bytes: rows * bytes })
   }
 
   #bound(dim: Dim): number {

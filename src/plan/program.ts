@@ -14,8 +14,6 @@ export interface Buffer {
   readonly shape: readonly Dim[]
   /** At the largest step. */
   readonly bytes: number
-  /** Of a state: it sums up all positions so far, so that only a copy leads back. Absent: a place for every position. */
-  readonly isRecurrent?: true
 }
 
 /** A weight in its execution layout. `parts` are our checkpoint names: one list, or two for panelPairs, stacked by rows. */

@@ -106,39 +106,47 @@ typedef struct {
     float scale;
 } ck_run;
 
+CK_INLINE ck_token ck_token_of(ck_run run, int64_t t)
+{
+    return (ck_token){.k = run.k + t * run.k_row, .q = run.q + t * run.q_row, .decay = run.decay[t * run.gate_row]};
+}
+
 /*
- * With the old state S and S' = decay * S: kᵀS' = decay * kᵀS, and qᵀ(S' + k dᵀ) = decay * qᵀS + (qᵀk) dᵀ. So one pass over S
- * gives the result of a token, and it is the pass that brings the token before into S. Between the first and the last token S
- * is in `local`.
+ * The token's delta and result from along = kᵀS and across = qᵀS of the old state S: with S' = decay * S, kᵀS' is
+ * decay * kᵀS, and qᵀ(S' + k deltaᵀ) is decay * qᵀS + (qᵀk) deltaᵀ. So one pass over S gives the result of a token, and it is
+ * the pass that brings the token before into S.
  */
+CK_INLINE void ck_answer(int whole, ck_run run, int64_t t, int64_t rows, int64_t cols, const ck_vf *along,
+                         const ck_vf *across, ck_token *token)
+{
+    const ck_vf decay = ck_set(token->decay), beta = ck_set(run.beta[t * run.gate_row]);
+    const ck_vf met = ck_set(ck_dot(token->q, token->k, rows));
+    CK_UNROLL
+    for (int i = 0; i < CK_VECTORS; i++) {
+        const ck_vf v = ck_read(run.v + t * run.v_row, whole, cols, i);
+        token->delta[i] = beta * (v - decay * along[i]);
+        const ck_vf result = ck_fma(met, token->delta[i], decay * across[i]);
+        ck_write(run.y + t * run.y_row, ck_set(run.scale) * result, whole, cols, i);
+    }
+}
+
+/* All tokens of a run; between the first and the last one S is in `local`. */
 CK_INLINE void ck_columns_of_run(int whole, ck_run run, int64_t tokens, int64_t rows, int64_t cols, ck_columns state,
                                  ck_columns local)
 {
     ck_columns held = state;
-    ck_token last, next;
     ck_vf along[CK_VECTORS], across[CK_VECTORS];
-    for (int64_t t = 0; t < tokens; t++) {
-        next.q = run.q + t * run.q_row;
-        next.k = run.k + t * run.k_row;
-        next.decay = run.decay[t * run.gate_row];
-        if (t == 0) {
-            ck_pass(whole, rows, cols, held, held, NULL, &next, along, across);
-        } else {
-            ck_pass(whole, rows, cols, held, local, &last, &next, along, across);
-            held = local;
-        }
-        const ck_vf decay = ck_set(next.decay), beta = ck_set(run.beta[t * run.gate_row]);
-        const ck_vf met = ck_set(ck_dot(next.q, next.k, rows));
-        CK_UNROLL
-        for (int i = 0; i < CK_VECTORS; i++) {
-            const ck_vf v = ck_read(run.v + t * run.v_row, whole, cols, i);
-            next.delta[i] = beta * (v - decay * along[i]);
-            const ck_vf read = ck_fma(met, next.delta[i], decay * across[i]);
-            ck_write(run.y + t * run.y_row, ck_set(run.scale) * read, whole, cols, i);
-        }
+    ck_token last = ck_token_of(run, 0);
+    ck_pass(whole, rows, cols, held, held, NULL, &last, along, across);
+    ck_answer(whole, run, 0, rows, cols, along, across, &last);
+    for (int64_t t = 1; t < tokens; t++) {
+        ck_token next = ck_token_of(run, t);
+        ck_pass(whole, rows, cols, held, local, &last, &next, along, across);
+        ck_answer(whole, run, t, rows, cols, along, across, &next);
+        held = local;
         last = next;
     }
-    ck_pass(whole, rows, cols, held, state, &last, NULL, NULL, NULL);
+    ck_pass(whole, rows, cols, held, state, &last, NULL, along, across);
 }
 
 void ck_deltaRule_fwd_f32(int part, int parts, int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_t keyWidth,
