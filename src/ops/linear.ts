@@ -5,18 +5,21 @@ import { tensor } from '../ir/tensor.ts'
 import { linearForward } from '../kernels/linear/linear.kernel.ts'
 import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
 
-/** y[t, n] = Σk x[t, k] · w[n, k] */
+/** y[t, n] = Σk x[t, k] · w[n, k] + bias[n] */
 export const linear = defineOp({
   name: 'linear',
-  inputs: { x: ['f32', 'a8'], w: weightDtypes },
+  inputs: { x: ['f32', 'a8'], w: weightDtypes, bias: ['f32'] },
+  optional: ['bias'],
   outputs: ['y'],
-  infer({ x, w }, _attributes: NoAttributes, refuse) {
+  infer({ x, w, bias }, _attributes: NoAttributes, refuse) {
     if (x.shape.length !== 2 || w.shape.length !== 2)
       refuse(`x and w need two axes, not ${x.shape.length} and ${w.shape.length}`)
     if (lastAxis(x) !== lastAxis(w)) refuse(`x has ${lastAxis(x)} columns and w has ${lastAxis(w)}; they must be equal`)
+    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== w.shape[0]))
+      refuse(`bias is [${bias.shape}]; accepted: [${w.shape[0]}], one for each row of w`)
     return { y: { dtype: 'f32', shape: [x.shape[0]!, w.shape[0]!] } }
   },
-  reference({ x, w }) {
+  reference({ x, w, bias }) {
     const [tokens = 0, cols = 0] = x.shape
     const rows = w.shape[0] ?? 0
     const y = tensor([tokens, rows])
@@ -24,18 +27,18 @@ export const linear = defineOp({
       for (let n = 0; n < rows; n++) {
         let sum = 0
         for (let k = 0; k < cols; k++) sum += x.data[t * cols + k]! * w.data[n * cols + k]!
-        y.data[t * rows + n] = sum
+        y.data[t * rows + n] = sum + (bias ? bias.data[n]! : 0)
       }
     }
     return { y }
   },
-  lower({ x, w }, { y }, _attributes, to) {
+  lower({ x, w, bias = null }, { y }, _attributes, to) {
     const dims = { tokens: x.type.shape[0]!, rows: w.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }
     const dtype = weightDtypeOf(w.type)
     if (isBlockDtype(dtype)) {
-      to.call(linearForward[dtype], { ...dims, x, w, y })
+      to.call(linearForward[dtype], { ...dims, x, w, bias, y })
     } else {
-      to.call(linearForward[dtype], { ...dims, xRow: to.stride(x), x, w, y })
+      to.call(linearForward[dtype], { ...dims, xRow: to.stride(x), x, w, bias, y })
     }
   },
   tolerance: { relative: 64 },
@@ -53,7 +56,11 @@ export const linear = defineOp({
         ),
       ]
       return sizes.map(({ tokens, cols, rows }) => ({
-        inputs: { x: { dtype: x, shape: [tokens, cols] }, w: { dtype, shape: [rows, cols] } } as const,
+        inputs: {
+          x: { dtype: x, shape: [tokens, cols] },
+          w: { dtype, shape: [rows, cols] },
+          ...(rows % 2 ? { bias: { dtype: 'f32', shape: [rows] } } : {}),
+        } as const,
         attributes: {},
       }))
     }),
@@ -62,6 +69,11 @@ export const linear = defineOp({
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([4, 9]) },
       attributes: {},
       says: 'x has 8 columns and w has 9',
+    },
+    {
+      inputs: { x: denseRow(['tokens', 8]), w: denseRow([4, 8]), bias: denseRow([8]) },
+      attributes: {},
+      says: 'bias is [8]; accepted: [4]',
     },
     { inputs: { x: denseRow(['tokens', 2, 4]), w: denseRow([4, 4]) }, attributes: {}, says: 'need two axes' },
   ],

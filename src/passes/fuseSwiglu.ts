@@ -6,7 +6,7 @@ import { swiglu } from '../ops/swiglu.ts'
 
 /**
  * multiply(silu(a), b) becomes swiglu(a, b); where a and b are products of the same x with weights of one type, both
- * products join it as linearSwiglu. Values that something else reads stay.
+ * products join it as linearSwiglu unless they have biases. Values that something else reads stay.
  */
 export function fuseSwiglu(graph: Graph): Graph {
   const define = producers(graph)
@@ -23,6 +23,8 @@ export function fuseSwiglu(graph: Graph): Graph {
       gate?.op === 'linear' &&
       up?.op === 'linear' &&
       gate.inputs.x === up.inputs.x &&
+      gate.inputs.bias === undefined &&
+      up.inputs.bias === undefined &&
       types.get(gate.inputs.w!)?.dtype === types.get(up.inputs.w!)?.dtype &&
       readOnce(active.inputs.x!) &&
       readOnce(node.inputs.z!)

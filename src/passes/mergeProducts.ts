@@ -1,4 +1,4 @@
-import { type Graph, type Node, valueTypes } from '../ir/graph.ts'
+import { type Graph, type Node, valueTypes, type Weight } from '../ir/graph.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
 import { linear } from '../ops/linear.ts'
 import { ops } from '../ops/registry.ts'
@@ -7,8 +7,9 @@ import { slice } from '../ops/slice.ts'
 
 /**
  * Products of one x with several weights of one dtype (q, k, v) become one product with the weights stacked, and slices of
- * it: fewer calls and barriers, and x is read once. A weight that another op reads too is left alone, and so is an output of
- * the graph, which needs bytes of its own.
+ * it: fewer calls and barriers, and x is read once. Biases are stacked like the weights; products with a bias and products
+ * without are not joined. A weight that another op reads too is left alone, and so is an output of the graph, which needs
+ * bytes of its own.
  */
 export function mergeProducts(graph: Graph): Graph {
   const types = valueTypes(graph)
@@ -16,13 +17,14 @@ export function mergeProducts(graph: Graph): Graph {
   for (const node of graph.nodes) {
     for (const value of Object.values(node.inputs)) uses.set(value, (uses.get(value) ?? 0) + 1)
   }
+  const weights = new Map(graph.weights.map((weight) => [weight.name, weight]))
   const groups = new Map<string, Node[]>()
   for (const node of graph.nodes) {
-    const w = node.inputs.w
-    const weight = graph.weights.find(({ name }) => name === w)
-    if (node.op !== 'linear' || !weight || uses.get(weight.name) !== 1) continue
-    if (graph.outputs.includes(node.outputs.y!)) continue
-    const key = `${node.inputs.x} ${weight.type.dtype}`
+    if (node.op !== 'linear' || graph.outputs.includes(node.outputs.y!)) continue
+    const { w, bias } = node.inputs
+    const isOwn = (value: string) => uses.get(value) === 1 && weights.has(value)
+    if (!isOwn(w!) || (bias !== undefined && !isOwn(bias))) continue
+    const key = `${node.inputs.x} ${types.get(w!)!.dtype} ${bias === undefined ? 'plain' : 'biased'}`
     groups.set(key, [...(groups.get(key) ?? []), node])
   }
   const groupOf = new Map<Node, readonly Node[]>()
@@ -31,20 +33,15 @@ export function mergeProducts(graph: Graph): Graph {
     const group = groupOf.get(node)
     if (!group) return false
     if (group[0] !== node) return true
-    const weights = group.map(({ inputs }) => graph.weights.find(({ name }) => name === inputs.w)!)
-    const rows = weights.map(({ type }) => Number(type.shape[0]))
-    const type = {
-      dtype: weights[0]!.type.dtype,
-      shape: [rows.reduce((sum, count) => sum + count, 0), lastAxis(weights[0]!.type)],
+    const stacked = (slot: 'w' | 'bias') => stack(group.map(({ inputs }) => weights.get(inputs[slot]!)!))
+    const declare = ({ name, type, sources }: Weight) => to.builder.weight(name, type, sources)
+    const inputs = {
+      x: to.value(node.inputs.x!),
+      w: declare(stacked('w')),
+      ...(node.inputs.bias === undefined ? {} : { bias: declare(stacked('bias')) }),
     }
-    const stacked = to.builder.weight(
-      joinNames(weights.map(({ name }) => name)),
-      type,
-      weights.flatMap(({ sources }) => sources),
-    )
-    const x = to.value(node.inputs.x!)
     const name = joinNames(group.map(({ outputs }) => outputs.y!))
-    const product = to.builder.apply(linear, name, { x, w: stacked }, {})
+    const product = to.builder.apply(linear, name, inputs, {})
     let from = 0
     for (const member of group) {
       const value = member.outputs.y!
@@ -54,6 +51,17 @@ export function mergeProducts(graph: Graph): Graph {
     }
     return true
   })
+}
+
+/** Weights of one dtype and width, one below the other. */
+function stack(weights: readonly Weight[]): Weight {
+  const { dtype, shape } = weights[0]!.type
+  const rows = weights.reduce((sum, { type }) => sum + Number(type.shape[0]), 0)
+  return {
+    name: joinNames(weights.map(({ name }) => name)),
+    type: { dtype, shape: [rows, ...shape.slice(1)] },
+    sources: weights.flatMap(({ sources }) => sources),
+  }
 }
 
 /** `blk.0.attn_q.weight`, `blk.0.attn_k.weight` → `blk.0.attn_q+k.weight` */

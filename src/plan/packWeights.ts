@@ -30,8 +30,10 @@ function* packWeight(weight: PlacedWeight, lanes: number, rowsOf: RowsOf, read: 
   const { dtype, rows, cols, layout, parts } = weight
   const readPart = parts.map((sources) => stackedReader(sources, dtype, rowsOf, read))
   if (layout === 'rows') {
+    // Stacked vectors are one row of the weight and a row each in the checkpoint.
+    const stored = parts[0]!.reduce((sum, source) => sum + rowsOf(source), 0)
     const step = Math.max(1, Math.floor(pieceBytes / bytesOf(dtype, cols)!))
-    for (let row = 0; row < rows; row += step) yield readPart[0]!(row, Math.min(step, rows - row))
+    for (let row = 0; row < stored; row += step) yield readPart[0]!(row, Math.min(step, stored - row))
     return
   }
   const bytes = panelBytes(dtype, lanes, cols)

@@ -119,7 +119,13 @@ function linear(dtype: WeightDtype, count = 16): Reference {
       const withY = strided(sizes, ({ rows }) => rows!, 'yRow')
       return blockElements > 1 ? withY : strided(withY, ({ cols }) => cols!, 'xRow')
     },
-    compute: ({ x, w }, { tokens, rows, cols }) => ({ y: dots(x!, w!, tokens!, rows!, cols!) }),
+    fill: {
+      bias: ({ rows, cols }, random) =>
+        (rows! + cols!) % 2 ? null : Array.from({ length: rows! }, () => random.normal()),
+    },
+    compute: ({ x, w, bias }, { tokens, rows, cols }) => ({
+      y: dots(x!, w!, tokens!, rows!, cols!).map((sum, i) => sum + (bias ? bias[i % rows!]! : 0)),
+    }),
     epsilons: 64,
   }
 }

@@ -103,6 +103,13 @@ describe('fuseSwiglu', () => {
     expect(rewrite(fuseSwiglu, text)).toContain('swiglu(gate: a, up: b)')
   })
 
+  it('keeps products with biases', () => {
+    const text = gated
+      .replace('linear(x: x, w: up)', 'linear(x: x, w: up, bias: b1)')
+      .replace('weight gate', 'weight b1 f32[4]\nweight gate')
+    expect(rewrite(fuseSwiglu, text)).toContain('swiglu(gate: a, up: b)')
+  })
+
   it.each([
     ['silu is read elsewhere', `${gated}\ny: more f32[tokens, 4] = softmax(x: s)\noutput more`],
     ['silu is an output of the graph', `${gated}\noutput s`],
@@ -141,6 +148,17 @@ describe('mergeProducts', () => {
         output q
         output k`),
     )
+  })
+
+  it('stacks biases too, and leaves out a product without one', () => {
+    const biased = products
+      .replace('y: blk', 'weight blk.0.attn_q.bias f32[6]\nweight blk.0.attn_v.bias f32[2]\ny: blk')
+      .replace('attn_q.weight)', 'attn_q.weight, bias: blk.0.attn_q.bias)')
+      .replace('attn_v.weight)', 'attn_v.weight, bias: blk.0.attn_v.bias)')
+    const merged = rewrite(mergeProducts, biased)
+    expect(merged).toContain('weight blk.0.attn_q+v.bias f32[8] = blk.0.attn_q.bias + blk.0.attn_v.bias')
+    expect(merged).toContain('= linear(x: x, w: blk.0.attn_q+v.weight, bias: blk.0.attn_q+v.bias)')
+    expect(merged).toContain('y: blk.0.attn_k f32[tokens, 2] = linear(x: x, w: blk.0.attn_k.weight)')
   })
 
   it('merges only weights of one dtype', () => {

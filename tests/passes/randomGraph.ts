@@ -58,6 +58,7 @@ function randomBlock(
   const split: Operand[] = []
   const weights: Operand[] = []
   const gain = (cols: number) => g.weight(`blk.${layer}.gain_${cols}.weight`, { dtype: 'f32', shape: [cols] })
+  const bias = (name: string) => g.weight(`${name}.bias`, { dtype: 'f32', shape: [width] })
   const matrix = () => {
     if (weights.length > 0 && random.whole(5) === 0) return pick(weights)
     const name = `blk.${layer}.w_${weights.length}.weight`
@@ -70,6 +71,7 @@ function randomBlock(
   const makers: readonly (readonly [Operand[], (name: string) => Operand])[] = [
     [flat, (name) => g.apply(linear, name, { x: recent(flat), w: matrix() }, {})],
     [flat, (name) => g.apply(linear, name, { x: flat[0]!, w: matrix() }, {})],
+    [flat, (name) => g.apply(linear, name, { x: flat[0]!, w: matrix(), bias: bias(name) }, {})],
     [flat, (name) => g.apply(add, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(multiply, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(silu, name, { x: recent(flat) }, {})],

@@ -1,4 +1,4 @@
-/* linear.c: y = x · wᵀ, alone and as the gate and up products of swiglu. */
+/* linear.c: y = x · wᵀ + bias, and without a bias as the gate and up products of swiglu. */
 #include "linear.h"
 
 #include "split.h"
@@ -11,15 +11,20 @@ typedef struct {
     const void *x; /* f32, or a8 for block formats */
     int64_t x_row; /* from token to token: elements of f32, bytes of a8 */
     const uint8_t *w;
+    const float *bias; /* [rows], or NULL */
     float *y;
     int64_t y_row;
 } ck_product;
 
-/* y of output panel `panel` = v, as many rows of it as there are. */
+/* y of output panel `panel` = v + bias, as many rows of it as there are. */
 static void ck_store_panel(const ck_product *c, int64_t token, int64_t panel, ck_vf v)
 {
     float *y = c->y + token * c->y_row + panel * CK_LANES;
     const int64_t left = c->rows - panel * CK_LANES;
+    if (c->bias) {
+        const float *bias = c->bias + panel * CK_LANES;
+        v = v + (left >= CK_LANES ? ck_load(bias) : ck_load_n(bias, left));
+    }
     if (left >= CK_LANES) {
         ck_store(y, v);
     } else {
@@ -284,29 +289,39 @@ static void ck_multiply(const ck_product *c, int part, int parts)
     }
 }
 
+/* What the kernels of a dtype share: the product alone with a bias, and pairs of panels without. */
 #define CK_DEFINE_FLOAT(dtype, type, format)                                                                           \
-    CK_DEFINE_FLOAT_AS(linear_fwd_##dtype, type, format, 0)                                                            \
-    CK_DEFINE_FLOAT_AS(linearSwiglu_fwd_##dtype, type, format, 1)
-
-#define CK_DEFINE_FLOAT_AS(name, type, format, pairs)                                                                  \
-    void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,        \
-                   const float *restrict x, const type *restrict w, float *restrict y)                                 \
+    void ck_linear_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,          \
+                               int64_t yRow, const float *restrict x, const type *restrict w,                          \
+                               const float *restrict bias, float *restrict y)                                          \
     {                                                                                                                  \
         const uint8_t *bytes = (const uint8_t *)w;                                                                     \
-        const ck_product c = {format, pairs, tokens, rows, cols, x, xRow, bytes, y, yRow};                             \
+        const ck_product c = {format, 0, tokens, rows, cols, x, xRow, bytes, bias, y, yRow};                           \
+        ck_multiply(&c, part, parts);                                                                                  \
+    }                                                                                                                  \
+    void ck_linearSwiglu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,    \
+                                     int64_t yRow, const float *restrict x, const type *restrict w,                    \
+                                     float *restrict y)                                                                \
+    {                                                                                                                  \
+        const uint8_t *bytes = (const uint8_t *)w;                                                                     \
+        const ck_product c = {format, 1, tokens, rows, cols, x, xRow, bytes, NULL, y, yRow};                           \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
 #define CK_DEFINE_BLOCKS(dtype, format)                                                                                \
-    CK_DEFINE_BLOCKS_AS(linear_fwd_##dtype, format, 0)                                                                 \
-    CK_DEFINE_BLOCKS_AS(linearSwiglu_fwd_##dtype, format, 1)
-
-#define CK_DEFINE_BLOCKS_AS(name, format, pairs)                                                                       \
-    void ck_##name(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,                      \
-                   const uint8_t *restrict x, const uint8_t *restrict w, float *restrict y)                            \
+    void ck_linear_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,          \
+                               const uint8_t *restrict x, const uint8_t *restrict w, const float *restrict bias,       \
+                               float *restrict y)                                                                      \
     {                                                                                                                  \
         const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
-        const ck_product c = {format, pairs, tokens, rows, cols, x, x_bytes, w, y, yRow};                              \
+        const ck_product c = {format, 0, tokens, rows, cols, x, x_bytes, w, bias, y, yRow};                            \
+        ck_multiply(&c, part, parts);                                                                                  \
+    }                                                                                                                  \
+    void ck_linearSwiglu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,    \
+                                     const uint8_t *restrict x, const uint8_t *restrict w, float *restrict y)          \
+    {                                                                                                                  \
+        const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
+        const ck_product c = {format, 1, tokens, rows, cols, x, x_bytes, w, NULL, y, yRow};                            \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 

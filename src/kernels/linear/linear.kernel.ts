@@ -4,6 +4,9 @@ import { defineKernel } from '../kernel.ts'
 /** Whole blocks of 32 outputs, so that the part that has made them may quantise them. */
 const split = { items: [{ dim: 'rows', each: 32 }], own: ['y'], ownWhenOne: ['tokens'] } as const
 
+/** Added once, when an output is stored. */
+const bias = { dtype: 'f32', access: 'read', shape: ['rows'], optional: true } as const
+
 function floatLinear<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
@@ -13,6 +16,7 @@ function floatLinear<W extends FloatDtype>(dtype: W) {
     buffers: {
       x: { dtype: 'f32', access: 'read', shape: ['tokens', 'cols'], rowStride: 'xRow' },
       w: { dtype, access: 'read', shape: ['rows', 'cols'], layout: 'panels' },
+      bias,
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
@@ -30,6 +34,7 @@ function quantisedLinear<W extends BlockDtype>(dtype: W) {
     buffers: {
       x: { dtype: 'a8', access: 'read', shape: ['tokens', 'cols'] },
       w: { dtype, access: 'read', shape: ['rows', 'cols'], layout: 'panels' },
+      bias,
       y: { dtype: 'f32', access: 'write', shape: ['tokens', 'rows'], rowStride: 'yRow' },
     },
     inPlace: [],
@@ -73,9 +78,9 @@ function quantisedLinearSwiglu<W extends BlockDtype>(dtype: W) {
 }
 
 /**
- * y = x · wᵀ. Block formats take x as a8: per block of 32 columns, or half block where a scale belongs to 16, in order,
+ * y = x · wᵀ + bias. Block formats take x as a8: per block of 32 columns, or half block where a scale belongs to 16, in order,
  * y += (scale_w · scale_x) · (exact integer dot), then y += offset_w · (scale_x · sum of x's codes) where the format has
- * offsets. Float formats: one multiply-add per column, in order.
+ * offsets. Float formats: one multiply-add per column, in order. The bias comes last.
  */
 export const linearForward = {
   f32: floatLinear('f32'),

@@ -125,7 +125,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 100] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, PREFILL_ATTN_Q_K_V));
+                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL,
+                      memory(s, PREFILL_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 6, 10] */
@@ -158,7 +159,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), memory(s, PREFILL_ATTN_OUTPUT));
+                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), NULL, memory(s, PREFILL_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 42] */
@@ -175,7 +176,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), memory(s, PREFILL_BLK_0_ATTN_NORM));
+                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, PREFILL_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 42] */
@@ -211,7 +212,7 @@ static void prefill(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
@@ -219,7 +220,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 100] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, DECODE_ATTN_Q_K_V));
+                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 6, 10] */
@@ -252,7 +253,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, DECODE_ATTN), weight(s, at->attn_output), memory(s, DECODE_ATTN_OUTPUT));
+                      memory(s, DECODE_ATTN), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 42] */
@@ -268,7 +269,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 42] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), memory(s, DECODE_BLK_0_ATTN_NORM));
+                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, DECODE_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 42] */
@@ -304,7 +305,7 @@ static void decode(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 131] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",

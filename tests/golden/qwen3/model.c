@@ -137,7 +137,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 288] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, PREFILL_ATTN_Q_K_V));
+                      memory(s, PREFILL_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL,
+                      memory(s, PREFILL_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_norm f32 [tokens, 6, 24] */
@@ -180,7 +181,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), memory(s, PREFILL_ATTN_OUTPUT));
+                      memory(s, PREFILL_ATTN), weight(s, at->attn_output), NULL, memory(s, PREFILL_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 36] */
@@ -197,7 +198,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), memory(s, PREFILL_BLK_0_ATTN_NORM));
+                      memory(s, PREFILL_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, PREFILL_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 36] */
@@ -233,7 +234,7 @@ static void prefill(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 97] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, PREFILL_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
@@ -241,7 +242,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_q+k+v f32 [tokens, 288] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), memory(s, DECODE_ATTN_Q_K_V));
+                      memory(s, DECODE_BLK_0_ATTN_NORM), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_norm f32 [tokens, 6, 24] */
@@ -284,7 +285,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                      memory(s, DECODE_ATTN), weight(s, at->attn_output), memory(s, DECODE_ATTN_OUTPUT));
+                      memory(s, DECODE_ATTN), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 36] */
@@ -300,7 +301,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */
     ck_linear_fwd_f32(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), memory(s, DECODE_BLK_0_ATTN_NORM));
+                      memory(s, DECODE_FFN_GATED), weight(s, at->ffn_down), NULL, memory(s, DECODE_BLK_0_ATTN_NORM));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 36] */
@@ -336,7 +337,7 @@ static void decode(const ck_step *s, int part, int parts)
     ck_wait(s->barrier, part);
     /* logits f32 [outputs, 97] */
     ck_linear_fwd_f32(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_COLS, LOGITS_ROWS,
-                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), memory(s, MODEL_LOGITS));
+                      memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
