@@ -148,6 +148,9 @@ export function planModel(
     template: model.template,
     target,
     weightsId: createHash('sha256').update(layout).digest('hex'),
+    stateId: createHash('sha256')
+      .update(`${layout}${JSON.stringify([graph.nodes, statesOf(graph)])}`)
+      .digest('hex'),
     vocabulary: model.sizes.vocabulary,
     context,
     outputRows: programs[0]!.bounds.outputs!,
@@ -156,6 +159,11 @@ export function planModel(
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source, cache: cache.dtype }
+}
+
+/** The states of a graph, without the sizes that change no byte of what they hold: sequences and positions. */
+function statesOf({ states }: Graph): unknown {
+  return states.map(({ name, type }) => [name, type.dtype, type.shape.length])
 }
 
 function checkContext(context: number, trained: number): void {

@@ -9,6 +9,8 @@ export interface ModelSource {
   readonly target: { readonly name: string; readonly cpuFeatures: readonly string[] }
   /** SHA-256 of the weights' layout, hex: a weights file with another id is refused. */
   readonly weightsId: string
+  /** SHA-256, hex, of what the bytes of states depend on besides the weights' values and the ids. */
+  readonly stateId: string
   readonly vocabulary: number
   readonly context: number
   readonly outputRows: number

@@ -14,6 +14,7 @@ import { Constants } from './constants.ts'
 import { commentText, defineLines, identifier, stringLiteral, wrapCall, wrapList } from './identifier.ts'
 import type { ModelSource } from './modelSource.ts'
 import { Laps, printSites } from './printSites.ts'
+import { printStates, statesOf } from './printStates.ts'
 
 /** The families whose kernels the programs call, sorted. */
 export function usedFamilies(programs: readonly Program[]): readonly Family[] {
@@ -41,6 +42,7 @@ export function printModel(source: ModelSource): string {
     ...tables.print(),
     ...functions,
     ...(sites.length > 0 ? [printSites(sites)] : []),
+    ...printStates(source),
     printDescription(source, sites.length),
   ].join('\n\n')}\n`
 }
@@ -240,8 +242,7 @@ function printDescription(source: ModelSource, siteCount: number): string {
   const { programs, plan, target } = source
   const prefill = programs[0]!
   const decode = programs.at(-1)!
-  const id = (source.weightsId.match(/../g) ?? []).map((byte) => `0x${byte}`)
-  const idLines = [0, 16].map((from) => `        ${id.slice(from, from + 16).join(', ')},`)
+  const stateCount = statesOf(source).length
   const fields: [string, string][] = [
     ['name', stringLiteral(source.name)],
     ['target', stringLiteral(target.name)],
@@ -261,6 +262,12 @@ function printDescription(source: ModelSource, siteCount: number): string {
     ['logits', 'MODEL_LOGITS'],
     ['prefill', prefill.mode],
     ['decode', decode.mode],
+    ...(stateCount > 0
+      ? ([
+          ['states', 'states'],
+          ['state_count', String(stateCount)],
+        ] satisfies [string, string][])
+      : []),
     ...(siteCount > 0
       ? ([
           ['sites', 'sites'],
@@ -273,10 +280,15 @@ function printDescription(source: ModelSource, siteCount: number): string {
     '',
     'const ck_program ck_model_program = {',
     '    .abi = CK_ABI_VERSION,',
-    '    .weights_id = {',
-    ...idLines,
-    '    },',
+    ...idLines('weights_id', source.weightsId),
+    ...idLines('state_id', source.stateId),
     ...fields.map(([field, value]) => `    .${field} = ${value},`),
     '};',
   ].join('\n')
+}
+
+function idLines(field: string, hex: string): string[] {
+  const bytes = (hex.match(/../g) ?? []).map((byte) => `0x${byte}`)
+  const lines = [0, 16].map((from) => `        ${bytes.slice(from, from + 16).join(', ')},`)
+  return [`    .${field} = {`, ...lines, '    },']
 }

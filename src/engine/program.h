@@ -28,6 +28,25 @@ void ck_profile_end(const ck_step *step, int part, int site);
 
 typedef void ck_step_function(const ck_step *step, int part, int parts);
 
+/* What a state keeps of a sequence. */
+typedef enum ck_state_kind {
+    CK_STATE_WHOLE = 0,    /* bytes that each token changes: no earlier position is in them */
+    CK_STATE_POSITIONS = 1 /* bytes of its own for each position */
+} ck_state_kind;
+
+/* Bytes that outlive a step, of every sequence, one behind the other. Those of CK_STATE_POSITIONS are `rows` rows of panels of
+ * `lanes` positions; a panel is its parts one behind the other, each [count][lanes][bytes]. */
+typedef struct ck_state {
+    const char *name;
+    ck_state_kind kind;
+    uint64_t offset; /* into ck_step.memory */
+    uint64_t bytes;  /* of one sequence */
+    int64_t rows, lanes;
+    struct {
+        int64_t count, bytes;
+    } parts[2];
+} ck_state;
+
 /* Offsets are bytes into ck_step.memory. */
 typedef struct ck_program {
     uint32_t abi;           /* CK_ABI_VERSION */
@@ -50,6 +69,9 @@ typedef struct ck_program {
     size_t logits;          /* f32 [outputs, vocabulary] */
     ck_step_function *prefill;
     ck_step_function *decode;
+    uint8_t state_id[32]; /* builds with equal ones make the same bytes of states from the same weights and ids */
+    const ck_state *states;
+    int32_t state_count;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
 } ck_program;

@@ -8,10 +8,30 @@ export function isCacheLayout(layout: Layout | undefined): layout is CacheLayout
   return layout === 'keyPanels' || layout === 'valuePanels'
 }
 
+/** One of the parts of a panel: `count` runs of the panel's positions, each position `bytes` bytes. */
+export interface PanelPart {
+  readonly count: number
+  readonly bytes: number
+}
+
+/** The parts of a panel of a cache with heads of `width` columns, in the order in which they lie. */
+export function panelParts(layout: CacheLayout, dtype: Dtype, width: number): readonly PanelPart[] {
+  const { scaleBytes, codeBytes, blocks } = blocksOf(dtype, width)
+  const codes = layout === 'keyPanels' ? { count: width, bytes: codeBytes } : { count: 1, bytes: width * codeBytes }
+  return scaleBytes > 0 ? [{ count: blocks, bytes: scaleBytes }, codes] : [codes]
+}
+
+/** Of the block formats only those that are a binary16 scale and then a byte per code: q8_0. */
+function blocksOf(dtype: Dtype, width: number): { scaleBytes: number; codeBytes: number; blocks: number } {
+  const { blockElements, blockBytes } = dtypes[dtype]
+  const scaleBytes = blockElements > 1 ? 2 : 0
+  return { scaleBytes, codeBytes: (blockBytes - scaleBytes) / blockElements, blocks: width / blockElements }
+}
+
 /**
  * Calls `move(dense byte, placed byte, bytes)` for every piece of a cache [rows, positions, width]: where it lies row-major
  * in the dtype's checkpoint format, and where in the layout (Layout in kernel.ts) for `lanes`. positions is a multiple of
- * the lanes. Of the block formats only those that are a binary16 scale and then a byte per code: q8_0.
+ * the lanes.
  */
 export function eachCached(
   layout: CacheLayout,
@@ -21,9 +41,7 @@ export function eachCached(
   move: (dense: number, placed: number, bytes: number) => void,
 ): void {
   const { blockElements, blockBytes } = dtypes[dtype]
-  const scaleBytes = blockElements > 1 ? 2 : 0
-  const codeBytes = (blockBytes - scaleBytes) / blockElements
-  const blocks = width / blockElements
+  const { scaleBytes, codeBytes, blocks } = blocksOf(dtype, width)
   const panelBytes = lanes * blocks * blockBytes
   for (let at = 0; at < rows * positions; at++) {
     const lane = at % lanes

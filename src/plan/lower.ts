@@ -2,9 +2,10 @@ import { bytesOf, type Dtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import { type Dim, elementsFrom, type Graph, nodeName, type TensorType, valueTypes } from '../ir/graph.ts'
 import type { Lowering, Operand, OpTable, Packed, StrideOf } from '../ir/op.ts'
-import type { BufferParameter, Kernel } from '../kernels/kernel.ts'
+import { isCacheLayout, panelParts } from '../kernels/cacheLayouts.ts'
+import type { BufferParameter, Kernel, Layout } from '../kernels/kernel.ts'
 import { copyForward } from '../kernels/rows/rows.kernel.ts'
-import type { Buffer, Call, Mode, PackedWeight, Place, Program, ValuePlace } from './program.ts'
+import type { Buffer, Call, Mode, PackedWeight, Place, Program, StateLayout, ValuePlace } from './program.ts'
 import { packedWeight } from './weights.ts'
 
 export interface LowerOptions {
@@ -40,6 +41,7 @@ class GraphLowering implements Lowering {
   readonly #lastUse = new Map<string, number>()
   readonly #locations = new Map<string, Location>()
   readonly #buffers: Buffer[] = []
+  readonly #stateLayouts = new Map<string, Layout>()
   readonly #weights = new Map<string, PackedWeight>()
   readonly #calls: Call[] = []
   #node = ''
@@ -81,7 +83,22 @@ class GraphLowering implements Lowering {
     const values = [...this.#locations]
       .filter(([value]) => this.#types.has(value))
       .map(([value, location]) => ({ value, ...location }))
-    return { mode, bounds, buffers: this.#buffers, weights: [...this.#weights.values()], values, steps: this.#calls }
+    const buffers = this.#buffers.map((buffer) =>
+      buffer.region === 'state' ? { ...buffer, state: this.#stateLayout(buffer) } : buffer,
+    )
+    return { mode, bounds, buffers, weights: [...this.#weights.values()], values, steps: this.#calls }
+  }
+
+  #stateLayout({ name, dtype, shape }: Buffer): StateLayout {
+    const layout = this.#stateLayouts.get(name)
+    if (!isCacheLayout(layout)) return { kind: 'whole' }
+    const [, rows, , width] = shape.map(Number)
+    return {
+      kind: 'positions',
+      rows: rows ?? 1,
+      lanes: this.#options.lanes,
+      parts: panelParts(layout, dtype, width ?? 1),
+    }
   }
 
   /** A caller reads an output after the step, so it must be a buffer that nothing else uses. */
@@ -191,8 +208,11 @@ class GraphLowering implements Lowering {
     if (!isOperand(value)) return this.#refuse(`${kernel.name} packs '${name}', which is no weight`)
     const location = this.#locate(value)
     const isState = this.#buffers.find((buffer) => buffer.name === location.buffer)?.region === 'state'
-    const isCache = layout === 'keyPanels' || layout === 'valuePanels'
-    if (layout !== 'rows' && !(isCache && isState)) this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
+    if (layout !== 'rows' && !(isCacheLayout(layout) && isState))
+      this.#refuse(`${kernel.name} takes '${name}' as ${layout}`)
+    if (isState && (this.#stateLayouts.get(location.buffer) ?? layout) !== layout)
+      this.#refuse(`${kernel.name} takes '${name}' as ${layout}, and another call takes it otherwise`)
+    if (isState) this.#stateLayouts.set(location.buffer, layout)
     if (parameter.rowStride === undefined && !isState && location.rowStride !== elementsFrom(value.type.shape, 1)) {
       this.#refuse(`${kernel.name} takes '${name}' dense, and '${value.name}' lies in rows of ${location.rowStride}`)
     }

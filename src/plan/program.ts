@@ -1,9 +1,18 @@
 import type { Dtype, WeightDtype } from '../base/dtypes.ts'
 import type { Dim } from '../ir/graph.ts'
+import type { PanelPart } from '../kernels/cacheLayouts.ts'
 import type { Layout } from '../kernels/kernel.ts'
 
 /** What a buffer is for, which decides where it lies and how long it lives. */
 export type Region = 'state' | 'input' | 'activation' | 'output'
+
+/**
+ * What a state [sequences, ...] keeps of a sequence. `positions`: bytes of its own for each position, in `rows` rows of panels
+ * of `lanes` positions, a panel part by part. `whole`: bytes that each token changes, so that no earlier position is in them.
+ */
+export type StateLayout =
+  | { readonly kind: 'positions'; readonly rows: number; readonly lanes: number; readonly parts: readonly PanelPart[] }
+  | { readonly kind: 'whole' }
 
 /** A piece of the context's memory. */
 export interface Buffer {
@@ -14,6 +23,8 @@ export interface Buffer {
   readonly shape: readonly Dim[]
   /** At the largest step. */
   readonly bytes: number
+  /** Of a state. */
+  readonly state?: StateLayout
 }
 
 /** A weight in its execution layout. `parts` are our checkpoint names: one list, or two for panelPairs, stacked by rows. */

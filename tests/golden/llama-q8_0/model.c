@@ -377,6 +377,14 @@ static void decode(const ck_step *s, int part, int parts)
                        weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 24576u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 49152u, 24576u, 2, 8, {{24, 2}}}, /* f16 [1, 2, 256, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 73728u, 24576u, 2, 8, {{1, 48}}}, /* f16 [1, 2, 256, 24] */
+};
+
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
 
@@ -385,6 +393,10 @@ const ck_program ck_model_program = {
     .weights_id = {
         0xbf, 0x19, 0xa6, 0x91, 0x80, 0xaa, 0x39, 0x30, 0x83, 0x2a, 0x13, 0x9a, 0xd0, 0xdf, 0x4b, 0x46,
         0xa6, 0x82, 0xf3, 0xcc, 0x3d, 0x97, 0x55, 0xd9, 0x7e, 0xef, 0x47, 0xf9, 0x1b, 0xd1, 0x82, 0x01,
+    },
+    .state_id = {
+        0xf5, 0x26, 0x03, 0xb0, 0x94, 0xe1, 0x3a, 0xbb, 0x81, 0x94, 0xd6, 0x8e, 0x09, 0x0e, 0xf5, 0x3c,
+        0xf2, 0xb2, 0xab, 0xc9, 0x67, 0x34, 0x25, 0xf0, 0x22, 0x91, 0xa0, 0xa9, 0xd5, 0x8d, 0x95, 0xdd,
     },
     .name = "tiny random llama",
     .target = "x86-64-v3",
@@ -404,4 +416,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };

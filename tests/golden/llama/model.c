@@ -308,6 +308,14 @@ static void decode(const ck_step *s, int part, int parts)
                       memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 20480u, 2, 8, {{10, 4}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 20480u, 20480u, 2, 8, {{1, 40}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 40960u, 20480u, 2, 8, {{10, 4}}}, /* f32 [1, 2, 256, 10] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 61440u, 20480u, 2, 8, {{1, 40}}}, /* f32 [1, 2, 256, 10] */
+};
+
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
 
@@ -316,6 +324,10 @@ const ck_program ck_model_program = {
     .weights_id = {
         0xec, 0x4f, 0x76, 0xd5, 0x05, 0xd7, 0xb3, 0xd5, 0x9c, 0xf2, 0x4e, 0x05, 0x3a, 0xf5, 0x7d, 0x67,
         0x18, 0x8a, 0xc4, 0x55, 0x2f, 0x44, 0x0d, 0x0a, 0x4d, 0x35, 0x56, 0x96, 0x5c, 0x4c, 0x9c, 0xee,
+    },
+    .state_id = {
+        0x56, 0xe1, 0x6e, 0xd3, 0x0f, 0x0a, 0x1b, 0xcb, 0x43, 0xae, 0xdc, 0xda, 0xda, 0xc1, 0x5b, 0xeb,
+        0xf8, 0x1d, 0x52, 0xb8, 0x9c, 0xbd, 0x51, 0x6b, 0xc9, 0xbe, 0x56, 0xcd, 0x80, 0x4a, 0x0b, 0xa5,
     },
     .name = "llama",
     .target = "x86-64-v3",
@@ -335,4 +347,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };

@@ -340,6 +340,14 @@ static void decode(const ck_step *s, int part, int parts)
                       memory(s, DECODE_OUTPUT_ROWS), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
 }
 
+/* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
+static const ck_state states[4] = {
+    {"blk.0.attn_keys_cache", CK_STATE_POSITIONS, 0u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.0.attn_values_cache", CK_STATE_POSITIONS, 147456u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_keys_cache", CK_STATE_POSITIONS, 294912u, 147456u, 3, 8, {{24, 4}}}, /* f32 [1, 3, 512, 24] */
+    {"blk.1.attn_values_cache", CK_STATE_POSITIONS, 442368u, 147456u, 3, 8, {{1, 96}}}, /* f32 [1, 3, 512, 24] */
+};
+
 static const char *const cpu_features[] = {"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "avx2", "fma", "f16c",
                                            "bmi1", "bmi2", "abm", NULL};
 
@@ -348,6 +356,10 @@ const ck_program ck_model_program = {
     .weights_id = {
         0x0e, 0x37, 0x80, 0x4e, 0xc9, 0x48, 0x5e, 0x43, 0x5b, 0x2b, 0xb3, 0xd8, 0x5b, 0x7c, 0xbf, 0x4c,
         0xe9, 0x85, 0x64, 0x56, 0x4f, 0xaa, 0x11, 0x25, 0x20, 0x6e, 0xb0, 0x70, 0x6a, 0x8e, 0x9d, 0x06,
+    },
+    .state_id = {
+        0x46, 0xa4, 0xa4, 0xc7, 0xea, 0x32, 0x51, 0x9b, 0x1a, 0xea, 0x1c, 0x45, 0x14, 0xb1, 0xfb, 0x68,
+        0x62, 0x37, 0xdc, 0x48, 0xca, 0xfc, 0xa2, 0x8f, 0x5a, 0xf4, 0x00, 0x3a, 0x81, 0x58, 0x47, 0x14,
     },
     .name = "qwen3",
     .target = "x86-64-v3",
@@ -367,4 +379,6 @@ const ck_program ck_model_program = {
     .logits = MODEL_LOGITS,
     .prefill = prefill,
     .decode = decode,
+    .states = states,
+    .state_count = 4,
 };
