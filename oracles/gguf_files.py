@@ -17,7 +17,9 @@ from gguf import GGMLQuantizationType as Type
 import checkpoints
 import formats
 import reference
-from checkpoints import GOLDENS, LLAMA3_ROPE, llama, qwen3
+from checkpoints import GOLDENS
+from families.llama import LLAMA3_ROPE, llama
+from families.qwen3 import qwen3
 
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen3": gguf.MODEL_ARCH.QWEN3}
 FILE_TYPES = {

@@ -2,7 +2,7 @@ import type { WeightDtype } from '../base/dtypes.ts'
 import type { GgufValue } from '../formats/ggufValue.ts'
 import { type NamedShape, planTensors } from '../quantize/planTensors.ts'
 import { type RecipeName, recipes } from '../quantize/recipes.ts'
-import type { DecoderConfig } from '../templates/decoder.ts'
+import type { DecoderConfig } from '../templates/decoderConfig.ts'
 import { llama } from '../templates/llama.ts'
 import { qwen3 } from '../templates/qwen3.ts'
 import { llama3Divisors } from '../templates/ropeScaling.ts'
@@ -70,7 +70,7 @@ function gains(count: number, index: number): readonly number[] {
 }
 
 function ropeDivisors({ scaling, config }: Shape): readonly number[] {
-  const { pairs, theta } = config.rope
+  const { pairs, theta } = config.ropes[0]!
   return scaling ? llama3Divisors(scaling, pairs, theta) : new Array<number>(pairs).fill(1)
 }
 

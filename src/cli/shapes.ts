@@ -1,4 +1,4 @@
-import type { DecoderConfig } from '../templates/decoder.ts'
+import { type DecoderConfig, plainPattern, plainScales } from '../templates/decoderConfig.ts'
 import type { Llama3Scaling } from '../templates/ropeScaling.ts'
 
 /** A published model without its weights. */
@@ -18,19 +18,20 @@ const qwen3 = {
   headDim: 128,
   eps: 1e-6,
   tied: true,
-  rope: { style: 'split', pairs: 64, theta: 1e6, scale: 1, factors: 'none' },
+  ropes: [{ style: 'split', pairs: 64, theta: 1e6, scale: 1, factors: 'none' }],
+  scales: plainScales(128),
 } as const
 
 const rows = {
   'qwen3-0.6b': {
     family: 'qwen3',
     split: 'qwen2',
-    config: { ...qwen3, layers: 28, dim: 1024, ffn: 3072, heads: 16 },
+    config: { ...qwen3, layers: 28, pattern: plainPattern(28), dim: 1024, ffn: 3072, heads: 16 },
   },
   'qwen3-4b': {
     family: 'qwen3',
     split: 'qwen2',
-    config: { ...qwen3, layers: 36, dim: 2560, ffn: 9728, heads: 32 },
+    config: { ...qwen3, layers: 36, pattern: plainPattern(36), dim: 2560, ffn: 9728, heads: 32 },
   },
   'llama-3.2-1b': {
     family: 'llama',
@@ -47,7 +48,9 @@ const rows = {
       headDim: 64,
       eps: 1e-5,
       tied: true,
-      rope: { style: 'pairwise', pairs: 32, theta: 500000, scale: 1, factors: 'stored' },
+      ropes: [{ style: 'pairwise', pairs: 32, theta: 500000, scale: 1, factors: 'stored' }],
+      pattern: plainPattern(16),
+      scales: plainScales(64),
     },
   },
   /** Of no publication: small enough for tests. */
@@ -65,7 +68,9 @@ const rows = {
       headDim: 32,
       eps: 1e-6,
       tied: false,
-      rope: { style: 'split', pairs: 16, theta: 1e6, scale: 1, factors: 'none' },
+      ropes: [{ style: 'split', pairs: 16, theta: 1e6, scale: 1, factors: 'none' }],
+      pattern: plainPattern(2),
+      scales: plainScales(32),
     },
   },
 } as const satisfies Record<string, Shape>

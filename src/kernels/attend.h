@@ -37,7 +37,7 @@ CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
 
 /* Every format's tiles are compiled once: here and in ck_add_to_rows. */
 static void ck_score_tile_rows(int format, int R, ck_rows *rows, int row, int64_t width, const uint8_t *keys,
-                                  const uint8_t *ahead, int64_t from, int64_t to)
+                               const uint8_t *ahead, int64_t from, int64_t to)
 {
     switch (format) {
     case CK_CACHED_F32:
@@ -222,7 +222,7 @@ typedef struct {
 
 /* Adds a segment to the state of a row; y [width]. */
 static void ck_merge_segment(ck_row_state *state, float *y, const ck_row_state segment, const float *sums,
-                                int64_t width)
+                             int64_t width)
 {
     const float most = segment.most > state->most ? segment.most : state->most;
     const float old = ck_exp(ck_set(state->most - most))[0];

@@ -11,6 +11,7 @@ import {
   addForward,
   decayGateForward,
   multiplyForward,
+  scaleForward,
   sigmoidForward,
   siluForward,
   swigluForward,
@@ -33,7 +34,7 @@ export const families = {
   linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward, sigmoidForward, decayGateForward],
+  pointwise: [swigluForward, addForward, multiplyForward, siluForward, scaleForward, sigmoidForward, decayGateForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, sliceHeadsForward, takeRowsForward],
@@ -51,7 +52,19 @@ export const familyNames = Object.keys(families) as readonly Family[]
 
 /** Headers in src/kernels that the families' C files may include by their bare names. */
 export const sharedHeaders: readonly string[] = [
-  ...['a8.h', 'attend.h', 'attendTiles.h', 'blocks.h', 'cached.h', 'dot.h', 'runs.h', 'simd.h', 'split.h', 'tiles.h'],
+  ...[
+    'a8.h',
+    'attend.h',
+    'attendTiles.h',
+    'blocks.h',
+    'cached.h',
+    'codes.h',
+    'dot.h',
+    'runs.h',
+    'simd.h',
+    'split.h',
+    'tiles.h',
+  ],
 ]
 
 /** The kernels of one family as plain declarations. */

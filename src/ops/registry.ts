@@ -21,6 +21,7 @@ import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
 import { rope } from './rope.ts'
 import { ropeTable } from './ropeTable.ts'
+import { scale } from './scale.ts'
 import { sigmoid } from './sigmoid.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
@@ -53,6 +54,7 @@ export const ops = {
   rmsNorm,
   rope,
   ropeTable,
+  scale,
   sigmoid,
   silu,
   slice,

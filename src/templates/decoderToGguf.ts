@@ -1,5 +1,5 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
-import type { DecoderConfig } from './decoder.ts'
+import type { DecoderConfig } from './decoderConfig.ts'
 import type { GgufForm } from './template.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { GgufForm } from './template.ts'
  * k reordered for pairwise turns, which transformers' have not.
  */
 export function decoderToGguf(family: string, c: DecoderConfig, isPairwise: boolean): GgufForm {
-  const { pairs, theta, scale, style } = c.rope
+  const { pairs, theta, scale, style } = c.ropes[0]!
   const half = c.headDim / 2
   const isReordered = isPairwise && style === 'split'
   return {

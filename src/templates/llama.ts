@@ -1,12 +1,7 @@
-import {
-  buildDecoder,
-  decoderFromGguf,
-  decoderFromTransformers,
-  decoderSizes,
-  decoderWeights,
-  preNormBlock,
-} from './decoder.ts'
+import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
+import { decoderWeights } from './decoderWeights.ts'
 import { defineTemplate } from './template.ts'
 
 /** Llama 2 and 3. GGUF converters reorder the heads of q and k, so that pairs are neighbours there. */

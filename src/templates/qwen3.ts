@@ -1,14 +1,8 @@
 import { rmsNorm } from '../ops/rmsNorm.ts'
-import {
-  buildDecoder,
-  decoderFromGguf,
-  decoderFromTransformers,
-  decoderSizes,
-  decoderWeights,
-  preNormBlock,
-  weightSpec,
-} from './decoder.ts'
+import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
+import { decoderWeights, weightSpec } from './decoderWeights.ts'
 import { defineTemplate } from './template.ts'
 
 /** Qwen3 dense: each head of q and k is normalised before its turn. */

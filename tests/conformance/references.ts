@@ -841,6 +841,12 @@ export const references: { readonly [N in KernelName]: Reference } = {
     compute: ({ x }, { width, wide }) => ({ y: x!.filter((_, i) => i % wide! >= wide! - width!) }),
     epsilons: 0,
   },
+  scale_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    attributes: { factor: 0.75 },
+    compute: ({ x }) => ({ y: x!.map((value) => 0.75 * value) }),
+    epsilons: 1,
+  },
   softmax_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),
     compute: ({ x }, { cols }) => ({

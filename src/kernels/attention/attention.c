@@ -110,7 +110,7 @@ static void ck_attend_items(const ck_attention *a, float *y, int part, int parts
 
 /* The rows of one cache head over one segment, to sums [heads, segments, width] and states [heads, segments] of a token. */
 static void ck_attend_item(const ck_attention *a, ck_rows *rows, int64_t token, int64_t kv_head,
-                              int64_t segment, int64_t segments, float *sums, float *states)
+                           int64_t segment, int64_t segments, float *sums, float *states)
 {
     const int64_t group = a->heads / a->kv_heads;
     const int limit = ck_row_limit(a->width);
@@ -132,7 +132,7 @@ static void ck_attend_item(const ck_attention *a, ck_rows *rows, int64_t token, 
 
 /* The part's share of the (token, cache head, segment) items, of which there are only as many as have positions. */
 static void ck_attend_segments(const ck_attention *a, int64_t segments, float *sums, float *states,
-                                  int part, int parts)
+                               int part, int parts)
 {
     ck_rows rows;
     int64_t items = 0, begin, end;

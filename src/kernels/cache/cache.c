@@ -2,6 +2,7 @@
 #include "cache.h"
 
 #include "cached.h"
+#include "codes.h"
 #include "split.h"
 
 /* Where a head of a token goes: cache row (sequence, head) and position in it. */
@@ -23,75 +24,40 @@ CK_INLINE int64_t ck_key_index(ck_entry e, int64_t context, int64_t width)
     return (e.row * context + e.position / CK_LANES * CK_LANES) * width + e.position % CK_LANES;
 }
 
-void ck_cacheKeys_fwd_f32(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                          int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                          const int32_t *restrict positions, const int32_t *restrict sequences, float *restrict cache)
+static void ck_write_key_f32(ck_entry e, int64_t context, int64_t width, float *cache)
 {
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const ck_entry e = ck_entry_of(item, heads, width, xRow, x, positions, sequences);
-        float *to = cache + ck_key_index(e, context, width);
-        for (int64_t i = 0; i < width; i++) {
-            to[i * CK_LANES] = e.x[i];
+    float *to = cache + ck_key_index(e, context, width);
+    for (int64_t i = 0; i < width; i++) {
+        to[i * CK_LANES] = e.x[i];
+    }
+}
+
+static void ck_write_key_f16(ck_entry e, int64_t context, int64_t width, uint16_t *cache)
+{
+    uint16_t *to = cache + ck_key_index(e, context, width);
+    for (int64_t i = 0; i < width; i += CK_LANES) {
+        const int64_t left = width - i < CK_LANES ? width - i : CK_LANES;
+        const ck_vh half = ck_to_f16(left < CK_LANES ? ck_load_n(e.x + i, left) : ck_load(e.x + i));
+        for (int64_t k = 0; k < left; k++) {
+            to[(i + k) * CK_LANES] = half[k];
         }
     }
 }
 
-void ck_cacheKeys_fwd_f16(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                          int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                          const int32_t *restrict positions, const int32_t *restrict sequences,
-                          uint16_t *restrict cache)
+static void ck_write_value_f32(ck_entry e, int64_t context, int64_t width, float *cache)
 {
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const ck_entry e = ck_entry_of(item, heads, width, xRow, x, positions, sequences);
-        uint16_t *to = cache + ck_key_index(e, context, width);
-        for (int64_t i = 0; i < width; i += CK_LANES) {
-            const int64_t left = width - i < CK_LANES ? width - i : CK_LANES;
-            const ck_vh half = ck_to_f16(left < CK_LANES ? ck_load_n(e.x + i, left) : ck_load(e.x + i));
-            for (int64_t k = 0; k < left; k++) {
-                to[(i + k) * CK_LANES] = half[k];
-            }
-        }
-    }
+    memcpy(cache + (e.row * context + e.position) * width, e.x, (size_t)width * sizeof *cache);
 }
 
-void ck_cacheValues_fwd_f32(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                            int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                            const int32_t *restrict positions, const int32_t *restrict sequences,
-                            float *restrict cache)
+static void ck_write_value_f16(ck_entry e, int64_t context, int64_t width, uint16_t *cache)
 {
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const ck_entry e = ck_entry_of(item, heads, width, xRow, x, positions, sequences);
-        memcpy(cache + (e.row * context + e.position) * width, e.x, (size_t)width * sizeof *cache);
+    uint16_t *to = cache + (e.row * context + e.position) * width;
+    int64_t i = 0;
+    for (; i + CK_LANES <= width; i += CK_LANES) {
+        ck_store_f16(to + i, ck_load(e.x + i));
     }
-}
-
-void ck_cacheValues_fwd_f16(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                            int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                            const int32_t *restrict positions, const int32_t *restrict sequences,
-                            uint16_t *restrict cache)
-{
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const ck_entry e = ck_entry_of(item, heads, width, xRow, x, positions, sequences);
-        uint16_t *to = cache + (e.row * context + e.position) * width;
-        int64_t i = 0;
-        for (; i + CK_LANES <= width; i += CK_LANES) {
-            ck_store_f16(to + i, ck_load(e.x + i));
-        }
-        if (i < width) {
-            ck_store_f16_n(to + i, ck_load_n(e.x + i, width - i), width - i);
-        }
+    if (i < width) {
+        ck_store_f16_n(to + i, ck_load_n(e.x + i, width - i), width - i);
     }
 }
 
@@ -105,14 +71,7 @@ typedef struct {
 static ck_block ck_quantize_block(const float *x)
 {
     ck_block block = {0};
-    /* The bits of non-negative floats are in the order of their values, with infinity and then NaN on top. */
-    int32_t largest_bits = 0;
-    for (int i = 0; i < CK_CACHED_BLOCK; i++) {
-        int32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffff;
-        largest_bits = bits > largest_bits ? bits : largest_bits;
-    }
+    const int32_t largest_bits = ck_largest_magnitude(x);
     float largest;
     memcpy(&largest, &largest_bits, sizeof largest);
     block.scale = (uint16_t)ck_to_f16(ck_set(largest / 127.0f))[0];
@@ -124,10 +83,9 @@ static ck_block ck_quantize_block(const float *x)
         return block;
     }
     const ck_vf inverse = ck_set(1.0f / ck_half(block.scale));
-    const ck_vf shift = ck_set(0x1.8p23f);
     for (int i = 0; i < CK_CACHED_BLOCK; i += CK_LANES) {
-        /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. The scale may have been rounded down. */
-        const ck_vi code = ck_bits(ck_load(x + i) * inverse + shift) - ck_bits(shift);
+        /* The scale may have been rounded down. */
+        const ck_vi code = ck_nearest(ck_load(x + i) * inverse);
         const ck_vi most = ck_select_i(code > 127, ck_set_i(127), code);
         const ck_vb bytes = __builtin_convertvector(ck_select_i(most < -127, ck_set_i(-127), most), ck_vb);
         memcpy(block.codes + i, &bytes, sizeof bytes);
@@ -151,30 +109,33 @@ CK_INLINE void ck_write_blocks(ck_entry e, int64_t context, int64_t width, int64
     }
 }
 
-void ck_cacheKeys_fwd_q8_0(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                           int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                           const int32_t *restrict positions, const int32_t *restrict sequences,
-                           uint8_t *restrict cache)
+static void ck_write_key_q8_0(ck_entry e, int64_t context, int64_t width, uint8_t *cache)
 {
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        ck_write_blocks(ck_entry_of(item, heads, width, xRow, x, positions, sequences), context, width, CK_LANES, 1,
-                        cache);
-    }
+    ck_write_blocks(e, context, width, CK_LANES, 1, cache);
 }
 
-void ck_cacheValues_fwd_q8_0(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,
-                             int64_t sequenceCount, int64_t xRow, const float *restrict x,
-                             const int32_t *restrict positions, const int32_t *restrict sequences,
-                             uint8_t *restrict cache)
+static void ck_write_value_q8_0(ck_entry e, int64_t context, int64_t width, uint8_t *cache)
 {
-    (void)sequenceCount;
-    int64_t item, end;
-    ck_share(tokens * heads, part, parts, &item, &end);
-    for (; item < end; item++) {
-        ck_write_blocks(ck_entry_of(item, heads, width, xRow, x, positions, sequences), context, width, 1, width,
-                        cache);
-    }
+    ck_write_blocks(e, context, width, 1, width, cache);
 }
+
+/* The kernel `name`: the part's entries, each written by `write`. */
+#define CK_DEFINE(name, type, write)                                                                                   \
+    void ck_##name(int part, int parts, int64_t tokens, int64_t heads, int64_t width, int64_t context,                 \
+                   int64_t sequenceCount, int64_t xRow, const float *restrict x, const int32_t *restrict positions,    \
+                   const int32_t *restrict sequences, type *restrict cache)                                            \
+    {                                                                                                                  \
+        (void)sequenceCount;                                                                                           \
+        int64_t item, end;                                                                                             \
+        ck_share(tokens * heads, part, parts, &item, &end);                                                             \
+        for (; item < end; item++) {                                                                                   \
+            write(ck_entry_of(item, heads, width, xRow, x, positions, sequences), context, width, cache);              \
+        }                                                                                                              \
+    }
+
+CK_DEFINE(cacheKeys_fwd_f32, float, ck_write_key_f32)
+CK_DEFINE(cacheKeys_fwd_f16, uint16_t, ck_write_key_f16)
+CK_DEFINE(cacheKeys_fwd_q8_0, uint8_t, ck_write_key_q8_0)
+CK_DEFINE(cacheValues_fwd_f32, float, ck_write_value_f32)
+CK_DEFINE(cacheValues_fwd_f16, uint16_t, ck_write_value_f16)
+CK_DEFINE(cacheValues_fwd_q8_0, uint8_t, ck_write_value_q8_0)

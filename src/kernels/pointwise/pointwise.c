@@ -66,40 +66,40 @@ void ck_swiglu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t 
 CK_DEFINE_BINARY(add_fwd_f32, add)
 CK_DEFINE_BINARY(multiply_fwd_f32, times)
 
+/* y[row, col] = f for each vector v of x. */
+#define CK_MAP_ROWS(f)                                                                                                 \
+    int64_t row, end;                                                                                                  \
+    ck_share(rows, part, parts, &row, &end);                                                                           \
+    for (; row < end; row++) {                                                                                         \
+        const float *from = x + row * xRow;                                                                            \
+        float *to = y + row * yRow;                                                                                    \
+        int64_t col = 0;                                                                                               \
+        for (; col + CK_LANES <= cols; col += CK_LANES) {                                                              \
+            const ck_vf v = ck_load(from + col);                                                                       \
+            ck_store(to + col, f);                                                                                     \
+        }                                                                                                              \
+        if (col < cols) {                                                                                              \
+            const ck_vf v = ck_load_n(from + col, cols - col);                                                         \
+            ck_store_n(to + col, f, cols - col);                                                                       \
+        }                                                                                                              \
+    }
+
 void ck_silu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
                      float *y)
 {
-    int64_t row, end;
-    ck_share(rows, part, parts, &row, &end);
-    for (; row < end; row++) {
-        const float *from = x + row * xRow;
-        float *to = y + row * yRow;
-        int64_t col = 0;
-        for (; col + CK_LANES <= cols; col += CK_LANES) {
-            ck_store(to + col, ck_silu(ck_load(from + col)));
-        }
-        if (col < cols) {
-            ck_store_n(to + col, ck_silu(ck_load_n(from + col, cols - col)), cols - col);
-        }
-    }
+    CK_MAP_ROWS(ck_silu(v))
+}
+
+void ck_scale_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, float factor,
+                      const float *x, float *y)
+{
+    CK_MAP_ROWS(ck_set(factor) * v)
 }
 
 void ck_sigmoid_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
                         float *y)
 {
-    int64_t row, end;
-    ck_share(rows, part, parts, &row, &end);
-    for (; row < end; row++) {
-        const float *from = x + row * xRow;
-        float *to = y + row * yRow;
-        int64_t col = 0;
-        for (; col + CK_LANES <= cols; col += CK_LANES) {
-            ck_store(to + col, 1.0f / (1.0f + ck_exp(-ck_load(from + col))));
-        }
-        if (col < cols) {
-            ck_store_n(to + col, 1.0f / (1.0f + ck_exp(-ck_load_n(from + col, cols - col))), cols - col);
-        }
-    }
+    CK_MAP_ROWS(1.0f / (1.0f + ck_exp(-v)))
 }
 
 /*

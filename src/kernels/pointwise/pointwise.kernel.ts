@@ -91,3 +91,18 @@ export const decayGateForward = defineKernel({
   split: { items: ['rows'], own: ['x', 'y'] },
   flops: ({ rows, cols }) => 45 * rows * cols,
 })
+
+/** y = factor * x. */
+export const scaleForward = defineKernel({
+  name: 'scale_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: { factor: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows'], own: ['x', 'y'] },
+  flops: ({ rows, cols }) => rows * cols,
+})

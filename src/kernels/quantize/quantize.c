@@ -2,7 +2,7 @@
 #include "quantize.h"
 
 #include "a8.h"
-#include "simd.h"
+#include "codes.h"
 #include "split.h"
 
 enum { CK_VECTORS = CK_BLOCK / CK_LANES };
@@ -20,13 +20,7 @@ CK_INLINE int32_t ck_codes_sum(const int vectors, const ck_vi *codes)
 
 static void ck_quantize_block(const float *x, uint8_t *y)
 {
-    /* The bits of non-negative floats are in the order of their values, with infinity and then NaN on top. */
-    ck_vi most = ck_set_i(0);
-    CK_UNROLL
-    for (int i = 0; i < CK_VECTORS; i++) {
-        most = ck_max_i(ck_bits(ck_load(x + i * CK_LANES)) & 0x7fffffff, most);
-    }
-    const int32_t largest_bits = ck_largest_i(most);
+    const int32_t largest_bits = ck_largest_magnitude(x);
     float largest, scale = 0.0f;
     memcpy(&largest, &largest_bits, sizeof largest);
     if (largest_bits >= 0x7f800000 || largest < 0x1p-100f) {
@@ -37,12 +31,10 @@ static void ck_quantize_block(const float *x, uint8_t *y)
     }
     scale = largest / 127.0f;
     const ck_vf inverse = ck_set(127.0f / largest);
-    const ck_vf shift = ck_set(0x1.8p23f);
     ck_vi codes[CK_VECTORS];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS; i++) {
-        /* Adding 1.5 * 2^23 leaves the nearest whole number, ties to even, in the low bits. */
-        codes[i] = ck_bits(ck_load(x + i * CK_LANES) * inverse + shift) - ck_bits(shift);
+        codes[i] = ck_nearest(ck_load(x + i * CK_LANES) * inverse);
         const ck_vb bytes = __builtin_convertvector(codes[i], ck_vb);
         memcpy(y + CK_A8_CODES + i * CK_LANES, &bytes, sizeof bytes);
     }
