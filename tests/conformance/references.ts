@@ -584,9 +584,9 @@ const deltaRule: Reference = {
         [
           { tokens: 1, keyHeads: 1, valueHeads: 1, keyWidth: 1, valueWidth: 1, sequenceCount: 1 },
           { tokens: 7, keyHeads: 2, valueHeads: 4, keyWidth: 10, valueWidth: lanes + 1, sequenceCount: 2 },
-          { tokens: 9, keyHeads: 3, valueHeads: 3, keyWidth: lanes + 5, valueWidth: 70, sequenceCount: 4 },
+          { tokens: 9, keyHeads: 3, valueHeads: 3, keyWidth: lanes + 5, valueWidth: 139, sequenceCount: 4 },
           { tokens: 66, keyHeads: 1, valueHeads: 2, keyWidth: 24, valueWidth: 32, sequenceCount: 1 },
-          { tokens: 2, keyHeads: 1, valueHeads: 2, keyWidth: 512, valueWidth: 33, sequenceCount: 2 },
+          { tokens: 2, keyHeads: 1, valueHeads: 2, keyWidth: 256, valueWidth: 65, sequenceCount: 2 },
         ],
         ({ keyHeads, keyWidth }) => keyHeads! * keyWidth!,
         'qRow',

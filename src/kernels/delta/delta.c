@@ -6,11 +6,17 @@
 #include "simd.h"
 #include "split.h"
 
+/* Vectors of columns per pass: their sums and deltas, three of each, are to stay in registers. */
+#if defined CK_AVX512 || defined CK_NEON
+#define CK_VECTORS 4
+#else
+#define CK_VECTORS 2
+#endif
+
 enum {
-    CK_ITEM_COLS = 32, /* columns per item of the split */
-    CK_VECTORS = 2,    /* vectors of columns per pass */
+    CK_ITEM_COLS = 64, /* columns per item of the split */
     CK_PASS_COLS = CK_VECTORS * CK_LANES,
-    CK_WIDEST_KEY = 512
+    CK_WIDEST_KEY = 256
 };
 
 /* Some columns of a state, or the copy of them on the stack: row i begins at at + i * row. */
@@ -157,7 +163,8 @@ void ck_deltaRule_fwd_f32(int part, int parts, int64_t tokens, int64_t keyHeads,
                           float *restrict y)
 {
     (void)sequenceCount;
-    float copy[CK_WIDEST_KEY * CK_PASS_COLS];
+    /* A vector across two cache lines costs twice. */
+    _Alignas(64) float copy[CK_WIDEST_KEY * CK_PASS_COLS];
     const ck_columns local = {copy, CK_PASS_COLS};
     const int64_t blocks = (valueWidth + CK_ITEM_COLS - 1) / CK_ITEM_COLS;
     int64_t item, end;

@@ -1,7 +1,7 @@
 import { defineKernel } from '../kernel.ts'
 
 /** The widest key that the delta rule takes: CK_WIDEST_KEY in delta.c. */
-export const widestKey = 512
+export const widestKey = 256
 
 /**
  * The gated delta rule over the tokens in order, each on the state S [keyWidth, valueWidth] of its sequence and value head
@@ -27,6 +27,6 @@ export const deltaRuleForward = defineKernel({
     y: { dtype: 'f32', access: 'write', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'yRow' },
   },
   inPlace: [],
-  split: { items: ['valueHeads', { dim: 'valueWidth', each: 32 }], own: [] },
+  split: { items: ['valueHeads', { dim: 'valueWidth', each: 64 }], own: [] },
   flops: ({ tokens, valueHeads, keyWidth, valueWidth }) => 7 * tokens * valueHeads * keyWidth * valueWidth,
 })
