@@ -4,17 +4,23 @@ import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
 import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
-import { linearForward, linearSwigluForward } from './linear/linear.kernel.ts'
+import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
-import { gatedRmsNormForward, l2NormForward, residualRmsNormForward, rmsNormForward } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormForward,
+  l2NormForward,
+  layerNormForward,
+  residualRmsNormForward,
+  rmsNormForward,
+} from './norm/norm.kernel.ts'
+import {
+  activateForward,
   addForward,
   decayGateForward,
+  gluForward,
   multiplyForward,
   scaleForward,
   sigmoidForward,
-  siluForward,
-  swigluForward,
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
@@ -31,10 +37,10 @@ export const families = {
   convolution: [causalConvolutionForward],
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
-  linear: [...Object.values(linearForward), ...Object.values(linearSwigluForward)],
+  linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
-  norm: [rmsNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  pointwise: [swigluForward, addForward, multiplyForward, siluForward, scaleForward, sigmoidForward, decayGateForward],
+  norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
+  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, sigmoidForward, decayGateForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, sliceHeadsForward, takeRowsForward],
@@ -54,6 +60,7 @@ export const familyNames = Object.keys(families) as readonly Family[]
 export const sharedHeaders: readonly string[] = [
   ...[
     'a8.h',
+    'activate.h',
     'attend.h',
     'attendTiles.h',
     'blocks.h',

@@ -582,10 +582,4 @@ CK_INLINE ck_vf ck_exp(ck_vf x)
     return p * (ck_vf)((ck_vu)(first + 127) << 23) * (ck_vf)((ck_vu)(second + 127) << 23);
 }
 
-/* v / (1 + e^-v). */
-CK_INLINE ck_vf ck_silu(ck_vf v)
-{
-    return v / (1.0f + ck_exp(-v));
-}
-
 #endif

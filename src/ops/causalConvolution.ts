@@ -3,8 +3,8 @@ import type { TensorType } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { mostTaps } from '../kernels/convolution/convolution.kernel.ts'
+import { activationOf } from './activations.ts'
 import { axis, denseRow } from './shapes.ts'
-import { siluOf } from './silu.ts'
 
 /** What a convolution does with its sums. */
 export type ConvolutionActivation = 'none' | 'silu'
@@ -88,5 +88,5 @@ export function convolve(
     const x = row(taps - 1 - j)
     if (x) for (let c = 0; c < channels; c++) sums[c]! += w[c * taps + j]! * x[c]!
   }
-  return activation === 'silu' ? sums.map(siluOf) : sums
+  return activation === 'silu' ? sums.map(activationOf.silu) : sums
 }

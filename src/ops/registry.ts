@@ -10,12 +10,16 @@ import { decayGate } from './decayGate.ts'
 import { deltaRule } from './deltaRule.ts'
 import { embedding } from './embedding.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
+import { gelu } from './gelu.ts'
+import { glu } from './glu.ts'
 import { l2Norm } from './l2Norm.ts'
+import { layerNorm } from './layerNorm.ts'
 import { linear } from './linear.ts'
-import { linearSwiglu } from './linearSwiglu.ts'
+import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
 import { quantize } from './quantize.ts'
+import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
 import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
@@ -27,7 +31,6 @@ import { silu } from './silu.ts'
 import { slice } from './slice.ts'
 import { sliceHeads } from './sliceHeads.ts'
 import { softmax } from './softmax.ts'
-import { swiglu } from './swiglu.ts'
 import { takeRows } from './takeRows.ts'
 
 /** Every op by its name. */
@@ -43,12 +46,16 @@ export const ops = {
   deltaRule,
   embedding,
   gatedRmsNorm,
+  gelu,
+  glu,
   l2Norm,
+  layerNorm,
   linear,
-  linearSwiglu,
+  linearGlu,
   matmul,
   multiply,
   quantize,
+  relu,
   reshape,
   residualRmsNorm,
   rmsNorm,
@@ -60,7 +67,6 @@ export const ops = {
   slice,
   sliceHeads,
   softmax,
-  swiglu,
   takeRows,
 } as const satisfies { readonly [name: string]: AnyOp }
 

@@ -1,35 +1,5 @@
 import type { NoAttributes } from '../ir/graph.ts'
-import { defineOp } from '../ir/op.ts'
-import { mapTensor } from '../ir/tensor.ts'
-import { siluForward } from '../kernels/pointwise/pointwise.kernel.ts'
-import { denseRow, widthFrom } from './shapes.ts'
-
-/** x · sigmoid(x), in float64. */
-export function siluOf(value: number): number {
-  return value / (1 + Math.exp(-value))
-}
+import { defineActivation } from './activation.ts'
 
 /** y = x · sigmoid(x) (Elfwing et al. 2017) */
-export const silu = defineOp({
-  name: 'silu',
-  inputs: { x: ['f32'] },
-  outputs: ['y'],
-  infer({ x }, _attributes: NoAttributes, refuse) {
-    if (x.shape.length < 2) refuse('x needs two axes or more')
-    return { y: x }
-  },
-  reference({ x }) {
-    return { y: mapTensor(x, siluOf) }
-  },
-  lower({ x }, { y }, _attributes, to) {
-    const cols = widthFrom(y.type, 1)
-    to.call(siluForward, { rows: y.type.shape[0]!, cols, xRow: to.stride(x), yRow: to.stride(y), x, y })
-  },
-  tolerance: { relative: 3 },
-  samples: (lanes) =>
-    [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
-      inputs: { x: { dtype: 'f32', shape: [3, cols] } },
-      attributes: {},
-    })),
-  refusals: [{ inputs: { x: denseRow([3]) }, attributes: {}, says: 'two axes' }],
-})
+export const silu = defineActivation<NoAttributes>('silu', { activation: () => 'silu', kinds: [{}] })

@@ -11,7 +11,7 @@ interface Product {
 }
 
 /** The slots of the ops that multiply their x by weights. */
-const weightSlots: { readonly [op: string]: readonly string[] } = { linear: ['w'], linearSwiglu: ['gate', 'up'] }
+const weightSlots: { readonly [op: string]: readonly string[] } = { linear: ['w'], linearGlu: ['gate', 'up'] }
 
 /** The products of a graph after all passes, each with its x before it was rounded to 8 bits. */
 export function productsOf(graph: Graph): readonly Product[] {

@@ -4,8 +4,8 @@ import { verifyGraph } from '../ir/verify.ts'
 import { ops } from '../ops/registry.ts'
 import { chooseDtypes } from './chooseDtypes.ts'
 import { dropDead } from './dropDead.ts'
+import { fuseGlu } from './fuseGlu.ts'
 import { fuseResidualNorm } from './fuseResidualNorm.ts'
-import { fuseSwiglu } from './fuseSwiglu.ts'
 import { type CacheOptions, insertCache } from './insertCache.ts'
 import { insertStates } from './insertStates.ts'
 import { mergeProducts } from './mergeProducts.ts'
@@ -26,7 +26,7 @@ export const passes: readonly { name: string; run: (graph: Graph, options: Optim
   { name: 'insertCache', run: (graph, { cache }) => insertCache(graph, cache) },
   { name: 'insertStates', run: (graph, { cache }) => insertStates(graph, cache) },
   { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, { strict }) },
-  { name: 'fuseSwiglu', run: fuseSwiglu },
+  { name: 'fuseGlu', run: fuseGlu },
   { name: 'mergeProducts', run: mergeProducts },
   { name: 'fuseResidualNorm', run: fuseResidualNorm },
   { name: 'quantizeActivations', run: quantizeActivations },

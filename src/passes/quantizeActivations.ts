@@ -11,7 +11,7 @@ export function quantizeActivations(graph: Graph): Graph {
   const quantised = new Map<string, Operand>()
   return rewriteGraph(graph, ops, (node, to) => {
     const weight = node.inputs.w ?? node.inputs.gate
-    if ((node.op !== 'linear' && node.op !== 'linearSwiglu') || weight === undefined) return false
+    if ((node.op !== 'linear' && node.op !== 'linearGlu') || weight === undefined) return false
     if (dtypes[types.get(weight)!.dtype].blockElements === 1) return false
     const x = node.inputs.x!
     const known = quantised.get(x) ?? to.builder.apply(quantize, `${x}.a8`, { x: to.value(x) }, {})

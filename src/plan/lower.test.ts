@@ -39,9 +39,9 @@ describe('lower', () => {
       output n
       output s`)
     expect(callLines(program)).toEqual([
-      'linear_fwd_f32 x:x w:w y:p',
+      'linear_fwd_f32 x:x w:w bias:NULL y:p',
       'rmsNorm_fwd_f32 x:p+32 gain:g y:n',
-      'silu_fwd_f32 x:p y:s',
+      'activate_fwd_f32 x:p y:s',
     ])
     const norm = program.steps[1] as Call
     expect(norm.dims).toEqual({ rows: 'tokens', groups: 2, cols: 2, xRow: 12, yRow: 4 })
@@ -161,7 +161,7 @@ describe('lower', () => {
       input x f32[tokens, 8]
       weight a f32[5, 8]
       weight b f32[5, 8]
-      y: p f32[tokens, 5] = linearSwiglu(x: x, gate: a, up: b)
+      y: p f32[tokens, 5] = linearGlu(x: x, gate: a, up: b) {activation: "silu"}
       y: q f32[tokens, 5] = linear(x: x, w: a)
       y: r f32[tokens, 5] = linear(x: x, w: a)
       output p

@@ -17,7 +17,7 @@ const text = `
   weight down q8_0[64, 96]
   y: n f32[tokens, 64] = rmsNorm(x: x, gain: g) {eps: 0.1}
   y: n.a8 a8[tokens, 64] = quantize(x: n)
-  y: h f32[tokens, 96] = linearSwiglu(x: n.a8, gate: gate, up: up)
+  y: h f32[tokens, 96] = linearGlu(x: n.a8, gate: gate, up: up) {activation: "silu"}
   y: h.a8 a8[tokens, 96] = quantize(x: h)
   y: y f32[tokens, 64] = linear(x: h.a8, w: down)
   output y`

@@ -40,7 +40,7 @@ describe('foldRepeats', () => {
   it('makes one round and a table of the layers', () => {
     const program = foldRepeats(lowerText(layersText(3)))
     expect(program.steps.map((step) => (step.kind === 'call' ? step.kernel : step.kind))).toEqual([
-      'silu_fwd_f32',
+      'activate_fwd_f32',
       'repeat',
       'softmax_fwd_f32',
     ])

@@ -4,6 +4,8 @@ import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
 import { type GgufValue, storedValue } from '../formats/ggufValue.ts'
 import { ConfigReader } from '../templates/configReader.ts'
 import { templates } from '../templates/readModel.ts'
+import { readRows } from '../templates/weightRows.ts'
+import { findSource, sourceDtype } from '../templates/weightSource.ts'
 import { readTokenizer } from '../tokenizer/readTokenizer.ts'
 import { writeGgufTokenizer } from '../tokenizer/writeGgufTokenizer.ts'
 import type { NamedShape } from './planTensors.ts'
@@ -34,7 +36,7 @@ export function modelSource(checkpoint: Checkpoint): ModelSource {
   const kept = [...metadata].filter(([key]) => !ownKeys.test(key))
   return {
     metadata: Object.fromEntries(kept.map(([key, value]) => [key, storedValue(value, types.get(key)!)])),
-    tensors: [...checkpoint.tensors.values()].map((record) => storedTensor(checkpoint, record.name, record)),
+    tensors: [...checkpoint.tensors.values()].map((record) => storedTensor(checkpoint, record)),
     headsPerValue: headsPerValue(
       metadata.get(`${checkpoint.architecture}.attention.head_count`),
       metadata.get(`${checkpoint.architecture}.attention.head_count_kv`),
@@ -47,30 +49,44 @@ function headsPerValue(heads: unknown, values: unknown): number {
   return typeof heads === 'number' && typeof values === 'number' && values > 0 ? heads / values : 1
 }
 
-function storedTensor(
-  checkpoint: Checkpoint,
-  name: string,
-  record: TensorRecord,
-  rowOf: (row: number) => number = (row) => row,
-): SourceTensor {
-  const { dtype, shape } = record
+function storedTensor(checkpoint: Checkpoint, record: TensorRecord): SourceTensor {
+  const { name, dtype, shape } = record
   const rowBytes = bytesOf(dtype, shape.at(-1)!)!
-  return {
-    name,
-    shape,
-    dtype,
-    read(from, count) {
-      const out = new Uint8Array(count * rowBytes)
-      for (let row = 0; row < count; ) {
-        // Neighbours are read together.
-        let run = 1
-        while (row + run < count && rowOf(from + row + run) === rowOf(from + row) + run) run++
-        const into = out.subarray(row * rowBytes, (row + run) * rowBytes)
-        checkpoint.read(record, rowOf(from + row) * rowBytes, run * rowBytes, into)
-        row += run
-      }
-      return out
-    },
+  const read = (from: number, count: number) => checkpoint.read(record, from * rowBytes, count * rowBytes)
+  return { name, shape, dtype, read }
+}
+
+/** Reads rows in another order: `rowOf` gives the row that stands at each place. Neighbours are read together. */
+function inOrder(
+  read: SourceTensor['read'],
+  cols: number,
+  dtype: WeightDtype,
+  rowOf: (row: number) => number,
+): SourceTensor['read'] {
+  const rowBytes = bytesOf(dtype, cols)!
+  return (from, count) => {
+    const out = new Uint8Array(count * rowBytes)
+    for (let row = 0; row < count; ) {
+      let run = 1
+      while (row + run < count && rowOf(from + row + run) === rowOf(from + row) + run) run++
+      out.set(read(rowOf(from + row), run), row * rowBytes)
+      row += run
+    }
+    return out
+  }
+}
+
+/** The same for the entries of a vector, which is one row. */
+function vectorInOrder(
+  read: SourceTensor['read'],
+  entries: number,
+  dtype: WeightDtype,
+  rowOf: (row: number) => number,
+): SourceTensor['read'] {
+  const bytes = bytesOf(dtype, 1)!
+  return () => {
+    const whole = read(0, 1)
+    return inOrder((from, count) => whole.subarray(from * bytes, (from + count) * bytes), 1, dtype, rowOf)(0, entries)
   }
 }
 
@@ -84,19 +100,13 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const config = template.config.transformers(new ConfigReader(checkpoint))
   const { metadata, rowOf } = template.toGguf(config)
   const tensors = template.weights(config).map((spec): SourceTensor => {
-    if (spec.values) return valuesTensor(spec.gguf, spec.shape, spec.values)
-    const record = checkpoint.tensors.get(spec.transformers)
-    const shape = `[${spec.shape.join(', ')}]`
-    if (!record) return fail('tensor_missing', { path, tensor: spec.transformers, shape })
-    if (record.shape.join() !== spec.shape.join()) {
-      fail('tensor_shape', {
-        path,
-        tensor: spec.transformers,
-        found: `[${record.shape.join(', ')}]`,
-        accepted: shape,
-      })
-    }
-    return storedTensor(checkpoint, spec.gguf, record, (row) => rowOf(spec.name, row))
+    const source = findSource(checkpoint, spec)
+    const dtype = sourceDtype(source)
+    const stored = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
+    const order = (row: number) => rowOf(spec.name, row)
+    const [entries = 0, cols] = spec.shape
+    const read = cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
+    return { name: spec.gguf, shape: spec.shape, dtype, read }
   })
   const tokenizer = readTokenizer(description, path)
   const { vocabulary } = template.sizes(config)
@@ -113,15 +123,5 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       metadata[`${family}.attention.head_count`]?.value,
       metadata[`${family}.attention.head_count_kv`]?.value,
     ),
-  }
-}
-
-function valuesTensor(name: string, shape: readonly number[], values: readonly number[]): SourceTensor {
-  const cols = shape.at(-1)!
-  return {
-    name,
-    shape,
-    dtype: 'f32',
-    read: (from, count) => new Uint8Array(Float32Array.from(values.slice(from * cols, (from + count) * cols)).buffer),
   }
 }

@@ -1,19 +1,15 @@
 import type { WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
-import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
+import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
 import { ConfigReader } from './configReader.ts'
 import { llama } from './llama.ts'
 import { qwen3 } from './qwen3.ts'
-import type { ModelSizes, Template, WeightSpec } from './template.ts'
+import type { ModelSizes, Template } from './template.ts'
+import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
 export const templates: readonly Template[] = [llama, qwen3] as readonly Template[]
-
-/** Where a weight's values come from: a tensor of the checkpoint, or numbers computed from its config. */
-export type WeightSource =
-  | { readonly from: 'tensor'; readonly tensor: TensorRecord }
-  | { readonly from: 'config'; readonly shape: readonly number[]; readonly values: readonly number[] }
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
@@ -53,19 +49,7 @@ export function readModel(checkpoint: Checkpoint): Model {
 
 /** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */
 function computeDtype(source: WeightSource): WeightDtype {
-  return source.from === 'tensor' && source.tensor.shape.length > 1 ? source.tensor.dtype : 'f32'
-}
-
-function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSource {
-  if (spec.values) return { from: 'config', shape: spec.shape, values: spec.values }
-  const name = spec[checkpoint.description.format]
-  const accepted = `[${spec.shape.join(', ')}]`
-  const tensor =
-    checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
-  if (tensor.shape.join() !== spec.shape.join()) {
-    fail('tensor_shape', { path: checkpoint.path, tensor: name, found: `[${tensor.shape.join(', ')}]`, accepted })
-  }
-  return { from: 'tensor', tensor }
+  return source.from === 'tensor' && source.tensor.shape.length > 1 ? sourceDtype(source) : 'f32'
 }
 
 function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {

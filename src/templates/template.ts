@@ -2,6 +2,7 @@ import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
+import type { Transform } from './transforms.ts'
 
 /** One weight of a family: our name and that of each source, and the shape that its config asks for. */
 export interface WeightSpec {
@@ -9,6 +10,8 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
+  readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
 }

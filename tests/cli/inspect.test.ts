@@ -52,7 +52,7 @@ describe('ck inspect', () => {
     expect(metadata!.stdout).toMatch(/^qwen3\.block_count +4$/m)
     expect(metadata!.stdout).toMatch(/^tokenizer\.ggml\.tokens +\["<\|endoftext\|>", .* 2048 in all\]$/m)
     expect(parseGraph(graph!.stdout).nodes.length).toBeGreaterThan(50)
-    expect(parseGraph(optimized!.stdout).nodes.some(({ op }) => op === 'linearSwiglu')).toBe(true)
+    expect(parseGraph(optimized!.stdout).nodes.some(({ op }) => op === 'linearGlu')).toBe(true)
   })
 
   it.skipIf(!hasData)(

@@ -2,6 +2,7 @@ import { dtypes, type FloatDtype, numberToHalf, type WeightDtype, weightDtypes }
 import type { CacheDtype } from '../../src/kernels/attention/attention.kernel.ts'
 import { leastRoom, type MatmulForm } from '../../src/kernels/matmul/matmul.kernel.ts'
 import type { KernelName } from '../../src/kernels/registry.ts'
+import { activationOf } from '../../src/ops/activations.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
 import { writeRandomBlock } from './randomBlock.ts'
@@ -50,7 +51,9 @@ function strided(dims: readonly Dims[], width: (dims: Dims) => number, ...stride
 
 const around = (lanes: number) => [1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3, 37, 131]
 const counts = [1, 2, 3, 7]
-const silu = (v: number) => v / (1 + Math.exp(-v))
+/** The activation of a call, by its number. */
+const activate = (code: number) => Object.values(activationOf)[code]!
+const eachActivation = ({ rows, cols }: Dims) => ({ activation: (rows! + cols!) % 4 })
 
 function dots(x: Float64Array, w: Float64Array, tokens: number, rows: number, cols: number): Float64Array {
   const y = new Float64Array(tokens * rows)
@@ -130,13 +133,14 @@ function linear(dtype: WeightDtype, count = 16): Reference {
   }
 }
 
-function linearSwiglu(dtype: WeightDtype): Reference {
+function linearGlu(dtype: WeightDtype): Reference {
   return {
     ...linear(dtype, 9),
-    compute({ x, w }, { tokens, rows, cols }) {
+    attributes: eachActivation,
+    compute({ x, w }, { tokens, rows, cols }, { activation }) {
       const gate = dots(x!, w!.subarray(0, rows! * cols!), tokens!, rows!, cols!)
       const up = dots(x!, w!.subarray(rows! * cols!), tokens!, rows!, cols!)
-      return { y: gate.map((value, i) => silu(value) * up[i]!) }
+      return { y: gate.map((value, i) => activate(activation!)(value) * up[i]!) }
     },
   }
 }
@@ -568,7 +572,7 @@ const causalConvolution: Reference = {
       for (let c = 0; c < channels!; c++) {
         const seen = [...Array.from({ length: held! }, (_, j) => state[j * channels! + c]!), x![t * channels! + c]!]
         const sum = seen.reduce((all, value, j) => all + value * w![c * taps! + j]!, 0)
-        y[t * channels! + c] = isSilu ? silu(sum) : sum
+        y[t * channels! + c] = isSilu ? activationOf.silu(sum) : sum
         for (let j = 0; j < held!; j++) state[j * channels! + c] = seen[j + 1]!
       }
     }
@@ -680,7 +684,7 @@ const rowsOf = (lanes: number, wide = 1000) =>
 /** How every kernel is judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
 export const references: { readonly [N in KernelName]: Reference } = {
   ...perFormat('linear_fwd', (dtype) => linear(dtype)),
-  ...perFormat('linearSwiglu_fwd', linearSwiglu),
+  ...perFormat('linearGlu_fwd', linearGlu),
   ...perFormat('embedding_fwd', embedding),
   ...perForm('nn'),
   ...perForm('nt'),
@@ -696,6 +700,29 @@ export const references: { readonly [N in KernelName]: Reference } = {
       ),
     attributes: { eps: 1e-5 },
     compute: ({ x, gain }, _dims, { eps }) => ({ y: normalise(x!, gain!, eps!) }),
+    epsilons: 8,
+  },
+  layerNorm_fwd_f32: {
+    // A row of one number is its own mean; what is left of it is a rounding.
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes).slice(1) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-5 },
+    fill: {
+      bias: ({ rows, cols }, random) => (rows! % 2 ? null : Array.from({ length: cols! }, () => random.normal())),
+    },
+    compute: ({ x, gain, bias }, { cols }, { eps }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const mean = row.reduce((sum, v) => sum + v, 0) / cols!
+        const centred = row.map((v) => v - mean)
+        const root = Math.sqrt(centred.reduce((sum, v) => sum + v * v, 0) / cols! + eps!)
+        return centred.map((v, i) => (v * gain![i]!) / root + (bias ? bias[i]! : 0))
+      }),
+    }),
     epsilons: 8,
   },
   residualRmsNorm_fwd_f32: {
@@ -763,12 +790,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     },
     epsilons: 0,
   },
-  swiglu_fwd_f32: pointwise((gate, up) => silu(gate) * up, 'gate', 'up', 8),
+  glu_fwd_f32: {
+    ...pointwise(() => 0, 'gate', 'up', 8),
+    attributes: eachActivation,
+    compute: ({ gate, up }, _dims, { activation }) => ({
+      y: gate!.map((value, i) => activate(activation!)(value) * up![i]!),
+    }),
+  },
   add_fwd_f32: pointwise((x, z) => Math.fround(x + z), 'x', 'z', 0),
   multiply_fwd_f32: pointwise((x, z) => Math.fround(x * z), 'x', 'z', 0),
-  silu_fwd_f32: {
+  activate_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),
-    compute: ({ x }) => ({ y: x!.map(silu) }),
+    attributes: eachActivation,
+    compute: ({ x }, _dims, { activation }) => ({ y: x!.map(activate(activation!)) }),
     epsilons: 8,
   },
   sigmoid_fwd_f32: {
@@ -820,7 +854,7 @@ export const references: { readonly [N in KernelName]: Reference } = {
       ),
     attributes: { eps: 1e-5 },
     compute: ({ x, gate, gain }, _dims, { eps }) => ({
-      y: normalise(x!, gain!, eps!).map((value, i) => value * silu(gate![i]!)),
+      y: normalise(x!, gain!, eps!).map((value, i) => value * activationOf.silu(gate![i]!)),
     }),
     epsilons: 16,
   },

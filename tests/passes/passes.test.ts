@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { chooseDtypes } from '../../src/passes/chooseDtypes.ts'
 import { dropDead } from '../../src/passes/dropDead.ts'
+import { fuseGlu } from '../../src/passes/fuseGlu.ts'
 import { fuseResidualNorm } from '../../src/passes/fuseResidualNorm.ts'
-import { fuseSwiglu } from '../../src/passes/fuseSwiglu.ts'
 import { insertCache } from '../../src/passes/insertCache.ts'
 import { mergeProducts } from '../../src/passes/mergeProducts.ts'
 import { optimize } from '../../src/passes/optimize.ts'
@@ -56,7 +56,7 @@ describe('chooseDtypes', () => {
   })
 })
 
-describe('fuseSwiglu', () => {
+describe('fuseGlu', () => {
   const gated = `
     input x f32[tokens, 8]
     weight gate f32[4, 8]
@@ -68,12 +68,12 @@ describe('fuseSwiglu', () => {
     output y`
 
   it('joins both products, silu and multiply', () => {
-    expect(rewrite(fuseSwiglu, gated)).toBe(
+    expect(rewrite(fuseGlu, gated)).toBe(
       lines(`
         input x f32[tokens, 8]
         weight gate f32[4, 8]
         weight up f32[4, 8]
-        y: y f32[tokens, 4] = linearSwiglu(x: x, gate: gate, up: up)
+        y: y f32[tokens, 4] = linearGlu(x: x, gate: gate, up: up) {activation: "silu"}
         output y`),
     )
   })
@@ -81,7 +81,7 @@ describe('fuseSwiglu', () => {
   const unmerged = lines(`
     y: a f32[tokens, 4] = linear(x: x, w: gate)
     y: b f32[tokens, 4] = linear(x: x, w: up)
-    y: y f32[tokens, 4] = swiglu(gate: a, up: b)`)
+    y: y f32[tokens, 4] = glu(gate: a, up: b) {activation: "silu"}`)
 
   it.each([
     ['the gate is read elsewhere', `${gated}\ny: more f32[tokens, 4] = silu(x: a)\noutput more`],
@@ -89,25 +89,34 @@ describe('fuseSwiglu', () => {
     ['up is an output of the graph', `${gated}\noutput b`],
     ['up is read elsewhere', `${gated}\ny: more f32[tokens, 4] = silu(x: b)\noutput more`],
   ])('keeps the products where %s', (_why, text) => {
-    expect(rewrite(fuseSwiglu, text)).toContain(unmerged)
+    expect(rewrite(fuseGlu, text)).toContain(unmerged)
   })
 
   it('keeps the products where gate and up differ in dtype', () => {
-    expect(rewrite(fuseSwiglu, gated.replace('up f32', 'up f16'))).toContain(unmerged)
+    expect(rewrite(fuseGlu, gated.replace('up f32', 'up f16'))).toContain(unmerged)
   })
 
   it('keeps the products where they are of different values', () => {
     const text = gated
       .replace('linear(x: x, w: up)', 'linear(x: z, w: up)')
       .replace('weight gate', 'input z f32[tokens, 8]\nweight gate')
-    expect(rewrite(fuseSwiglu, text)).toContain('swiglu(gate: a, up: b)')
+    expect(rewrite(fuseGlu, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
+  })
+
+  it.each([
+    ['gelu(x: a) {kind: "erf"}', 'gelu_erf'],
+    ['gelu(x: a) {kind: "tanh"}', 'gelu_tanh'],
+    ['relu(x: a)', 'relu'],
+  ])('joins them with %s as well', (call, activation) => {
+    const text = rewrite(fuseGlu, gated.replace('silu(x: a)', call))
+    expect(text).toContain(`linearGlu(x: x, gate: gate, up: up) {activation: "${activation}"}`)
   })
 
   it('keeps products with biases', () => {
     const text = gated
       .replace('linear(x: x, w: up)', 'linear(x: x, w: up, bias: b1)')
       .replace('weight gate', 'weight b1 f32[4]\nweight gate')
-    expect(rewrite(fuseSwiglu, text)).toContain('swiglu(gate: a, up: b)')
+    expect(rewrite(fuseGlu, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
   })
 
   it.each([
@@ -116,7 +125,7 @@ describe('fuseSwiglu', () => {
     ['both factors are the same silu', gated.replace('multiply(x: s, z: b)', 'multiply(x: s, z: s)')],
     ['silu is the second factor only', gated.replace('multiply(x: s, z: b)', 'multiply(x: b, z: s)')],
   ])('keeps everything where %s', (_why, text) => {
-    expect(rewrite((graph) => dropDead(fuseSwiglu(graph)), text)).toBe(rewrite(dropDead, text))
+    expect(rewrite((graph) => dropDead(fuseGlu(graph)), text)).toBe(rewrite(dropDead, text))
   })
 })
 
@@ -286,7 +295,7 @@ describe('quantizeActivations', () => {
       weight b q4_0[2, 32]
       weight c f16[2, 32]
       y: p f32[tokens, 2] = linear(x: x, w: a)
-      y: q f32[tokens, 2] = linearSwiglu(x: x, gate: b, up: b)
+      y: q f32[tokens, 2] = linearGlu(x: x, gate: b, up: b) {activation: "silu"}
       y: r f32[tokens, 2] = linear(x: x, w: c)
       output p
       output q
@@ -299,7 +308,7 @@ describe('quantizeActivations', () => {
         weight c f16[2, 32]
         y: x.a8 a8[tokens, 32] = quantize(x: x)
         y: p f32[tokens, 2] = linear(x: x.a8, w: a)
-        y: q f32[tokens, 2] = linearSwiglu(x: x.a8, gate: b, up: b)
+        y: q f32[tokens, 2] = linearGlu(x: x.a8, gate: b, up: b) {activation: "silu"}
         y: r f32[tokens, 2] = linear(x: x, w: c)
         output p
         output q

@@ -4,6 +4,9 @@ import type { Operand } from '../../src/ir/op.ts'
 import { add } from '../../src/ops/add.ts'
 import { attention } from '../../src/ops/attention.ts'
 import { embedding } from '../../src/ops/embedding.ts'
+import { gelu } from '../../src/ops/gelu.ts'
+import { glu } from '../../src/ops/glu.ts'
+import { layerNorm } from '../../src/ops/layerNorm.ts'
 import { linear } from '../../src/ops/linear.ts'
 import { multiply } from '../../src/ops/multiply.ts'
 import { reshape } from '../../src/ops/reshape.ts'
@@ -13,7 +16,6 @@ import { ropeTable } from '../../src/ops/ropeTable.ts'
 import { silu } from '../../src/ops/silu.ts'
 import { slice } from '../../src/ops/slice.ts'
 import { softmax } from '../../src/ops/softmax.ts'
-import { swiglu } from '../../src/ops/swiglu.ts'
 import { takeRows } from '../../src/ops/takeRows.ts'
 import { type Random, seededRandom } from '../conformance/random.ts'
 
@@ -75,10 +77,12 @@ function randomBlock(
     [flat, (name) => g.apply(add, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(multiply, name, { x: recent(flat), z: recent(flat) }, {})],
     [flat, (name) => g.apply(silu, name, { x: recent(flat) }, {})],
-    [flat, (name) => g.apply(swiglu, name, { gate: recent(flat), up: recent(flat) }, {})],
+    [flat, (name) => g.apply(glu, name, { gate: recent(flat), up: recent(flat) }, { activation: 'gelu_erf' })],
     [flat, (name) => g.apply(rmsNorm, name, { x: recent(flat), gain: gain(width) }, { eps: 0.01 })],
+    [flat, (name) => g.apply(gelu, name, { x: recent(flat) }, { kind: 'tanh' })],
+    [flat, (name) => g.apply(layerNorm, name, { x: recent(flat), gain: gain(width), bias: bias(name) }, { eps: 0.01 })],
     [flat, (name) => g.apply(softmax, name, { x: recent(flat) }, {})],
-    [flat, (name) => gated(g, name, recent(flat), matrix)],
+    [flat, (name) => gated(g, name, recent(flat), matrix, random.whole(2) === 0)],
     [flat, (name) => attended(g, name, recent(flat), table, random)],
     [split, (name) => g.apply(reshape, name, { x: recent(flat) }, { heads })],
   ]
@@ -98,11 +102,14 @@ function randomBlock(
   return flat
 }
 
-/** silu(x · gateᵀ) · (x · upᵀ), as templates write it. */
-function gated(g: GraphBuilder, name: string, x: Operand, matrix: () => Operand): Operand {
+/** activation(x · gateᵀ) · (x · upᵀ), as templates write it. */
+function gated(g: GraphBuilder, name: string, x: Operand, matrix: () => Operand, isGelu: boolean): Operand {
   const gate = g.apply(linear, `${name}_gate`, { x, w: matrix() }, {})
   const up = g.apply(linear, `${name}_up`, { x, w: matrix() }, {})
-  return g.apply(multiply, name, { x: g.apply(silu, `${name}_silu`, { x: gate }, {}), z: up }, {})
+  const active = isGelu
+    ? g.apply(gelu, `${name}_gelu`, { x: gate }, { kind: 'erf' })
+    : g.apply(silu, `${name}_silu`, { x: gate }, {})
+  return g.apply(multiply, name, { x: active, z: up }, {})
 }
 
 /** Attention over parts of one value, turned or not. */

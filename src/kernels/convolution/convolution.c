@@ -1,8 +1,8 @@
 /* convolution.c: a short causal convolution of every channel with weights of its own. */
 #include "convolution.h"
 
+#include "activate.h"
 #include "runs.h"
-#include "simd.h"
 #include "split.h"
 
 enum {

@@ -1,12 +1,14 @@
-/* linear.c: y = x · wᵀ + bias, and without a bias as the gate and up products of swiglu. */
+/* linear.c: y = x · wᵀ + bias, and without a bias as the two products of a gated feed-forward. */
 #include "linear.h"
 
+#include "activate.h"
 #include "split.h"
 #include "tiles.h"
 
 typedef struct {
     int format;
     int pairs; /* panels 2i and 2i + 1 of w make output panel i */
+    int64_t activation; /* of the first of a pair */
     int64_t tokens, rows, cols;
     const void *x; /* f32, or a8 for block formats */
     int64_t x_row; /* from token to token: elements of f32, bytes of a8 */
@@ -39,7 +41,7 @@ static void ck_store_tile(const ck_product *c, int panels, int64_t tokens, int64
     for (int64_t t = 0; t < tokens; t++, sum += panels) {
         for (int p = 0; p < panels; p += 1 + c->pairs) {
             if (c->pairs) {
-                ck_store_panel(c, token + t, (panel + p) / 2, ck_silu(sum[p]) * sum[p + 1]);
+                ck_store_panel(c, token + t, (panel + p) / 2, ck_activate(c->activation, sum[p]) * sum[p + 1]);
             } else {
                 ck_store_panel(c, token + t, panel + p, sum[p]);
             }
@@ -142,7 +144,7 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
-        ck_one_token(format, c, panels, panel, end, sum);                                                                   \
+        ck_one_token(format, c, panels, panel, end, sum);                                                              \
         break;
             CK_BLOCK_CASES
 #undef CK_CASE
@@ -296,15 +298,15 @@ static void ck_multiply(const ck_product *c, int part, int parts)
                                const float *restrict bias, float *restrict y)                                          \
     {                                                                                                                  \
         const uint8_t *bytes = (const uint8_t *)w;                                                                     \
-        const ck_product c = {format, 0, tokens, rows, cols, x, xRow, bytes, bias, y, yRow};                           \
+        const ck_product c = {format, 0, 0, tokens, rows, cols, x, xRow, bytes, bias, y, yRow};                        \
         ck_multiply(&c, part, parts);                                                                                  \
     }                                                                                                                  \
-    void ck_linearSwiglu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,    \
-                                     int64_t yRow, const float *restrict x, const type *restrict w,                    \
-                                     float *restrict y)                                                                \
+    void ck_linearGlu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t xRow,       \
+                                  int64_t yRow, int64_t activation, const float *restrict x, const type *restrict w,   \
+                                  float *restrict y)                                                                   \
     {                                                                                                                  \
         const uint8_t *bytes = (const uint8_t *)w;                                                                     \
-        const ck_product c = {format, 1, tokens, rows, cols, x, xRow, bytes, NULL, y, yRow};                           \
+        const ck_product c = {format, 1, activation, tokens, rows, cols, x, xRow, bytes, NULL, y, yRow};               \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
@@ -314,14 +316,15 @@ static void ck_multiply(const ck_product *c, int part, int parts)
                                float *restrict y)                                                                      \
     {                                                                                                                  \
         const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
-        const ck_product c = {format, 0, tokens, rows, cols, x, x_bytes, w, bias, y, yRow};                            \
+        const ck_product c = {format, 0, 0, tokens, rows, cols, x, x_bytes, w, bias, y, yRow};                         \
         ck_multiply(&c, part, parts);                                                                                  \
     }                                                                                                                  \
-    void ck_linearSwiglu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,    \
-                                     const uint8_t *restrict x, const uint8_t *restrict w, float *restrict y)          \
+    void ck_linearGlu_fwd_##dtype(int part, int parts, int64_t tokens, int64_t rows, int64_t cols, int64_t yRow,       \
+                                  int64_t activation, const uint8_t *restrict x, const uint8_t *restrict w,            \
+                                  float *restrict y)                                                                   \
     {                                                                                                                  \
         const int64_t x_bytes = cols / CK_BLOCK * CK_A8_BYTES;                                                         \
-        const ck_product c = {format, 1, tokens, rows, cols, x, x_bytes, w, NULL, y, yRow};                            \
+        const ck_product c = {format, 1, activation, tokens, rows, cols, x, x_bytes, w, NULL, y, yRow};                \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 

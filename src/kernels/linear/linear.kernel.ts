@@ -43,12 +43,12 @@ function quantisedLinear<W extends BlockDtype>(dtype: W) {
   })
 }
 
-function floatLinearSwiglu<W extends FloatDtype>(dtype: W) {
+function floatLinearGlu<W extends FloatDtype>(dtype: W) {
   return defineKernel({
-    name: `linearSwiglu_fwd_${dtype}`,
+    name: `linearGlu_fwd_${dtype}`,
     family: 'linear',
     dims: ['tokens', 'rows', 'cols', 'xRow', 'yRow'],
-    attributes: {},
+    attributes: { activation: 'int64_t' },
     buffers: {
       x: { dtype: 'f32', access: 'read', shape: ['tokens', 'cols'], rowStride: 'xRow' },
       w: { dtype, access: 'read', shape: [2, 'rows', 'cols'], layout: 'panelPairs' },
@@ -60,12 +60,12 @@ function floatLinearSwiglu<W extends FloatDtype>(dtype: W) {
   })
 }
 
-function quantisedLinearSwiglu<W extends BlockDtype>(dtype: W) {
+function quantisedLinearGlu<W extends BlockDtype>(dtype: W) {
   return defineKernel({
-    name: `linearSwiglu_fwd_${dtype}`,
+    name: `linearGlu_fwd_${dtype}`,
     family: 'linear',
     dims: ['tokens', 'rows', 'cols', 'yRow'],
-    attributes: {},
+    attributes: { activation: 'int64_t' },
     buffers: {
       x: { dtype: 'a8', access: 'read', shape: ['tokens', 'cols'] },
       w: { dtype, access: 'read', shape: [2, 'rows', 'cols'], layout: 'panelPairs' },
@@ -101,22 +101,25 @@ export const linearForward = {
   mxfp4: quantisedLinear('mxfp4'),
 } as const satisfies Record<WeightDtype, unknown>
 
-/** y = silu(x · gateᵀ) * (x · upᵀ), w holding gate and up as panel pairs; `rows` counts the rows of one of them. */
-export const linearSwigluForward = {
-  f32: floatLinearSwiglu('f32'),
-  f16: floatLinearSwiglu('f16'),
-  bf16: floatLinearSwiglu('bf16'),
-  q8_0: quantisedLinearSwiglu('q8_0'),
-  q4_0: quantisedLinearSwiglu('q4_0'),
-  q4_1: quantisedLinearSwiglu('q4_1'),
-  q5_0: quantisedLinearSwiglu('q5_0'),
-  q5_1: quantisedLinearSwiglu('q5_1'),
-  q2_K: quantisedLinearSwiglu('q2_K'),
-  q3_K: quantisedLinearSwiglu('q3_K'),
-  q4_K: quantisedLinearSwiglu('q4_K'),
-  q5_K: quantisedLinearSwiglu('q5_K'),
-  q6_K: quantisedLinearSwiglu('q6_K'),
-  iq4_nl: quantisedLinearSwiglu('iq4_nl'),
-  iq4_xs: quantisedLinearSwiglu('iq4_xs'),
-  mxfp4: quantisedLinearSwiglu('mxfp4'),
+/**
+ * y = activation(x · gateᵀ) * (x · upᵀ), w holding gate and up as panel pairs; `rows` counts the rows of one of them.
+ * `activation` is one of activationCodes.
+ */
+export const linearGluForward = {
+  f32: floatLinearGlu('f32'),
+  f16: floatLinearGlu('f16'),
+  bf16: floatLinearGlu('bf16'),
+  q8_0: quantisedLinearGlu('q8_0'),
+  q4_0: quantisedLinearGlu('q4_0'),
+  q4_1: quantisedLinearGlu('q4_1'),
+  q5_0: quantisedLinearGlu('q5_0'),
+  q5_1: quantisedLinearGlu('q5_1'),
+  q2_K: quantisedLinearGlu('q2_K'),
+  q3_K: quantisedLinearGlu('q3_K'),
+  q4_K: quantisedLinearGlu('q4_K'),
+  q5_K: quantisedLinearGlu('q5_K'),
+  q6_K: quantisedLinearGlu('q6_K'),
+  iq4_nl: quantisedLinearGlu('iq4_nl'),
+  iq4_xs: quantisedLinearGlu('iq4_xs'),
+  mxfp4: quantisedLinearGlu('mxfp4'),
 } as const satisfies Record<WeightDtype, unknown>

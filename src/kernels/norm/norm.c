@@ -1,7 +1,7 @@
-/* norm.c: root mean square normalisation, alone, after a residual sum and before a gate; and normalisation to length 1. */
+/* norm.c: root mean square normalisation, alone, after a residual sum and before a gate; layer normalisation; length 1. */
 #include "norm.h"
 
-#include "simd.h"
+#include "activate.h"
 #include "split.h"
 
 CK_INLINE float ck_inverse_root(ck_vf squares, int64_t cols, float eps)
@@ -48,6 +48,55 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
         const float *from = x + item / groups * xRow + item % groups * cols;
         float *to = y + item / groups * yRow + item % groups * cols;
         ck_scale_row(cols, ck_inverse_root(ck_squares(from, cols), cols, eps), from, gain, to);
+    }
+}
+
+/* The sum of a row, and the sum of the squares of its differences from `mean`. */
+static float ck_sum_row(int64_t cols, const float *x)
+{
+    ck_vf sum = ck_set(0.0f);
+    int64_t col = 0;
+    for (; col + CK_LANES <= cols; col += CK_LANES) {
+        sum = sum + ck_load(x + col);
+    }
+    if (col < cols) {
+        sum = sum + ck_load_n(x + col, cols - col);
+    }
+    return ck_sum(sum);
+}
+
+static ck_vf ck_square_differences(int64_t cols, float mean, const float *x)
+{
+    ck_vf squares = ck_set(0.0f);
+    int64_t col = 0;
+    for (; col + CK_LANES <= cols; col += CK_LANES) {
+        const ck_vf v = ck_load(x + col) - mean;
+        squares = ck_fma(v, v, squares);
+    }
+    if (col < cols) {
+        const int64_t left = cols - col;
+        const ck_vf v = ck_select(ck_lane() < (int32_t)left, ck_load_n(x + col, left) - mean, ck_set(0.0f));
+        squares = ck_fma(v, v, squares);
+    }
+    return squares;
+}
+
+void ck_layerNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow, int64_t yRow,
+                          float eps, const float *x, const float *restrict gain, const float *restrict bias, float *y)
+{
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const float *from = x + item / groups * xRow + item % groups * cols;
+        float *to = y + item / groups * yRow + item % groups * cols;
+        const float mean = ck_sum_row(cols, from) / (float)cols;
+        const ck_vf factor = ck_set(ck_inverse_root(ck_square_differences(cols, mean, from), cols, eps));
+        for (int64_t col = 0; col < cols; col += CK_LANES) {
+            const int64_t left = cols - col < CK_LANES ? cols - col : CK_LANES;
+            const ck_vf shift = bias ? ck_load_n(bias + col, left) : ck_set(0.0f);
+            const ck_vf v = (ck_load_n(from + col, left) - mean) * factor;
+            ck_store_n(to + col, ck_fma(v, ck_load_n(gain + col, left), shift), left);
+        }
     }
 }
 

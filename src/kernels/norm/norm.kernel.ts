@@ -16,6 +16,23 @@ export const rmsNormForward = defineKernel({
   flops: ({ rows, groups, cols }) => 4 * rows * groups * cols,
 })
 
+/** y = (x - mean(x)) * gain / sqrt(mean((x - mean(x))²) + eps) + bias, the means over cols. */
+export const layerNormForward = defineKernel({
+  name: 'layerNorm_fwd_f32',
+  family: 'norm',
+  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    bias: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
+  flops: ({ rows, groups, cols }) => 8 * rows * groups * cols,
+})
+
 /** sum = x + delta; y = rmsNorm(sum). At most one of sum and y may be the same bytes as one input. */
 export const residualRmsNormForward = defineKernel({
   name: 'residualRmsNorm_fwd_f32',

@@ -1,38 +1,25 @@
 /* pointwise.c: kernels in which an output element depends on the elements at its own place only. */
 #include "pointwise.h"
 
-#include "simd.h"
+#include "activate.h"
 #include "split.h"
 
-enum { CK_GROUP = 16 }; /* columns per item of swiglu */
+enum { CK_GROUP = 16 }; /* columns per item of glu */
 
-CK_INLINE ck_vf ck_swiglu(ck_vf gate, ck_vf up)
-{
-    return ck_silu(gate) * up;
-}
-
-CK_INLINE ck_vf ck_add(ck_vf x, ck_vf z)
-{
-    return x + z;
-}
-
-CK_INLINE ck_vf ck_times(ck_vf x, ck_vf z)
-{
-    return x * z;
-}
-
-/* y[col] = ck_<f>(x[col], z[col]) for col in [col, end). */
-#define CK_MAP(f, x, z, y, col, end)                                                                                   \
+/* y[col] = of(a, b), a and b being the vectors of x and z there, for col in [col, end). */
+#define CK_MAP(of, x, z, y, col, end)                                                                                  \
     for (; col + CK_LANES <= end; col += CK_LANES) {                                                                   \
-        ck_store(y + col, ck_##f(ck_load(x + col), ck_load(z + col)));                                                 \
+        const ck_vf a = ck_load(x + col), b = ck_load(z + col);                                                        \
+        ck_store(y + col, of);                                                                                         \
     }                                                                                                                  \
     if (col < end) {                                                                                                   \
         const int64_t left = end - col;                                                                                \
-        ck_store_n(y + col, ck_##f(ck_load_n(x + col, left), ck_load_n(z + col, left)), left);                         \
+        const ck_vf a = ck_load_n(x + col, left), b = ck_load_n(z + col, left);                                        \
+        ck_store_n(y + col, of, left);                                                                                 \
     }
 
-void ck_swiglu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t yRow,
-                       const float *gate, const float *up, float *y)
+void ck_glu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t yRow,
+                    int64_t activation, const float *gate, const float *up, float *y)
 {
     const int64_t groups = (cols + CK_GROUP - 1) / CK_GROUP;
     int64_t item, end;
@@ -44,7 +31,7 @@ void ck_swiglu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t 
         const float *x = gate + row * gateRow, *z = up + row * upRow;
         float *to = y + row * yRow;
         int64_t col = group * CK_GROUP;
-        CK_MAP(swiglu, x, z, to, col, last)
+        CK_MAP(ck_activate(activation, a) * b, x, z, to, col, last)
         item += taken;
     }
 }
@@ -56,15 +43,15 @@ void ck_swiglu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t 
         int64_t row, end;                                                                                              \
         ck_share(rows, part, parts, &row, &end);                                                                       \
         for (; row < end; row++) {                                                                                     \
-            const float *a = x + row * xRow, *b = z + row * zRow;                                                      \
+            const float *from = x + row * xRow, *with = z + row * zRow;                                                \
             float *to = y + row * yRow;                                                                                \
             int64_t col = 0;                                                                                           \
-            CK_MAP(f, a, b, to, col, cols)                                                                             \
+            CK_MAP(f, from, with, to, col, cols)                                                                       \
         }                                                                                                              \
     }
 
-CK_DEFINE_BINARY(add_fwd_f32, add)
-CK_DEFINE_BINARY(multiply_fwd_f32, times)
+CK_DEFINE_BINARY(add_fwd_f32, a + b)
+CK_DEFINE_BINARY(multiply_fwd_f32, a *b)
 
 /* y[row, col] = f for each vector v of x. */
 #define CK_MAP_ROWS(f)                                                                                                 \
@@ -84,10 +71,10 @@ CK_DEFINE_BINARY(multiply_fwd_f32, times)
         }                                                                                                              \
     }
 
-void ck_silu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
-                     float *y)
+void ck_activate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,
+                         int64_t activation, const float *x, float *y)
 {
-    CK_MAP_ROWS(ck_silu(v))
+    CK_MAP_ROWS(ck_activate(activation, v))
 }
 
 void ck_scale_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, float factor,

@@ -1,11 +1,11 @@
 import { defineKernel } from '../kernel.ts'
 
-/** y = silu(gate) * up, silu(v) = v / (1 + exp(-v)). Divided among parts by groups of 16 columns. */
-export const swigluForward = defineKernel({
-  name: 'swiglu_fwd_f32',
+/** y = activation(gate) * up, with one of activationCodes. Divided among parts by groups of 16 columns. */
+export const gluForward = defineKernel({
+  name: 'glu_fwd_f32',
   family: 'pointwise',
   dims: ['rows', 'cols', 'gateRow', 'upRow', 'yRow'],
-  attributes: {},
+  attributes: { activation: 'int64_t' },
   buffers: {
     gate: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'gateRow' },
     up: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'upRow' },
@@ -45,12 +45,12 @@ export const addForward = binary('add')
 /** y = x * z. */
 export const multiplyForward = binary('multiply')
 
-/** y = x / (1 + exp(-x)). */
-export const siluForward = defineKernel({
-  name: 'silu_fwd_f32',
+/** y = activation(x), with one of activationCodes. */
+export const activateForward = defineKernel({
+  name: 'activate_fwd_f32',
   family: 'pointwise',
   dims: ['rows', 'cols', 'xRow', 'yRow'],
-  attributes: {},
+  attributes: { activation: 'int64_t' },
   buffers: {
     x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
     y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },

@@ -205,9 +205,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearSwiglu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                             memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
-                             memory(s, PREFILL_FFN_GATED));
+    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                          memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
@@ -322,9 +321,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearSwiglu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                             memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
-                             memory(s, DECODE_FFN_GATED));
+    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                          memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
 
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
     ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,

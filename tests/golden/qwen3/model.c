@@ -191,9 +191,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 52] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up),
-                            memory(s, PREFILL_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, PREFILL_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */
@@ -295,8 +294,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated f32 [tokens, 52] */
-    ck_linearSwiglu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS,
-                            memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
+    ck_linearGlu_fwd_f32(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                         memory(s, DECODE_ATTN_OUTPUT), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_down f32 [tokens, 36] */

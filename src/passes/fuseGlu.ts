@@ -1,14 +1,15 @@
 import { consumers, type Graph, type Node, nodeName, producers, valueTypes } from '../ir/graph.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
-import { linearSwiglu } from '../ops/linearSwiglu.ts'
+import { activationOfNode } from '../ops/activations.ts'
+import { glu } from '../ops/glu.ts'
+import { linearGlu } from '../ops/linearGlu.ts'
 import { ops } from '../ops/registry.ts'
-import { swiglu } from '../ops/swiglu.ts'
 
 /**
- * multiply(silu(a), b) becomes swiglu(a, b); where a and b are products of the same x with weights of one type, both
- * products join it as linearSwiglu unless they have biases. Values that something else reads stay.
+ * multiply(silu(a), b) becomes glu(a, b), and so for the other activations; where a and b are products of the same x with weights of one type, both
+ * products join it as linearGlu unless they have biases. Values that something else reads stay.
  */
-export function fuseSwiglu(graph: Graph): Graph {
+export function fuseGlu(graph: Graph): Graph {
   const define = producers(graph)
   const readers = consumers(graph)
   const types = valueTypes(graph)
@@ -16,7 +17,8 @@ export function fuseSwiglu(graph: Graph): Graph {
   const match = (node: Node) => {
     if (node.op !== 'multiply' || node.inputs.x === node.inputs.z) return undefined
     const active = define.get(node.inputs.x!)
-    if (active?.op !== 'silu' || !readOnce(node.inputs.x!)) return undefined
+    const activation = active && activationOfNode(active)
+    if (!active || !activation || !readOnce(node.inputs.x!)) return undefined
     const gate = define.get(active.inputs.x!)
     const up = define.get(node.inputs.z!)
     const products =
@@ -28,21 +30,28 @@ export function fuseSwiglu(graph: Graph): Graph {
       types.get(gate.inputs.w!)?.dtype === types.get(up.inputs.w!)?.dtype &&
       readOnce(active.inputs.x!) &&
       readOnce(node.inputs.z!)
-    return { active, gate: products ? gate : undefined, up: products ? up : undefined }
+    return { activation, active, ...(products ? { gate, up } : {}) }
   }
   const absorbed = new Set<Node>()
-  for (const node of graph.nodes) for (const part of Object.values(match(node) ?? {})) if (part) absorbed.add(part)
+  for (const node of graph.nodes) {
+    const { active, gate, up } = match(node) ?? {}
+    for (const part of [active, gate, up]) if (part) absorbed.add(part)
+  }
   return rewriteGraph(graph, ops, (node, to) => {
     if (absorbed.has(node)) return true
     const found = match(node)
     if (!found) return false
     const name = nodeName(node)
+    const { activation } = found
     if (found.gate && found.up) {
       const weights = { gate: to.value(found.gate.inputs.w!), up: to.value(found.up.inputs.w!) }
-      to.define(name, to.builder.apply(linearSwiglu, name, { x: to.value(found.gate.inputs.x!), ...weights }, {}))
+      to.define(
+        name,
+        to.builder.apply(linearGlu, name, { x: to.value(found.gate.inputs.x!), ...weights }, { activation }),
+      )
     } else {
       const inputs = { gate: to.value(found.active.inputs.x!), up: to.value(node.inputs.z!) }
-      to.define(name, to.builder.apply(swiglu, name, inputs, {}))
+      to.define(name, to.builder.apply(glu, name, inputs, { activation }))
     }
     return true
   })

@@ -1,0 +1,5 @@
+import type { NoAttributes } from '../ir/graph.ts'
+import { defineActivation } from './activation.ts'
+
+/** y = max(x, 0) */
+export const relu = defineActivation<NoAttributes>('relu', { activation: () => 'relu', kinds: [{}] })
