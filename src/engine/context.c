@@ -1,25 +1,14 @@
+#include "context.h"
+
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
 #include "mapping.h"
 #include "profile.h"
 #include "refuse.h"
-#include "workers.h"
 
 #define MAX_THREADS 64
-
-struct ck_context {
-    const ck_model *model;
-    uint8_t *memory; /* program->memory_bytes */
-    int32_t *ids;    /* [program->context], the first `position` are held */
-    int64_t position;
-    ck_workers *workers;
-    ck_profile *profile; /* NULL: no profile build */
-    atomic_int stopping;
-};
 
 ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **out, ck_error *error) {
     if (!out) return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_context_open: context is NULL");
@@ -34,13 +23,16 @@ ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **o
     context->model = model;
     atomic_init(&context->stopping, 0);
     context->memory = ck_map_zeros(program->memory_bytes);
-    context->ids = calloc((size_t)program->context, sizeof *context->ids);
+    const size_t sequences = (size_t)program->sequence_count;
+    context->ids = calloc(sequences * (size_t)program->context, sizeof *context->ids);
+    context->positions = calloc(sequences, sizeof *context->positions);
+    context->counts = calloc(sequences, sizeof *context->counts);
     ck_status status = CK_OK;
-    if (!context->memory || !context->ids) {
+    if (!context->memory || !context->ids || !context->positions || !context->counts) {
         status = ck_refuse(error, CK_ERROR_MEMORY,
-                           "the system refused %" PRIu64 " bytes for a context of %" PRId64
-                           " tokens; build with a smaller --context",
-                           program->memory_bytes, program->context);
+                           "the system refused %" PRIu64 " bytes for %" PRId32
+                           " sequences of %" PRId64 " tokens; build with a smaller --context or fewer --sequences",
+                           program->memory_bytes, program->sequence_count, program->context);
     }
     if (!status) status = ck_profile_open(program, threads, &context->profile, error);
     if (!status) status = ck_workers_open(threads, &context->workers, error);
@@ -58,106 +50,143 @@ void ck_context_close(ck_context *context) {
     ck_profile_close(context->profile);
     ck_unmap_zeros(context->memory, context->model->program->memory_bytes);
     free(context->ids);
+    free(context->positions);
+    free(context->counts);
     free(context);
 }
 
-static ck_status check_ids(const ck_context *context, const int32_t *ids, int64_t count, ck_error *error) {
+static int32_t sequence_of(const ck_batch *batch, int64_t token) {
+    return batch->sequences ? batch->sequences[token] : batch->sequence;
+}
+
+/* The token of the batch that row `row` of the logits belongs to; `count` behind the last row. */
+static int64_t output_of(const ck_batch *batch, int64_t row) {
+    if (row >= batch->rows) return batch->count;
+    return batch->outputs ? batch->outputs[row] : batch->count - batch->rows + row;
+}
+
+static ck_status check_tokens(ck_context *context, const ck_batch *batch, ck_error *error) {
     const ck_program *program = context->model->program;
-    if (count < 0 || (count > 0 && !ids)) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids; accepted: 0 or more", count);
-    }
-    if (count > program->context - context->position) {
-        return ck_refuse(error, CK_ERROR_CONTEXT,
-                         "%" PRId64 " tokens after the %" PRId64
-                         " held do not fit the context; accepted: at most %" PRId64
-                         " in all (build with a larger --context)",
-                         count, context->position, program->context);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        if (ids[i] < 0 || ids[i] >= program->vocabulary) {
+    int64_t *counts = context->counts;
+    memset(counts, 0, (size_t)program->sequence_count * sizeof *counts);
+    for (int64_t i = 0; i < batch->count; i++) {
+        const int32_t sequence = sequence_of(batch, i);
+        ck_status status = ck_check_sequence(context, sequence, error);
+        if (status) return status;
+        const int64_t position = context->positions[sequence] + counts[sequence]++;
+        if (batch->ids[i] < 0 || batch->ids[i] >= program->vocabulary) {
             return ck_refuse(error, CK_ERROR_ARGUMENT,
                              "token id %" PRId32 " at position %" PRId64
                              " is outside the vocabulary; accepted: 0 to %" PRId64,
-                             ids[i], context->position + i, program->vocabulary - 1);
+                             batch->ids[i], position, program->vocabulary - 1);
+        }
+    }
+    for (int32_t sequence = 0; sequence < program->sequence_count; sequence++) {
+        const int64_t held = context->positions[sequence];
+        if (counts[sequence] > program->context - held) {
+            return ck_refuse(error, CK_ERROR_CONTEXT,
+                             "%" PRId64 " tokens after the %" PRId64
+                             " held do not fit the context; accepted: at most %" PRId64
+                             " in all (build with a larger --context)",
+                             counts[sequence], held, program->context);
         }
     }
     return CK_OK;
 }
 
-/* Tokens of the next step, so that its logits rows fit. `skip`: tokens before the first that has a logits row. */
-static int64_t step_tokens(const ck_program *program, ck_mode mode, int64_t remaining, int64_t skip) {
-    int64_t most = mode == CK_DECODE ? 1 : program->prefill_tokens;
-    int64_t tokens = remaining < most ? remaining : most;
-    return tokens - skip < program->output_rows ? tokens : skip + program->output_rows;
+static ck_status check_batch(ck_context *context, const ck_batch *batch, const float *logits, ck_error *error) {
+    const int64_t count = batch->count, rows = batch->rows;
+    if (count < 0 || (count > 0 && !batch->ids)) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids; accepted: 0 or more", count);
+    }
+    ck_status status = check_tokens(context, batch, error);
+    if (status) return status;
+    if (rows < 0 || rows > count || (rows > 0 && !logits)) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%" PRId64 " logits rows; accepted: 0 to the %" PRId64 " tokens given", rows, count);
+    }
+    for (int64_t row = 0; row < rows && batch->outputs; row++) {
+        if (batch->outputs[row] <= (row > 0 ? batch->outputs[row - 1] : -1) || batch->outputs[row] >= count) {
+            return ck_refuse(error, CK_ERROR_ARGUMENT,
+                             "logits row %" PRId64 " is of token %" PRId64 "; accepted: ascending, 0 to %" PRId64, row,
+                             batch->outputs[row], count - 1);
+        }
+    }
+    return CK_OK;
 }
 
-/* Appends `tokens` ids; the last `outputs` of them get logits rows in the context's memory. */
-static void run_step(ck_context *context, ck_mode mode, const int32_t *ids, int64_t tokens, int64_t outputs) {
+/* Writes the ids, positions and sequences of the next step, whose first token is `at` and whose first logits row is `row`.
+ * A decode step has one token per sequence. Gives the number of tokens. */
+static int64_t fill_step(ck_context *context, ck_mode mode, const ck_batch *batch, int64_t at, int64_t row,
+                         int64_t *outputs) {
     const ck_program *program = context->model->program;
-    uint8_t *memory = context->memory;
-    int32_t *positions = (int32_t *)(memory + program->positions);
-    int32_t *output_index = (int32_t *)(memory + program->output_index);
-    memcpy(memory + program->ids, ids, (size_t)tokens * sizeof *ids);
-    memset(memory + program->sequences, 0, (size_t)tokens * sizeof(int32_t));
-    for (int64_t i = 0; i < tokens; i++) positions[i] = (int32_t)(context->position + i);
-    for (int64_t i = 0; i < outputs; i++) output_index[i] = (int32_t)(tokens - outputs + i);
+    int32_t *ids = (int32_t *)(context->memory + program->ids);
+    int32_t *positions = (int32_t *)(context->memory + program->positions);
+    int32_t *sequences = (int32_t *)(context->memory + program->sequences);
+    int32_t *output_index = (int32_t *)(context->memory + program->output_index);
+    const int64_t most = mode == CK_DECODE ? program->decode_tokens : program->prefill_tokens;
+    int64_t tokens = 0;
+    *outputs = 0;
+    for (; tokens < most && at + tokens < batch->count; tokens++) {
+        const int32_t sequence = sequence_of(batch, at + tokens);
+        const int is_wanted = output_of(batch, row + *outputs) == at + tokens;
+        if (is_wanted && *outputs == program->output_rows) break;
+        int is_second = 0;
+        for (int64_t i = 0; mode == CK_DECODE && i < tokens; i++) is_second |= sequences[i] == sequence;
+        if (is_second) break;
+        ids[tokens] = batch->ids[at + tokens];
+        sequences[tokens] = sequence;
+        positions[tokens] = (int32_t)context->positions[sequence];
+        context->ids[sequence * program->context + context->positions[sequence]++] = ids[tokens];
+        if (is_wanted) output_index[(*outputs)++] = (int32_t)tokens;
+    }
+    return tokens;
+}
+
+static void run_step(ck_context *context, ck_mode mode, int64_t tokens, int64_t outputs) {
+    const ck_program *program = context->model->program;
     const ck_step step = {
         .weights = context->model->weights,
-        .memory = memory,
+        .memory = context->memory,
         .tokens = tokens,
         .outputs = outputs,
         .barrier = ck_workers_barrier(context->workers),
         .profile = context->profile,
     };
     ck_workers_run(context->workers, mode == CK_DECODE ? program->decode : program->prefill, &step);
-    memcpy(context->ids + context->position, ids, (size_t)tokens * sizeof *ids);
-    context->position += tokens;
 }
 
-ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
-                          int64_t rows, ck_error *error) {
+ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batch *batch, float *logits,
+                                ck_error *error) {
     const ck_program *program = context->model->program;
     atomic_store(&context->stopping, 0);
     if (mode != CK_PREFILL && mode != CK_DECODE) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "mode is %d; accepted: 0 (prefill) or 1 (decode)", (int)mode);
     }
-    ck_status status = check_ids(context, ids, count, error);
+    ck_status status = check_batch(context, batch, logits, error);
     if (status) return status;
-    if (rows < 0 || rows > count || (rows > 0 && !logits)) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "%" PRId64 " logits rows; accepted: 0 to the %" PRId64 " tokens given", rows, count);
-    }
-    const int64_t first_row = count - rows;
-    for (int64_t at = 0; at < count;) {
+    for (int64_t at = 0, row = 0; at < batch->count;) {
         if (atomic_load(&context->stopping)) {
-            return ck_refuse(error, CK_ERROR_STOPPED, "stopped after %" PRId64 " of %" PRId64 " tokens", at, count);
+            return ck_refuse(error, CK_ERROR_STOPPED, "stopped after %" PRId64 " of %" PRId64 " tokens", at,
+                             batch->count);
         }
-        int64_t skip = at < first_row ? first_row - at : 0;
-        int64_t tokens = step_tokens(program, mode, count - at, skip);
-        int64_t outputs = tokens > skip ? tokens - skip : 0;
-        run_step(context, mode, ids + at, tokens, outputs);
+        int64_t outputs;
+        const int64_t tokens = fill_step(context, mode, batch, at, row, &outputs);
+        run_step(context, mode, tokens, outputs);
         at += tokens;
         if (outputs > 0) {
-            size_t values = (size_t)outputs * (size_t)program->vocabulary;
-            memcpy(logits, context->memory + program->logits, values * sizeof *logits);
-            logits += values;
+            const size_t values = (size_t)outputs * (size_t)program->vocabulary;
+            memcpy(logits + row * program->vocabulary, context->memory + program->logits, values * sizeof *logits);
+            row += outputs;
         }
     }
     return CK_OK;
 }
 
-int64_t ck_context_position(const ck_context *context) {
-    return context->position;
-}
-
-ck_status ck_context_rewind(ck_context *context, int64_t position, ck_error *error) {
-    if (position < 0 || position > context->position) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "position is %" PRId64 "; accepted: 0 to the %" PRId64 " tokens held", position,
-                         context->position);
-    }
-    context->position = position;
-    return CK_OK;
+ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
+                          int64_t rows, ck_error *error) {
+    const ck_batch batch = {.ids = ids, .count = count, .rows = rows};
+    return ck_context_eval_batch(context, mode, &batch, logits, error);
 }
 
 void ck_context_stop(ck_context *context) {
@@ -182,8 +211,4 @@ const ck_model *ck_context_model(const ck_context *context) {
 
 struct ck_profile *ck_context_counters(const ck_context *context) {
     return context->profile;
-}
-
-const int32_t *ck_context_ids(const ck_context *context) {
-    return context->ids;
 }

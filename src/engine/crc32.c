@@ -17,9 +17,13 @@ static void fill_tables(uint32_t table[8][256]) {
 }
 
 uint32_t ck_crc32(const uint8_t *bytes, uint64_t count) {
+    return ck_crc32_more(0, bytes, count);
+}
+
+uint32_t ck_crc32_more(uint32_t crc, const uint8_t *bytes, uint64_t count) {
     uint32_t table[8][256];
     fill_tables(table);
-    uint32_t crc = 0xFFFFFFFFu;
+    crc ^= 0xFFFFFFFFu;
     for (; count >= 8; count -= 8, bytes += 8) {
         uint32_t low = crc ^ ((uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
                               (uint32_t)bytes[3] << 24);

@@ -5,5 +5,7 @@
 #include <stdint.h>
 
 uint32_t ck_crc32(const uint8_t *bytes, uint64_t count);
+/* That of earlier bytes, whose CRC-32 is `crc` (0: none), and these behind them. */
+uint32_t ck_crc32_more(uint32_t crc, const uint8_t *bytes, uint64_t count);
 
 #endif

@@ -19,7 +19,7 @@ struct ck_model {
 const ck_model *ck_context_model(const ck_context *context);
 /* NULL: no profile build. */
 struct ck_profile *ck_context_counters(const ck_context *context);
-/* Every id that the context holds, oldest first: [ck_context_position]. */
-const int32_t *ck_context_ids(const ck_context *context);
+/* Every id that an existing sequence holds, oldest first: [ck_sequence_position]. */
+const int32_t *ck_sequence_ids(const ck_context *context, int32_t sequence);
 
 #endif

@@ -9,6 +9,7 @@
 
 struct ck_generation {
     ck_context *context;
+    int32_t sequence;
     const ck_model *model;
     ck_sampler *sampler;
     ck_stream *stream;
@@ -16,6 +17,7 @@ struct ck_generation {
     int32_t *prompt;       /* [prompt_count], of which prompt_done are in the context */
     int64_t prompt_count;
     int64_t prompt_done;
+    int64_t keep;          /* tokens that make no room when the context is full; -1: it ends then */
     int64_t tokens;        /* still to come; -1: no limit */
     int32_t last;          /* sampled and not yet in the context */
     int32_t ignore_eos;
@@ -33,13 +35,18 @@ static int shows_nothing(const ck_model *model, const int32_t *ids, int64_t coun
     return 1;
 }
 
-static ck_status check_prompt(const ck_context *context, const int32_t *ids, int64_t count, ck_error *error) {
+static ck_status check_prompt(const ck_context *context, const int32_t *ids, int64_t count,
+                              const ck_generation_options *options, ck_error *error) {
     const ck_info *info = ck_model_info(ck_context_model(context));
-    int64_t position = ck_context_position(context);
+    const int64_t position = ck_sequence_position(context, options->sequence);
+    if (position < 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "sequence is %" PRId32 "; accepted: 0 to %" PRId64, options->sequence,
+                         info->sequences - 1);
+    }
     if (count < 1 || !ids) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "the prompt has %" PRId64 " tokens; accepted: 1 or more", count);
     }
-    if (count > info->context - position) {
+    if (count > info->context - position && options->overflow == CK_OVERFLOW_REFUSE) {
         return ck_refuse(error, CK_ERROR_CONTEXT,
                          "a prompt of %" PRId64 " tokens after the %" PRId64
                          " held does not fit the context; accepted: at most %" PRId64
@@ -57,6 +64,22 @@ static ck_status check_prompt(const ck_context *context, const int32_t *ids, int
     return CK_OK;
 }
 
+static ck_status check_limits(const ck_info *info, const ck_generation_options *options, ck_error *error) {
+    if (options->tokens < 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "tokens is %" PRId64 "; accepted: 0 (no limit) or more",
+                         options->tokens);
+    }
+    if (options->overflow != CK_OVERFLOW_REFUSE && options->overflow != CK_OVERFLOW_SHIFT) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "overflow is %" PRId32 "; accepted: 0 (refuse) or 1 (shift)",
+                         options->overflow);
+    }
+    if (options->keep < 0 || options->keep >= info->context) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "keep is %" PRId64 "; accepted: 0 to %" PRId64
+                         ", less than the context", options->keep, info->context - 1);
+    }
+    return CK_OK;
+}
+
 static ck_status fill(ck_generation *g, const int32_t *ids, int64_t count, const ck_generation_options *options,
                       ck_error *error) {
     ck_status status = ck_sampler_open(&options->sampling, g->model->info.vocabulary, &g->sampler, error);
@@ -68,9 +91,11 @@ static ck_status fill(ck_generation *g, const int32_t *ids, int64_t count, const
     memcpy(g->prompt, ids, (size_t)count * sizeof *ids);
     g->prompt_count = count;
     g->tokens = options->tokens > 0 ? options->tokens : -1;
+    g->keep = options->overflow == CK_OVERFLOW_SHIFT ? options->keep : -1;
     g->ignore_eos = options->ignore_eos;
+    const int64_t held = ck_sequence_position(g->context, g->sequence);
     g->begins_text = g->model->tokenizer && shows_nothing(g->model, ids, count) &&
-                     shows_nothing(g->model, ck_context_ids(g->context), ck_context_position(g->context));
+                     shows_nothing(g->model, ck_sequence_ids(g->context, g->sequence), held);
     return CK_OK;
 }
 
@@ -81,15 +106,13 @@ ck_status ck_generation_open(ck_context *context, const int32_t *ids, int64_t co
     if (!context || !options) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_generation_open: %s is NULL", context ? "options" : "context");
     }
-    ck_status status = check_prompt(context, ids, count, error);
+    ck_status status = check_limits(ck_model_info(ck_context_model(context)), options, error);
+    if (!status) status = check_prompt(context, ids, count, options, error);
     if (status) return status;
-    if (options->tokens < 0) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "tokens is %" PRId64 "; accepted: 0 (no limit) or more",
-                         options->tokens);
-    }
     ck_generation *g = calloc(1, sizeof *g);
     if (!g) return ck_refuse(error, CK_ERROR_MEMORY, "no memory for a generation");
     g->context = context;
+    g->sequence = options->sequence;
     g->model = ck_context_model(context);
     status = fill(g, ids, count, options, error);
     if (status) {
@@ -109,14 +132,57 @@ void ck_generation_close(ck_generation *g) {
     free(g);
 }
 
-/* Appends what is not yet in the context and fills g->logits. After CK_ERROR_STOPPED it may be called again. */
+/* Appends ids and fills g->logits with those of the last. */
+static ck_status eval(ck_generation *g, const int32_t *ids, int64_t count, ck_error *error) {
+    const ck_batch batch = {.ids = ids, .sequence = g->sequence, .count = count, .rows = 1};
+    return ck_context_eval_batch(g->context, count > 1 ? CK_PREFILL : CK_DECODE, &batch, g->logits, error);
+}
+
+/* Tokens of a text that are left when it has to fit: the first `keep`, and of the others the newer half, again and again. */
+static int64_t fitting_tokens(int64_t tokens, int64_t keep, int64_t context) {
+    while (tokens > context) tokens -= (tokens - keep + 1) / 2;
+    return tokens;
+}
+
+/* Makes room for `next` [count]. What is dropped changes the positions of all that follows it, and with them every byte
+ * that was computed of it; so the sequence goes back to the kept tokens, and the rest becomes a prompt. */
+static ck_status shift(ck_generation *g, const int32_t *next, int64_t count, ck_error *error) {
+    const int64_t held = ck_sequence_position(g->context, g->sequence);
+    const int64_t left = fitting_tokens(held + count, g->keep, g->model->info.context);
+    const int64_t dropped = held + count - left;
+    int64_t kept = g->keep < held ? g->keep : held;
+    int32_t *text = malloc((size_t)(held + count) * sizeof *text);
+    if (!text) return ck_refuse(error, CK_ERROR_MEMORY, "no memory to shift a context of %" PRId64 " tokens", held);
+    memcpy(text, ck_sequence_ids(g->context, g->sequence), (size_t)held * sizeof *text);
+    memcpy(text + held, next, (size_t)count * sizeof *text);
+    memmove(text + g->keep, text + g->keep + dropped, (size_t)(left - g->keep) * sizeof *text);
+    if (ck_sequence_rewind(g->context, g->sequence, kept, NULL)) {
+        kept = 0;
+        ck_sequence_rewind(g->context, g->sequence, 0, NULL);
+    }
+    free(g->prompt);
+    g->prompt = text;
+    g->prompt_count = left;
+    g->prompt_done = kept;
+    return CK_OK;
+}
+
+/* Appends what is not yet in the sequence and fills g->logits. After CK_ERROR_STOPPED it may be called again. */
 static ck_status advance(ck_generation *g, ck_error *error) {
+    const int32_t *next = g->prompt + g->prompt_done;
     int64_t left = g->prompt_count - g->prompt_done;
-    if (left == 0) return ck_context_eval(g->context, CK_DECODE, &g->last, 1, g->logits, 1, error);
-    int64_t before = ck_context_position(g->context);
-    ck_mode mode = left > 1 ? CK_PREFILL : CK_DECODE;
-    ck_status status = ck_context_eval(g->context, mode, g->prompt + g->prompt_done, left, g->logits, 1, error);
-    g->prompt_done += ck_context_position(g->context) - before;
+    if (left == 0) {
+        next = &g->last;
+        left = 1;
+    }
+    const int64_t before = ck_sequence_position(g->context, g->sequence);
+    if (g->keep >= 0 && left > g->model->info.context - before) {
+        ck_status status = shift(g, next, left, error);
+        return status ? status : advance(g, error);
+    }
+    const int is_last = next == &g->last;
+    ck_status status = eval(g, next, left, error);
+    if (!is_last) g->prompt_done += ck_sequence_position(g->context, g->sequence) - before;
     return status;
 }
 
@@ -152,8 +218,8 @@ static int ends_text(const ck_generation *g, int32_t id) {
 static ck_status next_token(ck_generation *g, ck_error *error) {
     ck_status status = advance(g, error);
     if (status) return status;
-    int64_t position = ck_context_position(g->context);
-    g->last = ck_sampler_next(g->sampler, g->logits, ck_context_ids(g->context), position);
+    const int64_t position = ck_sequence_position(g->context, g->sequence);
+    g->last = ck_sampler_next(g->sampler, g->logits, ck_sequence_ids(g->context, g->sequence), position);
     if (g->tokens > 0) g->tokens--;
     if (ends_text(g, g->last)) {
         g->finish = CK_FINISH_EOS;
@@ -166,7 +232,7 @@ static ck_status next_token(ck_generation *g, ck_error *error) {
         g->finish = CK_FINISH_STOP;
     } else if (g->tokens == 0) {
         g->finish = CK_FINISH_LENGTH;
-    } else if (position == g->model->info.context) {
+    } else if (position == g->model->info.context && g->keep < 0) {
         g->finish = CK_FINISH_CONTEXT;
     }
     return CK_OK;

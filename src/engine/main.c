@@ -26,11 +26,11 @@ enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 #define PATH_BYTES 4096
 
 typedef struct arguments {
-    const char *prompt, *prompt_file, *ids, *weights;
+    const char *prompt, *prompt_file, *ids, *weights, *prompt_cache;
     const char *stops[16];
     ck_generation_options generation;
     int32_t threads;
-    int no_special, echo, verify, info, stats, help, version;
+    int no_special, save_prompt_cache, echo, verify, info, stats, help, version;
 } arguments;
 
 typedef struct buffer {
@@ -78,6 +78,10 @@ static const char help_text[] =
     "      --seed N          same seed, same text (default: the time)\n"
     "      --stop TEXT       end before this text; may be given 16 times\n"
     "      --ignore-eos      go on after the end of the text\n"
+    "      --overflow WHAT   when the context is full: refuse, or shift: drop the older half (default refuse)\n"
+    "      --keep N          with --overflow shift: never drop the first N tokens (default 0)\n"
+    "      --prompt-cache PATH   begin with the tokens of this file that the prompt begins with too\n"
+    "      --save-prompt-cache   write all tokens to that file at the end\n"
     "      --threads N       1 to 64 (default: the cores)\n"
     "      --weights PATH    weights file (default: weights.bump beside this program)\n"
     "      --verify          compare the weights file with its checksums and exit\n"
@@ -88,7 +92,7 @@ static const char help_text[] =
     "\n"
     "Exit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.\n";
 
-enum kind { FLAG, TEXT, INTEGER, SEED, SHARE, STOP };
+enum kind { FLAG, TEXT, INTEGER, SEED, SHARE, STOP, OVERFLOW };
 
 typedef struct option {
     const char *name;
@@ -107,6 +111,12 @@ static int set_option(const option *o, const char *text, arguments *a) {
     } else if (o->kind == STOP) {
         if (a->generation.stop_count == 16) return say(EXIT_USAGE, "--stop is given more than 16 times; accepted: 16");
         a->stops[a->generation.stop_count++] = text;
+    } else if (o->kind == OVERFLOW) {
+        const int shifts = strcmp(text, "shift") == 0;
+        if (!shifts && strcmp(text, "refuse") != 0) {
+            return say(EXIT_USAGE, "--%s is '%s'; accepted: refuse, shift", o->name, text);
+        }
+        a->generation.overflow = shifts ? CK_OVERFLOW_SHIFT : CK_OVERFLOW_REFUSE;
     } else if (o->kind == SHARE) {
         float value = strtof(text, &end);
         if (end == text || *end || !isfinite(value)) {
@@ -148,6 +158,10 @@ static int parse(int argc, char **argv, arguments *a) {
         {"seed", 0, SEED, &s->seed, 0, 0, 0},
         {"threads", 0, INTEGER, &a->threads, sizeof a->threads, 1, 64},
         {"stop", 0, STOP, NULL, 0, 0, 0},
+        {"overflow", 0, OVERFLOW, NULL, 0, 0, 0},
+        {"keep", 0, INTEGER, &a->generation.keep, sizeof a->generation.keep, 0, INT32_MAX},
+        {"prompt-cache", 0, TEXT, &a->prompt_cache, 0, 0, 0},
+        {"save-prompt-cache", 0, FLAG, &a->save_prompt_cache, 0, 0, 0},
         {"no-special", 0, FLAG, &a->no_special, 0, 0, 0},
         {"ignore-eos", 0, FLAG, &a->generation.ignore_eos, 0, 0, 0},
         {"echo", 0, FLAG, &a->echo, 0, 0, 0},
@@ -193,6 +207,9 @@ static int parse(int argc, char **argv, arguments *a) {
     }
     if ((positional != NULL) + (a->prompt != NULL) + (a->prompt_file != NULL) + (a->ids != NULL) > 1) {
         return say(EXIT_USAGE, "more than one prompt; accepted: one of --prompt, --file, --ids and the prompt itself");
+    }
+    if (a->save_prompt_cache && !a->prompt_cache) {
+        return say(EXIT_USAGE, "--save-prompt-cache is given alone; accepted: with --prompt-cache");
     }
     if (positional) a->prompt = positional;
     return EXIT_FINE;
@@ -329,23 +346,44 @@ static int print_text(const ck_model *model, const arguments *a, ck_generation *
     return interrupted ? EXIT_INTERRUPTED : code;
 }
 
+/* Makes the context hold what the saved tokens and the prompt begin with, and sets *kept to its tokens. A file that is still
+ * to be written may be missing. */
+static int load_prompt_cache(ck_context *context, const arguments *a, const buffer *ids, int64_t *kept) {
+    ck_error error;
+    *kept = 0;
+    if (!a->prompt_cache || (a->save_prompt_cache && access(a->prompt_cache, F_OK) != 0)) return EXIT_FINE;
+    if (ck_sequence_load(context, 0, a->prompt_cache, &error) ||
+        ck_sequence_match(context, 0, ids->data, ids->count - 1, kept, &error)) {
+        return say(EXIT_FAILED, "%s", error.text);
+    }
+    if (a->stats) fprintf(stderr, "prompt cache: %" PRId64 " of %" PRId64 " tokens\n", *kept, ids->count);
+    return EXIT_FINE;
+}
+
 static int generate(const ck_model *model, const arguments *a, const buffer *ids) {
     ck_error error;
     ck_context *context = NULL;
     ck_generation *generation = NULL;
-    int code = EXIT_FINE;
-    if (ck_context_open(model, a->threads, &context, &error) ||
-        ck_generation_open(context, ids->data, ids->count, &a->generation, &generation, &error)) {
+    if (ck_context_open(model, a->threads, &context, &error)) return say(EXIT_FAILED, "%s", error.text);
+    int64_t kept;
+    int code = load_prompt_cache(context, a, ids, &kept);
+    const int32_t *rest = (const int32_t *)ids->data + kept;
+    if (code == EXIT_FINE &&
+        ck_generation_open(context, rest, ids->count - kept, &a->generation, &generation, &error)) {
         code = say(EXIT_FAILED, "%s", error.text);
-    } else {
+    }
+    if (code == EXIT_FINE) {
         atomic_store(&interruptible, context);
         struct sigaction action = {.sa_handler = interrupt};
         /* The second Ctrl-C ends the process at once. */
         action.sa_flags = (int)SA_RESETHAND;
         sigaction(SIGINT, &action, NULL);
-        code = print_text(model, a, generation, ids->count);
+        code = print_text(model, a, generation, ids->count - kept);
         signal(SIGINT, SIG_DFL);
         atomic_store(&interruptible, NULL);
+        if (a->save_prompt_cache && ck_sequence_save(context, 0, a->prompt_cache, &error)) {
+            code = say(EXIT_FAILED, "%s", error.text);
+        }
     }
     ck_generation_close(generation);
     ck_context_close(context);

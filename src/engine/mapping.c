@@ -25,18 +25,18 @@ ck_status ck_map_file(const char *path, const uint8_t **bytes, uint64_t *count, 
     /* O_NONBLOCK: opening a pipe must not wait for a writer. It has no effect on regular files. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
-        return ck_refuse(error, CK_ERROR_FILE, "%s: cannot be opened (%s); give the path of a weights.bump file", path,
+        return ck_refuse(error, CK_ERROR_FILE, "%s: cannot be opened (%s); give the path of an existing file", path,
                          strerror(errno));
     }
     struct stat status;
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
         close(file);
-        return ck_refuse(error, CK_ERROR_FILE, "%s: is not a regular file; give the path of a weights.bump file", path);
+        return ck_refuse(error, CK_ERROR_FILE, "%s: is not a regular file; give the path of one", path);
     }
     if (status.st_size <= 0 || (uint64_t)status.st_size > SIZE_MAX) {
         close(file);
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s: has %lld bytes; a weights file that this system can map is accepted", path,
+                         "%s: has %lld bytes; one that is not empty and that this system can map is accepted", path,
                          (long long)status.st_size);
     }
     void *address = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, file, 0);

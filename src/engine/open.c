@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "mapping.h"
 #include "refuse.h"
+#include "states.h"
 
 #define BUMP_MAGIC "CKWEIGHT"
 #define BUMP_VERSION 1
@@ -92,7 +93,7 @@ static ck_status check_match(const ck_model *model, const char *path, ck_error *
 static int program_is_sound(const ck_program *p) {
     uint64_t tokens = (uint64_t)(p->prefill_tokens > p->decode_tokens ? p->prefill_tokens : p->decode_tokens);
     const uint64_t limit = UINT64_C(1) << 31;
-    if (p->vocabulary < 1 || p->context < 1) return 0;
+    if (p->vocabulary < 1 || p->context < 1 || p->sequence_count < 1) return 0;
     if (p->prefill_tokens < 1 || p->decode_tokens < 1 || p->output_rows < 1) return 0;
     if ((uint64_t)p->vocabulary >= limit || (uint64_t)p->context >= limit || tokens >= limit ||
         (uint64_t)p->output_rows >= limit) {
@@ -113,7 +114,7 @@ static int program_is_sound(const ck_program *p) {
             return 0;
         }
     }
-    return p->state_bytes <= p->memory_bytes && p->prefill && p->decode;
+    return p->state_bytes <= p->memory_bytes && p->prefill && p->decode && ck_states_are_sound(p);
 }
 
 static ck_status check_program(const ck_program *program, ck_error *error) {
@@ -170,6 +171,7 @@ static ck_info describe(const ck_model *model) {
         .target = program->target,
         .vocabulary = program->vocabulary,
         .context = program->context,
+        .sequences = program->sequence_count,
         .prefill_tokens = program->prefill_tokens,
         .output_rows = program->output_rows,
         .weights_bytes = program->weights_bytes,

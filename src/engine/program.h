@@ -58,9 +58,10 @@ typedef struct ck_program {
     uint64_t memory_bytes;
     uint64_t state_bytes; /* the first state_bytes of memory are the cache; the rest is rewritten by each step */
     int64_t vocabulary;
-    int64_t context;
+    int64_t context;         /* tokens of one sequence */
+    int32_t sequence_count;  /* sequences that a context holds */
     int64_t prefill_tokens; /* most tokens of a prefill step */
-    int64_t decode_tokens;  /* most tokens of a decode step */
+    int64_t decode_tokens;  /* most tokens of a decode step, each of another sequence */
     int64_t output_rows;    /* most logits rows of a step */
     size_t ids;             /* int32 [tokens] */
     size_t positions;       /* int32 [tokens] */

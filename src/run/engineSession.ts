@@ -1,29 +1,12 @@
 import { fail } from '../base/errors.ts'
-import type { EvalMode, Library, ModelInfo, Piece } from './library.ts'
-import type { Answer, Pointer } from './native.ts'
-import type { Counter, SiteEvents, SiteName } from './profileLibrary.ts'
+import { ContextCalls } from './contextCalls.ts'
+import type { Pointer } from './native.ts'
+import type { Counter, SiteEvents } from './profileLibrary.ts'
 import { resultOf } from './refusal.ts'
-import { type GenerateOptions, settingsOf, whole } from './settings.ts'
+import { type EvalOptions, Sequence, type SequenceTokens, type SessionOwner } from './sequence.ts'
+import { whole } from './settings.ts'
 
-/** What a session needs of its model. */
-export interface SessionOwner {
-  readonly dir: string
-  readonly library: Library
-  readonly info: ModelInfo
-  /** Empty unless the model is a profile build. */
-  readonly sites: readonly SiteName[]
-  tokenize(text: string, options: { readonly special?: boolean; readonly addSpecial?: boolean }): Int32Array
-}
-
-/** How ids are evaluated. */
-export interface EvalOptions {
-  /** Default `prefill`; both give the same bits. */
-  readonly mode?: EvalMode
-  /** Logits of this many last ids. Default: all of them for `logits`, 0 for `append`. */
-  readonly rows?: number
-  /** Aborting it ends the call with the refusal `aborted`; `position` then says how many ids were taken. */
-  readonly signal?: AbortSignal
-}
+export type { EvalOptions, SessionOwner } from './sequence.ts'
 
 /** What a session of a profile build has counted. */
 export interface Profile {
@@ -35,199 +18,89 @@ export interface Profile {
   readonly hardwareRefusal?: string
 }
 
-/** How often a stop is asked for again: C forgets one that comes before its call has begun. */
-const stopAgainMs = 5
-
 /**
- * One independent run of a model: its cache, its threads, the tokens that it holds. One call at a time: a second one is
- * refused with `session_busy`. Sessions of one model may run at once. After a refusal, an abort or an early end of a
- * generation the session goes on working.
+ * One independent run of a model: its cache, its threads, the tokens that it holds. It is itself the first of its sequences,
+ * and the only one unless the model was built for several. One call at a time: a second one is refused with `session_busy`.
+ * Sessions of one model may run at once. After a refusal, an abort or an early end of a generation the session goes on working.
  */
-export class Session {
+export class Session extends Sequence {
   readonly #owner: SessionOwner
-  readonly #context: Pointer
+  readonly #calls: ContextCalls
   readonly #threads: number
   readonly #freed: () => void
-  #generation: Pointer | undefined
-  /** The operation that is under way; a generation is also between its pieces. */
-  #running: string | undefined
-  /** The C call that is under way. */
-  #call: Promise<unknown> | undefined
-  #heldBefore = 0
-  #stop: (() => void) | undefined
+  readonly #sequences = new Map<number, Sequence>()
   #closed: Promise<void> | undefined
 
   /** Use `model.session()`. `freed` is told once, when memory and threads are gone. */
   constructor(owner: SessionOwner, context: Pointer, threads: number, freed: () => void) {
+    const calls = new ContextCalls(owner.library, context, owner.info.sequences)
+    super(owner, calls, 0)
     this.#owner = owner
-    this.#context = context
+    this.#calls = calls
     this.#threads = threads
     this.#freed = freed
+    this.#sequences.set(0, this)
   }
 
-  /** Tokens held; while a call computes, those held before it. */
-  get position(): number {
-    this.#mustBeOpen()
-    return this.#call ? this.#heldBefore : this.#owner.library.contextPosition(this.#context)
+  /** One of the sequences that the model was built for; 0 is the session itself. Refuses `sequence_missing`. */
+  sequence(index: number): Sequence {
+    const { sequences } = this.#owner.info
+    if (!Number.isInteger(index) || index < 0 || index >= sequences) {
+      fail('sequence_missing', { sequence: index, sequences })
+    }
+    const sequence = this.#sequences.get(index) ?? new Sequence(this.#owner, this.#calls, index)
+    this.#sequences.set(index, sequence)
+    return sequence
   }
 
   /**
-   * Continues the tokens held with `prompt` and then with drawn tokens, one piece per token. What was drawn is held too,
-   * except for the last token, which no call has evaluated yet. Breaking out of the loop ends the generation.
-   *
-   * Refuses, at the first piece: `token_out_of_range`, `context_exceeded`, `tokenizer_missing`, `option_invalid`,
-   * `engine_failed` (an option out of its range), `session_busy`; and `aborted` whenever `signal` asks for it.
-   *
-   * @example
-   * const model = await load('run/stories')
-   * const session = model.session()
-   * for await (const piece of session.generate('Once upon a time', { tokens: 100, seed: 1 })) {
-   *   process.stdout.write(piece.text)
-   * }
-   * await model.close()
+   * Appends ids to several sequences of this session at once, and gives the logits of the last `rows` of each, with the bits
+   * that each would give alone. In mode `decode` a step takes one id of each. Refuses as `append` does.
    */
-  generate(
-    prompt: string | readonly number[] | Int32Array,
-    options: GenerateOptions = {},
-  ): AsyncIterableIterator<Piece> {
-    const consumer = { hasLeft: false, isServed: false }
-    const pieces = this.#pieces(prompt, options, consumer)
-    const iterator: AsyncIterableIterator<Piece> = {
-      next: () => pieces.next(),
-      return: () => {
-        // A generator ends only between its pieces; the piece that is being computed is not wanted any more.
-        consumer.hasLeft = true
-        if (consumer.isServed) this.#stop?.()
-        return pieces.return(undefined)
-      },
-      [Symbol.asyncIterator]: () => iterator,
+  async appendTogether(
+    parts: readonly SequenceTokens[],
+    options: Omit<EvalOptions, 'rows'> = {},
+  ): Promise<readonly Float32Array[]> {
+    const foreign = parts.find(({ sequence }) => this.#sequences.get(sequence.index) !== sequence)
+    if (foreign) {
+      fail('option_invalid', {
+        option: 'sequence',
+        found: 'of another session',
+        accepted: 'a sequence of this session',
+      })
     }
-    return iterator
-  }
-
-  async *#pieces(
-    prompt: string | readonly number[] | Int32Array,
-    options: GenerateOptions,
-    consumer: { readonly hasLeft: boolean; isServed: boolean },
-  ): AsyncGenerator<Piece, void, undefined> {
-    this.#begin('generate')
-    consumer.isServed = true
-    const { library, dir } = this.#owner
-    try {
-      const ids = typeof prompt === 'string' ? this.#promptIds(prompt, options) : this.#checkedIds(prompt)
-      if (ids.length === 0) {
-        fail('option_invalid', { option: 'prompt', found: 'without tokens', accepted: 'at least one token' })
-      }
-      const opened = library.generationOpen(this.#context, ids, settingsOf(options))
-      const generation = resultOf(opened, 'generate', dir)
-      this.#generation = generation
-      for (;;) {
-        const answer = await this.#compute('generate', () => library.generationNext(generation), options.signal)
-        if (consumer.hasLeft) return
-        const piece = resultOf(answer, 'generate', dir)
-        yield piece
-        if (piece.finish) return
-        this.#mustBeOpen()
-      }
-    } finally {
-      consumer.isServed = false
-      this.#freeGeneration()
-      this.#running = undefined
-    }
-  }
-
-  /**
-   * The logits of `ids` from an empty session: f32 [rows, vocabulary], by default of every id. The session then holds
-   * `ids`. Refuses `token_out_of_range`, `context_exceeded`, `option_invalid`, `session_busy`, `aborted`.
-   */
-  async logits(ids: readonly number[] | Int32Array, options: EvalOptions = {}): Promise<Float32Array> {
-    return this.#evaluate('logits', ids, { rows: ids.length, ...options }, true)
-  }
-
-  /** Appends `ids` and gives the logits of the last `rows` (default 0) of them; refuses as `logits` does. */
-  async append(ids: readonly number[] | Int32Array, options: EvalOptions = {}): Promise<Float32Array> {
-    return this.#evaluate('append', ids, options, false)
-  }
-
-  async #evaluate(
-    what: string,
-    ids: readonly number[] | Int32Array,
-    options: EvalOptions,
-    fromEmpty: boolean,
-  ): Promise<Float32Array> {
-    this.#begin(what)
-    const { library, info, dir } = this.#owner
-    try {
-      const rows = whole('rows', options.rows ?? 0, ids.length)
-      const checked = this.#checkedIds(ids, fromEmpty ? 0 : undefined)
-      if (fromEmpty) resultOf(library.contextRewind(this.#context, 0), what, dir)
-      const logits = new Float32Array(rows * info.vocabulary)
-      const start = () =>
-        library.contextEval(this.#context, options.mode ?? 'prefill', checked, rows > 0 ? logits : null, rows)
-      resultOf(await this.#compute(what, start, options.signal), what, dir)
-      return logits
-    } finally {
-      this.#running = undefined
-    }
-  }
-
-  /** Forgets all tokens. */
-  reset(): void {
-    this.rewind(0)
-  }
-
-  /** Forgets every token from `position` on. */
-  rewind(position: number): void {
-    this.#begin('rewind')
-    try {
-      const { library, dir } = this.#owner
-      const held = library.contextPosition(this.#context)
-      resultOf(library.contextRewind(this.#context, whole('position', position, held)), 'rewind', dir)
-    } finally {
-      this.#running = undefined
-    }
+    return Sequence.evaluateTogether(parts, options)
   }
 
   /** A copy of `bytes` bytes of the session's memory at `offset` (layout.json says what lies there). */
   peek(offset: number, bytes: number): Uint8Array {
-    this.#begin('peek')
-    try {
-      const most = this.#owner.info.contextBytes
-      whole('offset', offset, most)
-      whole('bytes', bytes, most - offset)
-      return resultOf(this.#owner.library.contextPeek(this.#context, offset, bytes), 'peek', this.#owner.dir)
-    } finally {
-      this.#running = undefined
-    }
+    this.#calls.mustRest('peek')
+    const most = this.#owner.info.contextBytes
+    whole('offset', offset, most)
+    whole('bytes', bytes, most - offset)
+    return resultOf(this.#owner.library.contextPeek(this.#calls.context, offset, bytes), 'peek', this.#owner.dir)
   }
 
   /** What was counted since the last `resetProfile`. Refuses `engine_failed` where the model is no profile build. */
   profile(): Profile {
-    this.#begin('profile')
-    try {
-      const { library, dir, sites } = this.#owner
-      const { profile } = library
-      const threads = Array.from({ length: this.#threads }, (_, thread) => thread)
-      const counters = threads.map((thread) =>
-        resultOf(profile.contextProfile(this.#context, thread, sites.length), 'profile', dir),
-      )
-      const events = threads.map((thread) => resultOf(profile.contextEvents(this.#context, thread), 'profile', dir))
-      const hardwareRefusal = profile.contextHardware(this.#context)
-      return { counters, events, ...(hardwareRefusal === undefined ? {} : { hardwareRefusal }) }
-    } finally {
-      this.#running = undefined
-    }
+    this.#calls.mustRest('profile')
+    const { library, dir, sites } = this.#owner
+    const { context } = this.#calls
+    const { profile } = library
+    const threads = Array.from({ length: this.#threads }, (_, thread) => thread)
+    const counters = threads.map((thread) =>
+      resultOf(profile.contextProfile(context, thread, sites.length), 'profile', dir),
+    )
+    const events = threads.map((thread) => resultOf(profile.contextEvents(context, thread), 'profile', dir))
+    const hardwareRefusal = profile.contextHardware(context)
+    return { counters, events, ...(hardwareRefusal === undefined ? {} : { hardwareRefusal }) }
   }
 
   /** Counts from nothing again; refuses as `profile` does. */
   resetProfile(): void {
-    this.#begin('profile')
-    try {
-      const { library, dir } = this.#owner
-      resultOf(library.profile.contextProfileReset(this.#context), 'profile', dir)
-    } finally {
-      this.#running = undefined
-    }
+    this.#calls.mustRest('profile')
+    const { library, dir } = this.#owner
+    resultOf(library.profile.contextProfileReset(this.#calls.context), 'profile', dir)
   }
 
   /** Ends what is running, then frees the memory and the threads. May be called again. */
@@ -237,72 +110,9 @@ export class Session {
   }
 
   async #free(): Promise<void> {
-    this.#stop?.()
-    await this.#call?.catch(() => undefined)
-    this.#freeGeneration()
-    this.#owner.library.contextClose(this.#context)
+    await this.#calls.close()
+    Sequence.free(this.#sequences.values())
+    this.#owner.library.contextClose(this.#calls.context)
     this.#freed()
-  }
-
-  #freeGeneration(): void {
-    if (this.#generation !== undefined) this.#owner.library.generationClose(this.#generation)
-    this.#generation = undefined
-  }
-
-  #mustBeOpen(): void {
-    if (this.#closed) fail('already_closed', { what: 'session' })
-  }
-
-  #begin(what: string): void {
-    this.#mustBeOpen()
-    if (this.#running !== undefined) fail('session_busy', { what, running: this.#running })
-    this.#running = what
-  }
-
-  /** Runs one C call, which the signal, `close` and `return` can stop. */
-  async #compute<T>(
-    what: string,
-    start: () => Promise<Answer<T>>,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer<T>> {
-    if (signal?.aborted) fail('aborted', { what })
-    let again: NodeJS.Timeout | undefined
-    const stop = () => {
-      this.#owner.library.contextStop(this.#context)
-      again ??= setInterval(stop, stopAgainMs)
-    }
-    signal?.addEventListener('abort', stop)
-    this.#stop = stop
-    this.#heldBefore = this.#owner.library.contextPosition(this.#context)
-    try {
-      const call = start()
-      this.#call = call
-      const answer = await call
-      if (signal?.aborted) fail('aborted', { what })
-      this.#mustBeOpen()
-      return answer
-    } finally {
-      this.#call = undefined
-      this.#stop = undefined
-      clearInterval(again)
-      signal?.removeEventListener('abort', stop)
-    }
-  }
-
-  #promptIds(prompt: string, options: GenerateOptions): Int32Array {
-    const addSpecial = options.addSpecial ?? this.#owner.library.contextPosition(this.#context) === 0
-    return this.#checkedIds(this.#owner.tokenize(prompt, { special: options.special ?? false, addSpecial }))
-  }
-
-  #checkedIds(ids: readonly number[] | Int32Array, position = this.#owner.library.contextPosition(this.#context)) {
-    const { vocabulary, context } = this.#owner.info
-    if (position + ids.length > context) fail('context_exceeded', { tokens: position + ids.length, context })
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
-        fail('token_out_of_range', { id, at: position + i, vocabulary })
-      }
-    }
-    return Int32Array.from(ids)
   }
 }

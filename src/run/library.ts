@@ -3,9 +3,12 @@ import koffi, { type LibraryHandle, type TypeObject } from 'koffi'
 import { fail } from '../base/errors.ts'
 import { type Answer, answer, answerLater, type Native, nothing, type Pointer } from './native.ts'
 import { bindProfile, type ProfileLibrary } from './profileLibrary.ts'
+import { bindSequences, type SequenceLibrary } from './sequenceLibrary.ts'
+
+export type { Batch, EvalMode } from './sequenceLibrary.ts'
 
 /** The engine interface that this version speaks: CK_ABI_VERSION. */
-export const abiVersion = 2
+export const abiVersion = 3
 
 /** `ck_finish` by number; while a generation runs it has none. */
 const finishes = [undefined, 'eos', 'length', 'stop', 'context'] as const
@@ -18,8 +21,10 @@ export interface ModelInfo {
   readonly target: string
   /** Width of a logits row. */
   readonly vocabulary: number
-  /** Tokens that one session holds. */
+  /** Tokens that one sequence holds. */
   readonly context: number
+  /** Sequences that one session holds. */
+  readonly sequences: number
   readonly prefillTokens: number
   /** Logits rows per step. */
   readonly outputRows: number
@@ -45,7 +50,12 @@ export interface GenerationSettings {
   readonly tokens: number
   readonly stops: readonly string[]
   readonly ignoreEos: boolean
+  readonly overflow: Overflow
+  readonly keep: number
 }
+
+/** `ck_overflow`: what happens where a token does not fit the context. */
+export type Overflow = 'refuse' | 'shift'
 
 /** `ck_piece`. */
 export interface Piece {
@@ -57,35 +67,23 @@ export interface Piece {
   readonly finish?: Finish
 }
 
-/** `ck_mode`: ids in blocks, or one at a time. Both give the same bits. */
-export type EvalMode = 'prefill' | 'decode'
-
 /** ck.h with JavaScript's types. Functions that compute run on a thread of koffi and answer with a promise. */
 export interface Library {
   /** `ck_program.abi`. */
   readonly abi: number
   readonly profile: ProfileLibrary
+  readonly sequence: SequenceLibrary
   modelOpen(weightsPath: string): Promise<Answer<Pointer>>
   modelClose(model: Pointer): void
   modelInfo(model: Pointer): ModelInfo
   modelVerify(model: Pointer): Promise<Answer<void>>
   contextOpen(model: Pointer, threads: number): Answer<Pointer>
   contextClose(context: Pointer): void
-  /** `logits` [rows, vocabulary] is written until the promise settles; null where rows is 0. */
-  contextEval(
-    context: Pointer,
-    mode: EvalMode,
-    ids: Int32Array,
-    logits: Float32Array | null,
-    rows: number,
-  ): Promise<Answer<void>>
-  contextPosition(context: Pointer): number
-  contextRewind(context: Pointer, position: number): Answer<void>
   contextStop(context: Pointer): void
   contextPeek(context: Pointer, offset: number, bytes: number): Answer<Uint8Array>
   tokenize(model: Pointer, text: string, flags: number): Answer<Int32Array>
   detokenize(model: Pointer, ids: Int32Array, special: boolean): Answer<string>
-  generationOpen(context: Pointer, ids: Int32Array, settings: GenerationSettings): Answer<Pointer>
+  generationOpen(context: Pointer, sequence: number, ids: Int32Array, settings: GenerationSettings): Answer<Pointer>
   generationNext(generation: Pointer): Promise<Answer<Piece>>
   generationClose(generation: Pointer): void
 }
@@ -99,6 +97,7 @@ const infoType = koffi.struct({
   target: 'str',
   vocabulary: 'int64_t',
   context: 'int64_t',
+  sequences: 'int64_t',
   prefill_tokens: 'int64_t',
   output_rows: 'int64_t',
   weights_bytes: 'uint64_t',
@@ -124,6 +123,9 @@ const optionsType = koffi.struct({
   stops: 'const char **',
   stop_count: 'int32_t',
   ignore_eos: 'int32_t',
+  sequence: 'int32_t',
+  overflow: 'int32_t',
+  keep: 'int64_t',
 })
 
 const pieceTextBytes = 1024
@@ -162,9 +164,6 @@ export function loadLibrary(path: string, dir: string): Library {
   const modelVerify = native('ck_model_verify', 'int', [any, any])
   const contextOpen = native('ck_context_open', 'int', [any, 'int32_t', any, any])
   const contextClose = native('ck_context_close', 'void', [any])
-  const contextEval = native('ck_context_eval', 'int', [any, 'int', any, 'int64_t', any, 'int64_t', any])
-  const contextPosition = native('ck_context_position', 'int64_t', [any])
-  const contextRewind = native('ck_context_rewind', 'int', [any, 'int64_t', any])
   const contextStop = native('ck_context_stop', 'void', [any])
   const contextPeek = native('ck_context_peek', 'int', [any, 'uint64_t', 'uint64_t', any, any])
   const tokenize = native('ck_tokenize', 'int', [any, any, 'int64_t', 'int32_t', any, 'int64_t', any, any])
@@ -177,6 +176,7 @@ export function loadLibrary(path: string, dir: string): Library {
   return {
     abi,
     profile: bindProfile(native),
+    sequence: bindSequences(native),
     async modelOpen(weightsPath) {
       const out = new BigUint64Array(1)
       return answerLater(modelOpen, [weightsPath, out], () => out[0]!)
@@ -189,10 +189,6 @@ export function loadLibrary(path: string, dir: string): Library {
       return answer(contextOpen, [model, threads, out], () => out[0]!)
     },
     contextClose: (context) => void contextClose(context),
-    contextEval: (context, mode, ids, logits, rows) =>
-      answerLater(contextEval, [context, mode === 'decode' ? 1 : 0, ids, ids.length, logits, rows], nothing),
-    contextPosition: (context) => Number(contextPosition(context)),
-    contextRewind: (context, position) => answer(contextRewind, [context, position], nothing),
     contextStop: (context) => void contextStop(context),
     contextPeek(context, offset, bytes) {
       const out = new Uint8Array(bytes)
@@ -216,9 +212,10 @@ export function loadLibrary(path: string, dir: string): Library {
       const filled = fillTwice((size) => new Uint8Array(size), 8 * ids.length + 8, call)
       return filled.status === 'ok' ? { status: 'ok', value: utf8.decode(filled.value) } : filled
     },
-    generationOpen(context, ids, settings) {
+    generationOpen(context, sequence, ids, settings) {
       const out = new BigUint64Array(1)
-      return answer(generationOpen, [context, ids, ids.length, nativeOptions(settings), out], () => out[0]!)
+      const options = nativeOptions(settings, sequence)
+      return answer(generationOpen, [context, ids, ids.length, options, out], () => out[0]!)
     },
     generationNext(generation) {
       const piece = new Uint8Array(koffi.sizeof(pieceType))
@@ -283,6 +280,7 @@ function readInfo(pointer: number | bigint): ModelInfo {
     target: raw.target,
     vocabulary: Number(raw.vocabulary),
     context: Number(raw.context),
+    sequences: Number(raw.sequences),
     prefillTokens: Number(raw.prefill_tokens),
     outputRows: Number(raw.output_rows),
     weightsBytes: Number(raw.weights_bytes),
@@ -293,7 +291,7 @@ function readInfo(pointer: number | bigint): ModelInfo {
   }
 }
 
-function nativeOptions(settings: GenerationSettings): object {
+function nativeOptions(settings: GenerationSettings, sequence: number): object {
   return {
     sampling: {
       temperature: settings.temperature,
@@ -308,6 +306,9 @@ function nativeOptions(settings: GenerationSettings): object {
     stops: settings.stops,
     stop_count: settings.stops.length,
     ignore_eos: settings.ignoreEos ? 1 : 0,
+    sequence,
+    overflow: settings.overflow === 'shift' ? 1 : 0,
+    keep: settings.keep,
   }
 }
 

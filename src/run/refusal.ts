@@ -19,3 +19,11 @@ export function openedOf<T>(answer: Answer<T>, dir: string): T {
   if (answer.status === 'memory') return fail('engine_failed', { what: `${dir}: ${answer.message}` })
   return fail('run_folder_invalid', { dir, what: answer.message })
 }
+
+/** The result of saving or loading tokens, or the refusal that fits its failure; the sentence names the file. */
+export function savedOf<T>(answer: Answer<T>, what: string, dir: string): T {
+  if (answer.status === 'file' || answer.status === 'format' || answer.status === 'context') {
+    return fail('saved_tokens_failed', { what: answer.message })
+  }
+  return resultOf(answer, what, dir)
+}

@@ -10,8 +10,9 @@ import { openedOf, resultOf } from './refusal.ts'
 import { whole } from './settings.ts'
 
 export type { EvalOptions, Profile, Session } from './engineSession.ts'
-export type { EvalMode, Finish, ModelInfo, Piece } from './library.ts'
+export type { EvalMode, Finish, ModelInfo, Overflow, Piece } from './library.ts'
 export type { Counter, SiteEvent, SiteEvents, SiteName } from './profileLibrary.ts'
+export type { Sequence, SequenceTokens } from './sequence.ts'
 export type { GenerateOptions } from './settings.ts'
 
 /** The files of a run folder that running needs. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fail } from '../base/errors.ts'
-import type { GenerationSettings } from './library.ts'
+import type { GenerationSettings, Overflow } from './library.ts'
 
 /** How a continuation is drawn, and when it ends. */
 export interface GenerateOptions {
@@ -22,6 +22,14 @@ export interface GenerateOptions {
   readonly seed?: number | bigint
   /** Texts that end the generation and are not returned: at most 16, each at most 256 bytes. */
   readonly stops?: readonly string[]
+  /**
+   * Where a token does not fit the context. `refuse`: a prompt is refused, a continuation ends. `shift`: the older half of
+   * the tokens behind the first `keep` is dropped, and the newer half computed again, which costs a prefill of half a
+   * context: the text goes on exactly as after a prompt of what is left. Default `refuse`.
+   */
+  readonly overflow?: Overflow
+  /** With `shift`: tokens from the first on that are never dropped. Default 0. */
+  readonly keep?: number
   /** Go on after an end-of-text token. Default false. */
   readonly ignoreEos?: boolean
   /** For a prompt in text: put the model's special tokens around it. Default: only where the session is empty. */
@@ -45,6 +53,8 @@ export function settingsOf(options: GenerateOptions): GenerationSettings {
     tokens: whole('tokens', options.tokens ?? 0, Number.MAX_SAFE_INTEGER),
     stops: (options.stops ?? []).map(stopOf),
     ignoreEos: options.ignoreEos ?? false,
+    overflow: options.overflow ?? 'refuse',
+    keep: whole('keep', options.keep ?? 0, 2 ** 31 - 1),
   }
 }
 

@@ -80,6 +80,48 @@ static void run_together(const ck_model *model, const float *expected) {
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
 }
 
+/* Two sequences in one batch, a copy of a prefix, and a shifted generation, with the numbers of one alone. */
+static void run_sequences(const ck_model *model, const float *expected, int threads) {
+    ck_error error = {""};
+    ck_context *context = NULL;
+    EXPECT(!ck_context_open(model, threads, &context, &error));
+    int32_t ids[2 * TOKENS], sequences[2 * TOKENS];
+    int64_t outputs[TOKENS];
+    make_ids(ids);
+    for (int i = TOKENS - 1; i >= 0; i--) {
+        ids[2 * i] = ids[i];
+        ids[2 * i + 1] = (ids[i] + 7) % VOCABULARY;
+        sequences[2 * i] = 2;
+        sequences[2 * i + 1] = 0;
+        outputs[i] = 2 * i;
+    }
+    const ck_batch batch = {ids, sequences, 0, 2 * TOKENS, outputs, TOKENS};
+    const size_t bytes = sizeof(float) * TOKENS * VOCABULARY;
+    float *logits = malloc(bytes);
+    for (int mode = 0; mode < 2; mode++) {
+        for (int32_t sequence = 0; sequence < 3; sequence++) EXPECT(!ck_sequence_rewind(context, sequence, 0, &error));
+        EXPECT(!ck_context_eval_batch(context, (ck_mode)mode, &batch, logits, &error));
+        EXPECT(memcmp(logits, expected, bytes) == 0);
+        EXPECT(!ck_sequence_copy(context, 2, 1, TOKENS - 3, &error));
+        int32_t last[TOKENS];
+        make_ids(last);
+        const ck_batch rest = {.ids = last + TOKENS - 3, .sequence = 1, .count = 3, .rows = 3};
+        EXPECT(!ck_context_eval_batch(context, (ck_mode)mode, &rest, logits, &error));
+        EXPECT(memcmp(logits, expected + (TOKENS - 3) * VOCABULARY, sizeof(float) * 3 * VOCABULARY) == 0);
+    }
+    const ck_generation_options options = {
+        .tokens = 60, .ignore_eos = 1, .sequence = 1, .overflow = CK_OVERFLOW_SHIFT, .keep = 3, .sampling.top_p = 1,
+        .sampling.repeat_penalty = 1,
+    };
+    ck_generation *generation = NULL;
+    EXPECT(!ck_generation_open(context, ids, 1, &options, &generation, &error));
+    ck_piece piece = {.finish = CK_RUNNING};
+    while (piece.finish == CK_RUNNING) EXPECT(!ck_generation_next(generation, &piece, &error));
+    ck_generation_close(generation);
+    free(logits);
+    ck_context_close(context);
+}
+
 static void *stop_soon(void *context) {
     for (int i = 0; i < 50; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
@@ -124,6 +166,7 @@ int main(int argc, char **argv) {
         }
         ck_context_close(context);
     }
+    for (int count = 1; count <= 3; count++) run_sequences(model, expected, count);
     run_together(model, expected);
     stop_from_outside(model);
     free(expected);

@@ -28,6 +28,19 @@ describe('the engine under sanitizers', () => {
     })
   }
 
+  it(`refuses or survives ${cases} damaged files of saved tokens`, { timeout: 600_000 }, () => {
+    const program = folder.build(join(folder.path, 'mutateTokens'), {
+      flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+      program: source('mutateTokens.c'),
+    })
+    const output = execFileSync(program, [weights, join(folder.path, 'tokens'), String(cases), '1'], {
+      encoding: 'utf8',
+    })
+    const refused = Number(/^(\d+) refused\n$/.exec(output)?.[1])
+    expect(refused).toBeGreaterThan(cases / 2)
+    expect(refused).toBeLessThan(cases)
+  })
+
   it(`refuses or survives ${cases} damaged weights files`, { timeout: 600_000 }, () => {
     const program = folder.build(join(folder.path, 'mutate'), {
       flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],

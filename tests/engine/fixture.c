@@ -1,5 +1,6 @@
 /* A program written by hand in place of a generated model.c. Its logits depend on every id and position held, through a
- * cache that all parts write and all parts read, so that a wrong split, step or barrier changes the numbers.
+ * cache that all parts write and all parts read, so that a wrong split, step or barrier changes the numbers. A second state
+ * holds the same in halves, in panels of positions, and counts into the hidden values too.
  *
  * Weights: f32 head [VOCABULARY, LANES], then int32 script [CONTEXT]: where script[p] >= 0, that id gets the largest logit
  * after position p. */
@@ -9,7 +10,17 @@
 #include "ck.h"
 #include "program.h"
 
-enum { VOCABULARY = 300, CONTEXT = 64, PREFILL = 8, ROWS = 3, LANES = 16, PARTS = 64 };
+#if !defined(FIXTURE_CONTEXT)
+#define FIXTURE_CONTEXT 64
+#endif
+#if !defined(FIXTURE_STATE_ID)
+#define FIXTURE_STATE_ID "states of the fixture"
+#endif
+
+enum { WEIGHTS_CONTEXT = 64 };
+enum { VOCABULARY = 300, CONTEXT = FIXTURE_CONTEXT, PREFILL = 8, ROWS = 3, LANES = 16, PARTS = 64, SEQUENCES = 3 };
+/* The second state: rows, positions of a panel. */
+enum { HEADS = 2, PANEL = 4 };
 
 #if !defined(FIXTURE_ABI)
 #define FIXTURE_ABI CK_ABI_VERSION
@@ -29,7 +40,11 @@ enum { VOCABULARY = 300, CONTEXT = 64, PREFILL = 8, ROWS = 3, LANES = 16, PARTS 
 #endif
 
 typedef struct memory {
-    float cache[CONTEXT][LANES];
+    float cache[SEQUENCES][CONTEXT][LANES];
+    struct panel {
+        uint16_t scale[PANEL];
+        uint8_t codes[LANES / HEADS][PANEL];
+    } panels[SEQUENCES][HEADS][CONTEXT / PANEL];
     int32_t ids[PREFILL], positions[PREFILL], sequences[PREFILL], output_index[ROWS];
     float hidden[PREFILL][LANES];
     float logits[ROWS][VOCABULARY];
@@ -38,7 +53,7 @@ typedef struct memory {
 
 typedef struct weights {
     float head[VOCABULARY][LANES];
-    int32_t script[CONTEXT];
+    int32_t script[WEIGHTS_CONTEXT];
 } weights;
 
 static void step(const ck_step *s, int part, int parts) {
@@ -51,16 +66,25 @@ static void step(const ck_step *s, int part, int parts) {
     volatile float product = small * 1e-10f;
     m->flushes[part] = product == 0;
     for (int64_t t = 0; t < s->tokens; t++) {
-        int32_t p = m->positions[t];
+        int32_t p = m->positions[t], r = m->sequences[t];
         for (int d = part; d < LANES; d += parts) {
-            m->cache[p][d] = (float)((m->ids[t] * 31 + p * 17 + d * 7 + m->sequences[t]) % 101) * 0.013f;
+            int code = (m->ids[t] * 31 + p * 17 + d * 7) % 101;
+            struct panel *panel = &m->panels[r][d % HEADS][p / PANEL];
+            m->cache[r][p][d] = (float)code * 0.013f;
+            panel->codes[d / HEADS][p % PANEL] = (uint8_t)code;
+            if (d < HEADS) panel->scale[p % PANEL] = (uint16_t)(p + 1);
         }
     }
     ck_wait(s->barrier, part);
     for (int64_t t = part; t < s->tokens; t += parts) {
         for (int d = 0; d < LANES; d++) {
             float sum = 0;
-            for (int32_t q = 0; q <= m->positions[t]; q++) sum += m->cache[q][(d + q) % LANES] / (float)(1 + q);
+            int32_t r = m->sequences[t];
+            for (int32_t q = 0; q <= m->positions[t]; q++) {
+                const struct panel *panel = &m->panels[r][d % HEADS][q / PANEL];
+                sum += m->cache[r][q][(d + q) % LANES] / (float)(1 + q);
+                sum += (float)panel->codes[d / HEADS][q % PANEL] / (float)(panel->scale[q % PANEL] + 90);
+            }
             m->hidden[t][d] = sum;
         }
     }
@@ -76,9 +100,22 @@ static void step(const ck_step *s, int part, int parts) {
 }
 
 static void step_one(const ck_step *s, int part, int parts) {
-    /* A decode step of more than one token would be a bug of the engine; its logits then stay what they were. */
-    if (s->tokens == 1) step(s, part, parts);
+    /* A decode step with two tokens of a sequence would be a bug of the engine; its logits then stay what they were. */
+    const int32_t *sequences = ((memory *)s->memory)->sequences;
+    for (int64_t t = 1; t < s->tokens; t++) {
+        for (int64_t i = 0; i < t; i++) {
+            if (sequences[i] == sequences[t]) return;
+        }
+    }
+    step(s, part, parts);
 }
+
+static const ck_state states[] = {
+    {"cache", CK_STATE_POSITIONS, offsetof(memory, cache), sizeof(float) * CONTEXT * LANES, 1, 1,
+     {{1, sizeof(float) * LANES}}},
+    {"panels", CK_STATE_POSITIONS, offsetof(memory, panels), sizeof(struct panel) * HEADS * CONTEXT / PANEL, HEADS, PANEL,
+     {{1, 2}, {LANES / HEADS, 1}}},
+};
 
 const ck_program ck_model_program = {
     .abi = FIXTURE_ABI,
@@ -88,11 +125,15 @@ const ck_program ck_model_program = {
     .cpu_features = (const char *const[]){FIXTURE_FEATURE, NULL},
     .weights_bytes = sizeof(weights),
     .memory_bytes = sizeof(memory),
-    .state_bytes = sizeof(float) * CONTEXT * LANES,
+    .state_bytes = offsetof(memory, ids),
+    .state_id = FIXTURE_STATE_ID,
+    .states = states,
+    .state_count = sizeof states / sizeof states[0],
     .vocabulary = VOCABULARY,
     .context = CONTEXT,
+    .sequence_count = SEQUENCES,
     .prefill_tokens = PREFILL,
-    .decode_tokens = 1,
+    .decode_tokens = SEQUENCES,
     .output_rows = FIXTURE_ROWS,
     .ids = offsetof(memory, ids),
     .positions = offsetof(memory, positions),

@@ -68,7 +68,7 @@ function engineObjects(folder: string, flags: readonly string[]): string[] {
 }
 
 /** A C file of this folder, or the executable's main.c. */
-export function source(name: 'exercise.c' | 'mutateWeights.c' | 'main.c'): string {
+export function source(name: 'exercise.c' | 'mutateTokens.c' | 'mutateWeights.c' | 'main.c'): string {
   return join(name === 'main.c' ? engine : here, name)
 }
 

@@ -24,6 +24,8 @@ const greedy: GenerationSettings = {
   tokens: 0,
   stops: [],
   ignoreEos: false,
+  overflow: 'refuse',
+  keep: 0,
 }
 
 function resultOf<T>(answer: Answer<T>): T {
@@ -48,7 +50,7 @@ async function generate(run: Run): Promise<Piece[]> {
   writeWeights(path, { script: run.script, scriptFrom, pieces: tokens, ...(tables ? { tables } : {}) })
   const model = resultOf(await library.modelOpen(path))
   const session = resultOf(library.contextOpen(model, 2))
-  const opened = library.generationOpen(session, Int32Array.from(prompt), { ...greedy, ...run.settings })
+  const opened = library.generationOpen(session, 0, Int32Array.from(prompt), { ...greedy, ...run.settings })
   const generation = resultOf(opened)
   const pieces: Piece[] = []
   do pieces.push(resultOf(await library.generationNext(generation)))
@@ -189,7 +191,7 @@ describe('opening a generation', () => {
     const model = resultOf(await library.modelOpen(path))
     const session = resultOf(library.contextOpen(model, 1))
     const messageOf = (prompt: readonly number[], settings: Partial<GenerationSettings>) => {
-      const answer = library.generationOpen(session, Int32Array.from(prompt), { ...greedy, ...settings })
+      const answer = library.generationOpen(session, 0, Int32Array.from(prompt), { ...greedy, ...settings })
       return answer.status === 'ok' ? '' : `${answer.status}: ${answer.message}`
     }
     expect(messageOf([], {})).toBe('argument: the prompt has 0 tokens; accepted: 1 or more')

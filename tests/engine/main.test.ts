@@ -63,7 +63,7 @@ describe('the stand-alone executable', () => {
 
   it('tells what it is, how fast it was, and whether its weights are whole', () => {
     expect(run('--help').stdout).toContain('usage: model [options] [prompt]')
-    expect(run('--version').stdout).toBe('fixture (test), engine ABI 2\n')
+    expect(run('--version').stdout).toBe('fixture (test), engine ABI 3\n')
     expect(run('--info').stdout).toContain('vocabulary      300\n')
     expect(run('--verify')).toEqual({ status: 0, stdout: 'the weights file agrees with its checksums\n', stderr: '' })
     const stats = run('--temp=0', '--stats')
@@ -74,6 +74,41 @@ describe('the stand-alone executable', () => {
     const damaged = run('--verify', '--weights', join(folder.path, 'damaged.bump'))
     expect(damaged.status).toBe(1)
     expect(damaged.stderr).toMatch(/^model: .*the checksum of the weights.*damaged\n$/)
+  })
+
+  it('begins with the saved tokens that the prompt begins with, and says the same', () => {
+    const cache = join(folder.path, 'tokens')
+    const options = ['--temp=0', '--ignore-eos', '-n', '20', '--stats', '--prompt-cache', cache]
+    const prompt = 'a long prompt that is'
+    const told = (stderr: string) => stderr.split('\n').filter((line) => line.startsWith('prompt'))
+    const text = run('--temp=0', '--ignore-eos', '-n', '20', `${prompt} read`).stdout
+    expect(run(...options, prompt)).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot be opened') })
+    const first = run(...options, '--save-prompt-cache', `${prompt} read`)
+    expect({ status: first.status, stdout: first.stdout }).toEqual({ status: 0, stdout: text })
+    const second = run(...options, `${prompt} read`)
+    expect(second.stdout).toBe(text)
+    expect(told(second.stderr)[0]).toBe('prompt cache: 26 of 27 tokens')
+    expect(told(second.stderr)[1]).toMatch(/^prompt: 1 tokens/)
+    const other = run(...options, `${prompt} written`)
+    expect(told(other.stderr)[0]).toBe('prompt cache: 23 of 30 tokens')
+    expect(other.stdout).toBe(run('--temp=0', '--ignore-eos', '-n', '20', `${prompt} written`).stdout)
+    writeFileSync(cache, readFileSync(cache).subarray(0, 200))
+    expect(run(...options, prompt)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `model: ${cache}: the file is damaged or cut off; save it again\n`,
+    })
+  })
+
+  it('ends in a full context, or shifts it where that is asked for', () => {
+    const ids = Array.from({ length: 60 }, (_, i) => i).join()
+    const count = (...args: string[]) => {
+      const { stderr } = run('--temp=0', '--ignore-eos', '--stats', '-n', '90', '--ids', ids, ...args)
+      return Number(/text: (\d+) tokens/.exec(stderr)?.[1]) + 1
+    }
+    expect(count()).toBe(5)
+    expect(count('--overflow', 'refuse')).toBe(5)
+    expect(count('--overflow', 'shift', '--keep', '3')).toBe(90)
   })
 
   const usage: readonly [args: readonly string[], says: string][] = [
@@ -89,6 +124,8 @@ describe('the stand-alone executable', () => {
     [['--threads', '65'], "model: --threads is '65'; accepted: a whole number from 1 to 64\n"],
     [['--temp', 'hot'], "model: --temp is 'hot'; accepted: a number\n"],
     [['--seed', '-3'], "model: --seed is '-3'; accepted: a whole number from 0 to 18446744073709551615\n"],
+    [['--overflow', 'wrap'], "model: --overflow is 'wrap'; accepted: refuse, shift\n"],
+    [['--save-prompt-cache'], 'model: --save-prompt-cache is given alone; accepted: with --prompt-cache\n'],
     [['--echo=1'], 'model: --echo takes no value\n'],
     [['--ids', '1,x'], "model: --ids at 'x': accepted are whole numbers with commas between them\n"],
   ]

@@ -146,7 +146,8 @@ describe('a context', () => {
     })
     const context = resultOf(library.contextOpen(model, 2))
     const messageOf = async (ids: number[], rows = 0) => {
-      const answer = await library.contextEval(context, 'prefill', Int32Array.from(ids), new Float32Array(300), rows)
+      const batch = { ids: Int32Array.from(ids), sequences: 0, outputs: rows }
+      const answer = await library.sequence.contextEval(context, 'prefill', batch, new Float32Array(300))
       return answer.status === 'ok' ? 'ok' : `${answer.status}: ${answer.message}`
     }
     expect(await messageOf([1, 2])).toBe('ok')
@@ -158,13 +159,13 @@ describe('a context', () => {
     expect(await messageOf(new Array(63).fill(0))).toBe(
       'context: 63 tokens after the 2 held do not fit the context; accepted: at most 64 in all (build with a larger --context)',
     )
-    expect(library.contextPosition(context)).toBe(2)
-    expect(library.contextRewind(context, 3)).toMatchObject({
+    expect(library.sequence.position(context, 0)).toBe(2)
+    expect(library.sequence.rewind(context, 0, 3)).toMatchObject({
       message: 'position is 3; accepted: 0 to the 2 tokens held',
     })
-    expect(library.contextPeek(context, 8572, 1)).toMatchObject({ status: 'argument' })
+    expect(library.contextPeek(context, 20604, 1)).toMatchObject({ status: 'argument' })
     expect(library.contextPeek(context, 2 ** 53, 0)).toMatchObject({ status: 'argument' })
-    expect(library.contextPeek(context, 8571, 1)).toMatchObject({ status: 'ok' })
+    expect(library.contextPeek(context, 20603, 1)).toMatchObject({ status: 'ok' })
     library.contextClose(context)
     library.modelClose(model)
   })
@@ -174,8 +175,8 @@ describe('a context', () => {
     writeWeights(path)
     const model = resultOf(await library.modelOpen(path))
     const context = resultOf(library.contextOpen(model, 8))
-    await library.contextEval(context, 'decode', Int32Array.of(1), null, 0)
-    const flushes = resultOf(library.contextPeek(context, 8572 - 256, 32))
+    await library.sequence.contextEval(context, 'decode', { ids: Int32Array.of(1), sequences: 0, outputs: 0 }, null)
+    const flushes = resultOf(library.contextPeek(context, 20604 - 256, 32))
     expect([...new Int32Array(flushes.buffer)]).toEqual([1, 1, 1, 1, 1, 1, 1, 1])
     library.contextClose(context)
     library.modelClose(model)

@@ -404,6 +404,7 @@ const ck_program ck_model_program = {
     .state_bytes = 98304u,
     .vocabulary = 131,
     .context = 256,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,

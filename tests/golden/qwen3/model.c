@@ -368,6 +368,7 @@ const ck_program ck_model_program = {
     .state_bytes = 589824u,
     .vocabulary = 97,
     .context = 512,
+    .sequence_count = 1,
     .prefill_tokens = 8,
     .decode_tokens = 1,
     .output_rows = 8,
