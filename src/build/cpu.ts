@@ -46,7 +46,9 @@ function appleX86Features(): ReadonlySet<string> {
 // Every ARM CPU of Apple has ARMv8.2 or later.
 function appleArmFeatures(): ReadonlySet<string> {
   const always = ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm']
-  return new Set([...always, ...(sysctl('hw.optional.arm.FEAT_DotProd') === '1' ? ['asimddp'] : [])])
+  const asked = Object.entries({ asimddp: 'DotProd', i8mm: 'I8MM' })
+  const found = asked.filter(([, key]) => sysctl(`hw.optional.arm.FEAT_${key}`) === '1')
+  return new Set([...always, ...found.map(([feature]) => feature)])
 }
 
 /** One value of macOS's sysctl; undefined where there is no such key. */

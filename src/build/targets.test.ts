@@ -11,8 +11,10 @@ describe('the native target', () => {
     expect(chosen('x86_64', v3)).toBe('x86-64-v3')
     expect(chosen('x86_64', v4)).toBe('x86-64-v4')
     expect(chosen('x86_64', `${v4} avx512_vnni`)).toBe('x86-64-v4+avx512vnni')
+    expect(chosen('x86_64', `${v4} avx512_vnni amx_tile amx_int8`)).toBe('x86-64-v4+amxint8')
     expect(chosen('aarch64', 'fp asimd evtstrm')).toBe('aarch64')
     expect(chosen('aarch64', 'fp asimd crc32 atomics asimdrdm asimddp')).toBe('aarch64+dotprod')
+    expect(chosen('aarch64', 'fp asimd crc32 atomics asimdrdm asimddp i8mm')).toBe('aarch64+i8mm')
   })
 
   it('leaves a step out when one of its features is missing', () => {

@@ -32,6 +32,12 @@ const v4 = {
   features: [...v3.features, 'avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd'],
 }
 
+const vnni = {
+  flags: [...v4.flags, '-mavx512vnni'],
+  features: [...v4.features, 'avx512_vnni'],
+}
+const dotprod = ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm', 'asimddp']
+
 /** Every target. Of one architecture, a later one is the better choice where the CPU has its features. */
 export const targets: readonly Target[] = [
   { name: 'scalar', isa: 'scalar', arch: 'any', flags: ['-DCK_ISA_SCALAR'], baseFlags: [], cpuFeatures: [] },
@@ -49,9 +55,17 @@ export const targets: readonly Target[] = [
     name: 'x86-64-v4+avx512vnni',
     isa: 'avx512',
     arch: 'x86_64',
-    flags: [...v4.flags, '-mavx512vnni'],
+    flags: vnni.flags,
     baseFlags: x86,
-    cpuFeatures: [...v4.features, 'avx512_vnni'],
+    cpuFeatures: vnni.features,
+  },
+  {
+    name: 'x86-64-v4+amxint8',
+    isa: 'avx512',
+    arch: 'x86_64',
+    flags: [...vnni.flags, '-mamx-tile', '-mamx-int8'],
+    baseFlags: x86,
+    cpuFeatures: [...vnni.features, 'amx_tile', 'amx_int8'],
   },
   { name: 'aarch64', isa: 'neon', arch: 'aarch64', flags: arm, baseFlags: arm, cpuFeatures: ['fp', 'asimd'] },
   {
@@ -61,7 +75,15 @@ export const targets: readonly Target[] = [
     // gcc has the dot product's intrinsics from ARMv8.2 on only, which lets it use the other extensions as well.
     flags: ['-march=armv8.2-a+dotprod'],
     baseFlags: arm,
-    cpuFeatures: ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm', 'asimddp'],
+    cpuFeatures: dotprod,
+  },
+  {
+    name: 'aarch64+i8mm',
+    isa: 'neon',
+    arch: 'aarch64',
+    flags: ['-march=armv8.2-a+dotprod+i8mm'],
+    baseFlags: arm,
+    cpuFeatures: [...dotprod, 'i8mm'],
   },
 ]
 

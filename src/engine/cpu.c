@@ -18,13 +18,14 @@
 enum cpuid_register { EAX, EBX, ECX, EDX };
 
 /* Registers that the system must save for the instructions to be usable: XCR0 bits, Intel SDM volume 1, chapter 13. */
-enum state { STATE_ALWAYS = 0, STATE_AVX = 0x6, STATE_AVX512 = 0xE6 };
+enum state { STATE_ALWAYS = 0, STATE_AVX = 0x6, STATE_AVX512 = 0xE6, STATE_TILES = 0x60000 };
 
 /* Bits as in the Intel SDM, volume 2, CPUID; leaf 0x80000001 as in the AMD APM, volume 3. */
 static const struct feature {
     const char *name;
     uint32_t leaf, subleaf;
-    uint8_t in, bit, state;
+    uint8_t in, bit;
+    uint32_t state;
 } features_x86[] = {
     {"sse", 1, 0, EDX, 25, STATE_ALWAYS},
     {"sse2", 1, 0, EDX, 26, STATE_ALWAYS},
@@ -57,6 +58,9 @@ static const struct feature {
     {"avx512_bitalg", 7, 0, ECX, 12, STATE_AVX512},
     {"avx512_vpopcntdq", 7, 0, ECX, 14, STATE_AVX512},
     {"avx512_fp16", 7, 0, EDX, 23, STATE_AVX512},
+    {"amx_bf16", 7, 0, EDX, 22, STATE_TILES},
+    {"amx_tile", 7, 0, EDX, 24, STATE_TILES},
+    {"amx_int8", 7, 0, EDX, 25, STATE_TILES},
     {"avx_vnni", 7, 1, EAX, 4, STATE_AVX},
     {"avx512_bf16", 7, 1, EAX, 5, STATE_AVX512},
     {"avx_ifma", 7, 1, EAX, 23, STATE_AVX},

@@ -67,6 +67,7 @@ export const sharedHeaders: readonly string[] = [
     'cached.h',
     'codes.h',
     'dot.h',
+    'matrix.h',
     'runs.h',
     'simd.h',
     'split.h',

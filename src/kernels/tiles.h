@@ -9,6 +9,7 @@
 #define CK_TILES_H
 
 #include "blocks.h"
+#include "matrix.h"
 
 /* Most accumulators of a tile. */
 enum { CK_TILE = 24 };
@@ -189,6 +190,32 @@ CK_INLINE void ck_dot_group(const int format, const int P, const int T, const ck
     ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
 }
 
+/* sum += the dots of part `part` of block `block`, scaled, and what the offsets add. */
+CK_INLINE void ck_scale_dots(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int part,
+                             const uint8_t *x, int64_t x_bytes, const ck_vi *dot, ck_vf *sum)
+{
+    const int parts = ck_formats[format].scales;
+    ck_vf scale[4], offset[4];
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        scale[p] = ck_block_scale(format, w, p, block, part);
+        offset[p] = ck_formats[format].offsets ? ck_block_offset(format, w, p, block, part) : scale[p];
+    }
+    CK_UNROLL
+    for (int t = 0; t < T; t++) {
+        const ck_vf x_scale = ck_set(ck_load_float(x + t * x_bytes));
+        const ck_vf x_sum = ck_set(ck_scaled_code_sum(parts, x + t * x_bytes, part));
+        CK_UNROLL
+        for (int p = 0; p < P; p++) {
+            ck_vf *at = &sum[t * P + p];
+            *at = ck_fma(scale[p] * x_scale, ck_to_float(dot[t * P + p]), *at);
+            if (ck_formats[format].offsets) {
+                *at = ck_fma(offset[p], x_sum, *at);
+            }
+        }
+    }
+}
+
 /* sums += the dots of `blocks` blocks of the panels of w with the tokens of x, a8 with x_bytes from token to token. */
 CK_INLINE void ck_block_tile(const int format, const int P, const int T, const ck_blocks *w, int64_t blocks,
                              const uint8_t *x, int64_t x_bytes, ck_vf *sums)
@@ -224,25 +251,7 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
                     ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
                 }
             }
-            ck_vf scale[4], offset[4];
-            CK_UNROLL
-            for (int p = 0; p < P; p++) {
-                scale[p] = ck_block_scale(format, w, p, block, part);
-                offset[p] = ck_formats[format].offsets ? ck_block_offset(format, w, p, block, part) : scale[p];
-            }
-            CK_UNROLL
-            for (int t = 0; t < T; t++) {
-                const ck_vf x_scale = ck_set(ck_load_float(x + t * x_bytes));
-                const ck_vf x_sum = ck_set(ck_scaled_code_sum(parts, x + t * x_bytes, part));
-                CK_UNROLL
-                for (int p = 0; p < P; p++) {
-                    ck_vf *at = &sum[t * P + p];
-                    *at = ck_fma(scale[p] * x_scale, ck_to_float(dot[t * P + p]), *at);
-                    if (ck_formats[format].offsets) {
-                        *at = ck_fma(offset[p], x_sum, *at);
-                    }
-                }
-            }
+            ck_scale_dots(format, P, T, w, block, part, x, x_bytes, dot, sum);
         }
     }
     CK_UNROLL
@@ -250,6 +259,34 @@ CK_INLINE void ck_block_tile(const int format, const int P, const int T, const c
         sums[i] = sum[i];
     }
 }
+
+#if defined CK_MATRIX_TOKENS
+
+/* The same for two panels of an expanded format and CK_MATRIX_TOKENS tokens, between ck_matrix_begin and ck_matrix_end. */
+CK_INLINE void ck_matrix_tile(const int format, const ck_blocks *w, int64_t blocks, const uint8_t *x, int64_t x_bytes,
+                              ck_vf *sums)
+{
+    enum { P = 2, T = CK_MATRIX_TOKENS };
+    const int parts = ck_formats[format].scales;
+    const int groups = 8 / parts;
+    const ck_codes *first = (const ck_codes *)(const void *)w->codes;
+    const ck_codes *second = (const ck_codes *)(const void *)(w->codes + w->panel_bytes);
+    for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
+        for (int part = 0; part < parts; part++, first += groups, second += groups) {
+            ck_vi dot[P * T];
+            ck_matrix_dots(4 * groups, x + CK_A8_CODES + 4 * groups * part, x_bytes, first, second, dot);
+            for (int t = 0; t < T; t++) {
+                const uint8_t *token = x + t * x_bytes;
+                const ck_vi start = ck_dot_start(format, parts, token, part);
+                dot[t * P] += start;
+                dot[t * P + 1] += start;
+                ck_scale_dots(format, P, 1, w, block, part, token, x_bytes, dot + t * P, sums + t * P);
+            }
+        }
+    }
+}
+
+#endif
 
 /* Blocks of a panel that are expanded at once, a multiple of 8: two panels fit the first-level cache. */
 enum { CK_PIECE = 16384 / (16 * (int)sizeof(ck_codes)) };

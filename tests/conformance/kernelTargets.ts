@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { hostArch, hostFeatures } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
 import { type Isa, isas } from '../../src/kernels/kernel.ts'
@@ -69,6 +70,14 @@ const narrow = native
     }
   })
 
+// The tile instructions in plain C, on a CPU that has the rest.
+const tiles = native
+  .filter(({ name }) => name === 'x86-64-v4+avx512vnni')
+  .map((target): KernelTarget => {
+    const header = fileURLToPath(new URL('emulatedTiles.h', import.meta.url))
+    return { ...target, name: `${target.name} with emulated tiles`, flags: [...target.flags, '-include', header] }
+  })
+
 // The sanitizers watch the best body that this CPU runs.
 const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
 const watched = best.map((target): KernelTarget => {
@@ -77,4 +86,4 @@ const watched = best.map((target): KernelTarget => {
 })
 
 /** Every target with the reason why it cannot run here, where there is one. */
-export const kernelTargets: readonly KernelTarget[] = [...native, ...narrow, ...watched]
+export const kernelTargets: readonly KernelTarget[] = [...native, ...narrow, ...tiles, ...watched]

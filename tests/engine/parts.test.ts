@@ -98,7 +98,8 @@ describe('cpu', () => {
 const x86Features = (
   'sse sse2 pni ssse3 cx16 sse4_1 sse4_2 movbe popcnt xsave fma avx f16c bmi1 avx2 bmi2 avx512f avx512dq avx512ifma ' +
   'avx512cd avx512bw avx512vl avx512vbmi avx512_vbmi2 gfni vaes vpclmulqdq avx512_vnni avx512_bitalg ' +
-  'avx512_vpopcntdq avx512_fp16 avx_vnni avx512_bf16 lahf_lm abm'
+  'avx512_vpopcntdq avx512_fp16 avx_vnni avx512_bf16 amx_bf16 amx_tile amx_int8 ' +
+  'lahf_lm abm'
 ).split(' ')
 const armFeatures = 'fp asimd aes pmull crc32 atomics fphp asimdhp asimdrdm asimddp sve asimdfhm sve2 i8mm bf16'.split(
   ' ',

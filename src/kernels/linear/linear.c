@@ -188,6 +188,7 @@ typedef struct {
     int64_t block, blocks;
     int panels;
     int64_t panel, token, tokens;
+    int has_matrices; /* ck_matrix_begin has been called */
 } ck_run;
 
 /* sum += the products of a run. */
@@ -202,6 +203,15 @@ CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_r
         if (is_last) {
             ck_prefetch_outputs(c, run->panels, some, run->panel, run->token + t);
         }
+#if defined CK_MATRIX_TOKENS
+        if (run->has_matrices && run->panels == P && left >= CK_MATRIX_TOKENS) {
+            ck_matrix_tile(format, &run->w, run->blocks, x, c->x_row, sum);
+            t += CK_MATRIX_TOKENS;
+            x += CK_MATRIX_TOKENS * c->x_row;
+            sum += CK_MATRIX_TOKENS * P;
+            continue;
+        }
+#endif
         if (run->panels == P && some == T) {
             ck_block_tile(format, P, T, &run->w, run->blocks, x, c->x_row, sum);
         } else if (run->panels == P && some == T / 2) {
@@ -238,6 +248,9 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
             .panel_bytes = sizeof piece[0],
         },
     };
+#if defined CK_MATRIX_TOKENS
+    run.has_matrices = c->tokens >= CK_MATRIX_TOKENS && ck_matrix_begin(CK_BLOCK / ck_formats[c->format].scales);
+#endif
     for (run.panel = panel; run.panel < end; run.panel += run.panels) {
         run.panels = end - run.panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
         for (run.token = 0; run.token < c->tokens; run.token += CK_CHUNK) {
@@ -268,6 +281,11 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
             ck_store_tile(c, run.panels, run.tokens, run.panel, run.token, sum);
         }
     }
+#if defined CK_MATRIX_TOKENS
+    if (run.has_matrices) {
+        ck_matrix_end();
+    }
+#endif
 }
 
 /* The part's share of the outputs: whole blocks, so that the same part may quantise them. */
