@@ -90,6 +90,27 @@ function vectorInOrder(
   }
 }
 
+/** Reads rows with their entries in another order: `colOf` gives the entry that stands at each place. */
+function withColumns(
+  read: SourceTensor['read'],
+  cols: number,
+  dtype: WeightDtype,
+  colOf: (col: number) => number,
+): SourceTensor['read'] {
+  const bytes = bytesOf(dtype, 1)!
+  const places = Array.from({ length: cols }, (_, col) => colOf(col))
+  return (from, count) => {
+    const rows = read(from, count)
+    const out = new Uint8Array(rows.length)
+    for (let row = 0; row < rows.length; row += cols * bytes) {
+      places.forEach((place, col) => {
+        out.set(rows.subarray(row + place * bytes, row + (place + 1) * bytes), row + col * bytes)
+      })
+    }
+    return out
+  }
+}
+
 function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const { path, architecture, description } = checkpoint
   const template = templates.find(({ transformers }) => transformers.includes(architecture))
@@ -98,7 +119,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     return fail('architecture_unknown', { path, found: architecture, accepted })
   }
   const config = template.config.transformers(new ConfigReader(checkpoint))
-  const { metadata, rowOf } = template.toGguf(config)
+  const { metadata, rowOf, colOf } = template.toGguf(config)
   const tensors = template.weights(config).map((spec): SourceTensor => {
     const source = findSource(checkpoint, spec)
     const dtype = sourceDtype(source)
@@ -106,7 +127,14 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     const order = (row: number) => rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
     const read = cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
-    return { name: spec.gguf, shape: spec.shape, dtype, read }
+    const isMoved =
+      cols !== undefined && colOf && Array.from({ length: cols }, (_, i) => i).some((i) => colOf(spec.name, i) !== i)
+    return {
+      name: spec.gguf,
+      shape: spec.shape,
+      dtype,
+      read: isMoved ? withColumns(read, cols, dtype, (col) => colOf(spec.name, col)) : read,
+    }
   })
   const tokenizer = readTokenizer(description, path)
   const { vocabulary } = template.sizes(config)

@@ -56,7 +56,11 @@ export function planTensors(
 
 /** What is stored in the recipe's format: weights of two axes and more that are no norm and no router. */
 function isMatrix({ name, shape }: NamedShape): boolean {
-  return shape.filter((dim) => dim > 1).length > 1 && name.endsWith('.weight') && !/_norm\.|ffn_gate_inp\./.test(name)
+  return (
+    shape.filter((dim) => dim > 1).length > 1 &&
+    name.endsWith('.weight') &&
+    !/_norm\.|ffn_gate_inp\.|ssm_conv1d\./.test(name)
+  )
 }
 
 interface Place {

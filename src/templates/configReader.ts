@@ -3,16 +3,47 @@ import type { Checkpoint, Json, MetadataValue } from '../formats/checkpoint.ts'
 
 type Found = Json | MetadataValue | undefined
 
+type Items = readonly unknown[]
+
+/** Values by key. */
+export type Defaults = Readonly<Record<string, number | boolean | string>>
+
 /** Reads config values with their checks; a refusal names the file, the key and what is accepted. */
 export class ConfigReader {
   readonly path: string
+  /** Tokens that the model shall hold; undefined: as many as it was made for. */
+  readonly context: number | undefined
   readonly #checkpoint: Checkpoint
   readonly #prefix: string
+  readonly #defaults: Defaults
 
-  constructor(checkpoint: Checkpoint) {
+  /** `defaults`: the values of keys that config.json does not have; a key that is null there has none. */
+  constructor(
+    checkpoint: Checkpoint,
+    context?: number,
+    defaults: Defaults = {},
+    prefix = checkpoint.description.format === 'gguf' ? `${checkpoint.architecture}.` : '',
+  ) {
     this.path = checkpoint.path
+    this.context = context
     this.#checkpoint = checkpoint
-    this.#prefix = checkpoint.description.format === 'gguf' ? `${checkpoint.architecture}.` : ''
+    this.#defaults = defaults
+    this.#prefix = prefix
+  }
+
+  /** The same with what a family's configuration class says where config.json says nothing. */
+  withDefaults(defaults: Defaults): ConfigReader {
+    return new ConfigReader(this.#checkpoint, this.context, defaults, this.#prefix)
+  }
+
+  /** Reads the keys of an object in config.json. */
+  within(key: string): ConfigReader {
+    return new ConfigReader(this.#checkpoint, this.context, this.#defaults, `${this.#prefix}${key}.`)
+  }
+
+  isList(key: string): boolean {
+    const value = this.#find(key)
+    return typeof value === 'object' && value !== null && 'length' in value
   }
 
   has(key: string): boolean {
@@ -40,6 +71,12 @@ export class ConfigReader {
     return this.refuse(key, value, 'a number above 0')
   }
 
+  /** Any finite number. */
+  number(key: string, fallback?: number): number {
+    const value = this.#find(key) ?? fallback
+    return typeof value === 'number' && Number.isFinite(value) ? value : this.refuse(key, value, 'a number')
+  }
+
   flag(key: string, fallback: boolean): boolean {
     const value = this.#find(key) ?? fallback
     return typeof value === 'boolean' ? value : this.refuse(key, value, 'true or false')
@@ -52,14 +89,33 @@ export class ConfigReader {
     return choice ?? this.refuse(key, value, accepted.join(', '))
   }
 
-  /** Refuses a key that is set to anything but an object. */
-  object(key: string): void {
+  /** `length` numbers above 0. */
+  positives(key: string, length: number): readonly number[] {
+    const accepted = `a list of ${length} numbers above 0`
+    const isAccepted = (item: unknown) => typeof item === 'number' && Number.isFinite(item) && item > 0
+    return this.#list(key, length, isAccepted, accepted)?.map(Number) ?? this.refuse(key, undefined, accepted)
+  }
+
+  /** Booleans, or 0 and 1, at least `length` of which the first are given; undefined where the key is absent. */
+  flags(key: string, length: number): readonly boolean[] | undefined {
+    const isAccepted = (item: unknown) => typeof item === 'boolean' || item === 0 || item === 1
+    return this.#list(key, length, isAccepted, `a list of ${length} times true or false`)?.map(Boolean)
+  }
+
+  /** `length` of the accepted texts; undefined where the key is absent. */
+  choices<const T extends string>(key: string, length: number, accepted: readonly T[]): readonly T[] | undefined {
+    const isAccepted = (item: unknown) => accepted.some((text) => text === item)
+    const says = `a list of ${length} of ${accepted.join(', ')}`
+    return this.#list(key, length, isAccepted, says) as readonly T[] | undefined
+  }
+
+  /** Whether a key is set to an object with something in it. Refuses what is set to anything but an object. */
+  object(key: string): boolean {
     const value = this.#find(key)
-    if (
-      value !== undefined &&
-      (value === null || typeof value !== 'object' || Array.isArray(value) || 'length' in value)
-    )
-      this.refuse(key, value, 'an object')
+    if (value === undefined) return false
+    if (value === null || typeof value !== 'object' || Array.isArray(value) || 'length' in value)
+      return this.refuse(key, value, 'an object')
+    return Object.keys(value).length > 0
   }
 
   /** Refuses a key that is set to anything but `accepted` (or absent). */
@@ -80,15 +136,24 @@ export class ConfigReader {
     return fail('config_invalid', { path: this.path, key: this.#prefix + key, found: text, accepted })
   }
 
-  /** A JSON key may be a path (`rope_parameters.factor`); null counts as absent. */
+  #list(key: string, length: number, isAccepted: (item: unknown) => boolean, accepted: string): Items | undefined {
+    const value = this.#find(key)
+    if (value === undefined) return undefined
+    const items: unknown[] =
+      typeof value === 'object' && value !== null && 'length' in value ? [...(value as Items)] : []
+    if (items.length < length || !items.every(isAccepted)) this.refuse(key, value, accepted)
+    return items.slice(0, length)
+  }
+
+  /** A JSON key may be a path (`rope_parameters.factor`); null counts as set to nothing. */
   #find(key: string): Found {
     const { description } = this.#checkpoint
     if (description.format === 'gguf') return description.metadata.get(this.#prefix + key)
     let value: Json | undefined = description.config
-    for (const part of key.split('.')) {
+    for (const part of (this.#prefix + key).split('.')) {
       value = isObject(value) ? value[part] : undefined
     }
-    return value ?? undefined
+    return value === undefined ? this.#defaults[key] : (value ?? undefined)
   }
 }
 

@@ -21,6 +21,8 @@ export interface BlockContext {
   readonly kind: LayerKind
   /** A weight of this block (`attn_q`), without prefix and suffix. */
   readonly w: (name: string) => Operand
+  /** A bias of this block by its product's name. */
+  readonly bias: (name: string) => Operand
   /** The name of a value of this block. */
   readonly named: (name: string) => string
   /** Cosines and sines of the step's positions; none where the layer knows no positions. */
@@ -47,7 +49,8 @@ export function buildDecoder(
   c.pattern.forEach((kind, i) => {
     const named = (name: string) => `blk.${i}.${name}`
     const turns = kind.rope === 'none' ? undefined : tables[kind.rope]!
-    x = block({ g, c, kind, w: (name) => w(`${named(name)}.weight`), named, turns }, x)
+    const bias = (name: string) => w(`${named(name)}.bias`)
+    x = block({ g, c, kind, w: (name) => w(`${named(name)}.weight`), bias, named, turns }, x)
   })
   const normed = g.apply(rmsNorm, 'output_norm', { x, gain: w('output_norm.weight') }, { eps: c.eps })
   const taken = g.apply(takeRows, 'output_rows', { x: normed, index }, {})
@@ -97,9 +100,14 @@ export function gatedFeedForward({ g, w, named }: BlockContext, h: Operand): Ope
 
 /** x + attention(norm(x)), then + feedForward(norm(that)): the pre-norm block. */
 export function preNormBlock(at: BlockContext, x: Operand, adjust?: Parameters<typeof selfAttention>[2]): Operand {
+  return mixedBlock(at, x, (h) => selfAttention(at, h, adjust))
+}
+
+/** The pre-norm block with what `mix` makes of the normed stream in the place of attention. */
+export function mixedBlock(at: BlockContext, x: Operand, mix: (h: Operand) => Operand): Operand {
   const { g, c, w, named } = at
   const h = g.apply(rmsNorm, named('attn_norm'), { x, gain: w('attn_norm') }, { eps: c.eps })
-  const y = addTo(at, x, 'attn', selfAttention(at, h, adjust))
+  const y = addTo(at, x, 'attn', mix(h))
   const m = g.apply(rmsNorm, named('ffn_norm'), { x: y, gain: w('ffn_norm') }, { eps: c.eps })
   return addTo(at, y, 'ffn', gatedFeedForward(at, m))
 }

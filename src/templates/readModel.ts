@@ -6,10 +6,11 @@ import type { Graph } from '../ir/graph.ts'
 import { ConfigReader } from './configReader.ts'
 import { llama } from './llama.ts'
 import { qwen3 } from './qwen3.ts'
+import { qwen35 } from './qwen35.ts'
 import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
-export const templates: readonly Template[] = [llama, qwen3] as readonly Template[]
+export const templates: readonly Template[] = [llama, qwen3, qwen35] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
@@ -36,13 +37,15 @@ export function readModel(checkpoint: Checkpoint): Model {
   const config = template.config[format](new ConfigReader(checkpoint))
   const specs = template.weights(config)
   const sources = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
-  refuseUnread(checkpoint, template, new Set(specs.map((spec) => spec[format])))
+  const ignored = [...template.ignored, ...(template.ignoredBy?.(config) ?? [])]
+  refuseUnread(checkpoint, template.name, ignored, new Set(specs.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
-  const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
+  const specOf = new Map(specs.map((spec) => [spec.name, spec]))
   template.graph(builder, config, (name) => {
     const source =
       sources.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
-    return builder.weight(name, { dtype: computeDtype(source), shape: shapes.get(name)! })
+    const { shape, isExact } = specOf.get(name)!
+    return builder.weight(name, { dtype: isExact ? 'f32' : computeDtype(source), shape })
   })
   return { template: template.name, sizes: template.sizes(config), graph: builder.finish(), sources }
 }
@@ -52,9 +55,14 @@ function computeDtype(source: WeightSource): WeightDtype {
   return source.from === 'tensor' && source.tensor.shape.length > 1 ? sourceDtype(source) : 'f32'
 }
 
-function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {
+function refuseUnread(
+  checkpoint: Checkpoint,
+  template: string,
+  ignored: readonly RegExp[],
+  read: ReadonlySet<string>,
+): void {
   for (const name of checkpoint.tensors.keys()) {
-    if (read.has(name) || template.ignored.some((pattern) => pattern.test(name))) continue
-    fail('tensor_unread', { path: checkpoint.path, tensor: name, template: template.name })
+    if (read.has(name) || ignored.some((pattern) => pattern.test(name))) continue
+    fail('tensor_unread', { path: checkpoint.path, tensor: name, template })
   }
 }

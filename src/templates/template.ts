@@ -10,6 +10,8 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** Computed in f32, whatever it is stored in. */
+  readonly isExact?: true
   /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
   readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
@@ -25,6 +27,8 @@ export interface GgufForm {
   readonly metadata: Readonly<Record<string, GgufValue>>
   /** The row of transformers' tensor that is row `row` of GGUF's. */
   rowOf(weight: string, row: number): number
+  /** The same for columns of matrices; absent: all stay where they are. */
+  colOf?(weight: string, col: number): number
 }
 
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
@@ -39,6 +43,8 @@ export interface Template<C = unknown> {
   weights(config: C): readonly WeightSpec[]
   /** Tensors that exporters add and no computation reads. */
   readonly ignored: readonly RegExp[]
+  /** More of them, as the config says. */
+  ignoredBy?(config: C): readonly RegExp[]
   /** Builds the graph; `w` gives a weight by our name. */
   graph(g: GraphBuilder, config: C, w: (name: string) => Operand): void
   /** How a GGUF file says the same as this config, which came from any source. */

@@ -16,7 +16,7 @@ export function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSour
   const name = spec[format]
   const transform: TransformRule | undefined =
     format === 'transformers' && spec.transform ? transforms[spec.transform] : undefined
-  const shape = transform?.isTransposed ? spec.shape.toReversed() : spec.shape
+  const shape = storedShape(spec.shape, transform)
   const accepted = `[${shape.join(', ')}]`
   const tensor =
     checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
@@ -26,10 +26,17 @@ export function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSour
   return transform ? { from: 'tensor', tensor, transform } : { from: 'tensor', tensor }
 }
 
+/** The shape that a weight has in a transformers folder. */
+function storedShape(shape: readonly number[], transform: TransformRule | undefined): readonly number[] {
+  if (transform?.hasUnitAxis) return [...shape.slice(0, -1), 1, ...shape.slice(-1)]
+  return transform?.isTransposed ? shape.toReversed() : shape
+}
+
 /** Rows and columns of a weight; a vector is one row. */
 export function rowsAndColsOf(source: WeightSource): { rows: number; cols: number } {
   const { shape } = source.from === 'tensor' ? source.tensor : source
   if (shape.length === 1) return { rows: 1, cols: shape[0]! }
+  if (source.from === 'tensor' && source.transform?.hasUnitAxis) return { rows: shape[0]!, cols: shape[2]! }
   const isTransposed = source.from === 'tensor' && source.transform?.isTransposed
   return isTransposed ? { rows: shape[1]!, cols: shape[0]! } : { rows: shape[0]!, cols: shape[1]! }
 }
