@@ -6,8 +6,10 @@ import type { CkError } from '../../src/base/errors.ts'
 import { compile } from '../../src/compile.ts'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import type { TensorData } from '../../src/formats/tensorData.ts'
+import { writeGguf } from '../../src/formats/writeGguf.ts'
 import { writeSafetensors } from '../../src/formats/writeSafetensors.ts'
 import { interpretLogits } from '../../src/parity/interpretModel.ts'
+import { modelSource, type SourceTensor } from '../../src/quantize/modelSource.ts'
 import { quantizeModel } from '../../src/quantize/quantizeModel.ts'
 import type { RecipeName } from '../../src/quantize/recipes.ts'
 import { load, type Model } from '../../src/run/session.ts'
@@ -81,6 +83,24 @@ it('reads the language model of a folder with a vision tower and further layers 
   expect(nmseOf(golden.logits, interpreted(folder, golden.ids))).toBeLessThan(1e-12)
 })
 
+it('does not read blocks of a GGUF file that predict further tokens', async () => {
+  const path = await quantised(golden.checkpoint, 'further', 'f32')
+  const checkpoint = openCheckpoint(path)
+  const { metadata, tensors } = modelSource(checkpoint)
+  const whole = ({ shape, read }: SourceTensor) =>
+    read(
+      0,
+      shape.slice(0, -1).reduce((a, b) => a * b, 1),
+    )
+  const data = tensors.map((tensor) => ({ ...tensor, data: whole(tensor) }))
+  const other = { name: 'blk.4.nextn.enorm.weight', dtype: 'f32', shape: [2], data: new Uint8Array(8) } as const
+  const more = { 'qwen35.block_count': 5, 'qwen35.nextn_predict_layers': 1 }
+  const keys = Object.entries(more).map(([key, value]) => [key, { type: 'uint32', value }] as const)
+  writeGguf(join(dir, 'more.gguf'), { ...metadata, ...Object.fromEntries(keys) }, [...data, other])
+  checkpoint.close()
+  expect(nmseOf(golden.logits, interpreted(join(dir, 'more.gguf'), golden.ids))).toBeLessThan(1e-10)
+})
+
 describe('a model with recurrent states', () => {
   const { ids } = golden
   let model: Model
@@ -128,6 +148,18 @@ describe('a model with recurrent states', () => {
     expect(session.match([...ids.slice(0, 12), 1])).toBe(9)
     session.reset()
     expect(await session.append(ids, { rows: ids.length })).toEqual(whole)
+  })
+
+  it('holds after an abort what it says, and goes on from there with the same bits', async () => {
+    const session = model.session({ threads: 2 })
+    const abort = new AbortController()
+    const call = session.append(ids, { rows: 1, signal: abort.signal }).catch(() => undefined)
+    setImmediate(() => abort.abort())
+    await call
+    const { position } = session
+    if (position < ids.length)
+      expect(await session.append(ids.slice(position), { rows: 1 })).toEqual(rowsOf(ids.length - 1, ids.length))
+    expect(session.position).toBe(ids.length)
   })
 
   it('keeps sequences apart, and copies of their prefixes', async () => {
