@@ -62,13 +62,14 @@ def _norm(self, x):
     return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
 
 
-def _attention(module, query, key, value, attention_mask, scaling, **_):
-    # One sequence from position 0, so the causal mask is a triangle and needs no argument.
+def _attention(module, query, key, value, attention_mask, scaling, sliding_window=None, **_):
+    # One sequence from position 0, so the causal mask is a triangle, or a band of it, and needs no argument.
     key = key.repeat_interleave(module.num_key_value_groups, dim=1)
     value = value.repeat_interleave(module.num_key_value_groups, dim=1)
     scores = query @ key.transpose(2, 3) * scaling
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-    weights = scores.masked_fill(future, -math.inf).softmax(-1)
+    ones = torch.ones(scores.shape[-2:], dtype=torch.bool)
+    hidden = ones.triu(1) | (ones.tril(-sliding_window) if sliding_window else ~ones)
+    weights = scores.masked_fill(hidden, -math.inf).softmax(-1)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 

@@ -24,7 +24,7 @@ import {
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { copyForward, meanRowsForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 
 /**
@@ -43,7 +43,7 @@ export const families = {
   pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, sigmoidForward, decayGateForward],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, sliceHeadsForward, takeRowsForward],
+  rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
   softmax: [softmaxForward],
 } as const
 

@@ -1,28 +1,37 @@
 import { fail } from '../base/errors.ts'
+import type { Attributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { axis, denseRow } from './shapes.ts'
 
+/** `causal` is true where it is absent. */
+interface AttentionAttributes extends Attributes {
+  readonly scale: number
+  readonly window?: number
+  readonly causal?: boolean
+}
+
 /**
  * Causal attention within one sequence whose tokens are the rows, in order: q [tokens, heads, width],
  * k and v [tokens, kvHeads, width]; query head h reads kv head ⌊h · kvHeads / heads⌋. With a `window`, token p reads only
- * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own.
+ * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own. Where `causal` is false every token reads all.
  * Pure: `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
  */
 export const attention = defineOp({
   name: 'attention',
   inputs: { q: ['f32'], k: ['f32'], v: ['f32'] },
   outputs: ['y'],
-  infer({ q, k, v }, { scale, window }: { scale: number; window?: number }, refuse) {
+  infer({ q, k, v }, { scale, window, causal }: AttentionAttributes, refuse) {
     if (q.shape.length !== 3 || k.shape.length !== 3 || v.shape.length !== 3) refuse('q, k and v need three axes')
     if (k.shape.join() !== v.shape.join()) refuse(`k is [${k.shape}] and v is [${v.shape}]; they must be equal`)
     if (q.shape[0] !== k.shape[0]) refuse(`q has ${q.shape[0]} rows and k has ${k.shape[0]}`)
     if (axis(q, 2) !== axis(k, 2)) refuse(`heads of q are ${axis(q, 2)} wide and those of k ${axis(k, 2)}`)
     if (axis(q, 1) % axis(k, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(k, 1)} kv heads`)
     checkScaleAndWindow(scale, window, refuse)
+    if (causal === false && window) refuse(`window is ${window}; accepted: none where attention is not causal`)
     return { y: q }
   },
-  reference({ q, k, v }, { scale, window }) {
+  reference({ q, k, v }, { scale, window, causal = true }) {
     const [tokens = 0, heads = 0, width = 0] = q.shape
     const kvHeads = k.shape[1] ?? 1
     const y = tensor(q.shape)
@@ -31,7 +40,8 @@ export const attention = defineOp({
         const kvHead = Math.floor((h * kvHeads) / heads)
         const at = (t * heads + h) * width
         const row = (u: number) => (u * kvHeads + kvHead) * width
-        attendTo(q.data, at, width, scale, firstAttended(t, window), t + 1, k.data, row, v.data, row, y.data)
+        const end = causal ? t + 1 : tokens
+        attendTo(q.data, at, width, scale, firstAttended(t, window), end, k.data, row, v.data, row, y.data)
       }
     }
     return { y }
@@ -49,11 +59,12 @@ export const attention = defineOp({
       { tokens: 1, heads: 1, kvHeads: 1 },
       { tokens: 5, heads: 6, kvHeads: 2 },
       { tokens: 5, heads: 6, kvHeads: 2, window: 2 },
-    ].map(({ tokens, heads, kvHeads, window = 0 }) => {
+      { tokens: 5, heads: 6, kvHeads: 2, causal: false },
+    ].map(({ tokens, heads, kvHeads, window = 0, causal = true }) => {
       const kv = { dtype: 'f32', shape: [tokens, kvHeads, 10] } as const
       return {
         inputs: { q: { dtype: 'f32', shape: [tokens, heads, 10] }, k: kv, v: kv },
-        attributes: { scale: 0.3, ...(window ? { window } : {}) },
+        attributes: { scale: 0.3, ...(window ? { window } : {}), ...(causal ? {} : { causal }) },
       }
     }),
   refusals: [
@@ -66,6 +77,11 @@ export const attention = defineOp({
       inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
       attributes: { scale: 1, window: -1 },
       says: 'window is -1; accepted: 0 (none) or a whole number of tokens',
+    },
+    {
+      inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
+      attributes: { scale: 1, window: 3, causal: false },
+      says: 'window is 3; accepted: none where attention is not causal',
     },
   ],
 })

@@ -18,6 +18,7 @@ import { linear } from './linear.ts'
 import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
 import { multiply } from './multiply.ts'
+import { poolRows } from './poolRows.ts'
 import { quantize } from './quantize.ts'
 import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
@@ -54,6 +55,7 @@ export const ops = {
   linearGlu,
   matmul,
   multiply,
+  poolRows,
   quantize,
   relu,
   reshape,

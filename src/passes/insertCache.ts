@@ -18,11 +18,14 @@ export interface CacheOptions {
 
 /**
  * Gives every attention a key and a value cache, so that a step holds only new tokens. Adds the input `sequences`; token t
- * stands at positions[t] of sequence sequences[t]. Refuses `option_invalid` where heads are no whole blocks of the format.
+ * stands at positions[t] of sequence sequences[t]. Attention that is not causal needs its keys and values within the step
+ * only, so all such share one cache; the input `last` tells it where the sequence ends. Refuses `option_invalid` where heads are no whole blocks of the format.
  */
 export function insertCache(graph: Graph, { context, sequences: count, dtype }: CacheOptions): Graph {
   if (!graph.nodes.some((node) => node.op === 'attention')) return graph
   let sequences: Operand | undefined
+  let last: Operand | undefined
+  const shared = new Map<string, Operand>()
   return rewriteGraph(graph, ops, (node, rewriter) => {
     if (node.op !== 'attention') return false
     const { builder } = rewriter
@@ -30,18 +33,27 @@ export function insertCache(graph: Graph, { context, sequences: count, dtype }: 
     const positions = rewriter.value('positions')
     const [q, k, v] = [rewriter.value(node.inputs.q!), rewriter.value(node.inputs.k!), rewriter.value(node.inputs.v!)]
     const caches = { positions, sequences }
+    const isCausal = node.attributes.causal !== false
+    if (!isCausal) last ??= builder.input('last', { dtype: 'i32', shape: ['tokens'] })
     const name = nodeName(node)
     checkWidth(axis(k.type, 2), dtype)
     const shape = [count, axis(k.type, 1), context, axis(k.type, 2)]
     const write = (part: 'keys' | 'values', x: Operand) => {
-      const cache = builder.state(`${name}_${part}_cache`, { dtype, shape })
-      return builder.apply(cacheWrite, `${name}_${part}`, { cache, x, ...caches }, { part, format: dtype })
+      const key = `${part} ${shape.join(' ')}`
+      const cache = shared.get(key) ?? builder.state(`${name}_${part}_cache`, { dtype, shape })
+      const written = builder.apply(cacheWrite, `${name}_${part}`, { cache, x, ...caches }, { part, format: dtype })
+      if (!isCausal) shared.set(key, written)
+      return written
     }
     const keys = write('keys', k)
     const values = write('values', v)
     const { scale, window } = node.attributes
     const attributes = { scale: Number(scale), ...(window === undefined ? {} : { window: Number(window) }) }
-    rewriter.define(name, builder.apply(cachedAttention, name, { q, keys, values, ...caches }, attributes))
+    const ends = isCausal || !last ? positions : last
+    rewriter.define(
+      name,
+      builder.apply(cachedAttention, name, { q, keys, values, positions: ends, sequences }, attributes),
+    )
     return true
   })
 }

@@ -111,6 +111,14 @@ function withColumns(
   }
 }
 
+/** Multiplies f32 rows of `cols` columns; the entries of a vector are rows of one. */
+function multiplied(read: SourceTensor['read'], cols: number, factorOf: (row: number) => number): SourceTensor['read'] {
+  return (from, count) => {
+    const values = new Float32Array(read(from, count).buffer)
+    return new Uint8Array(values.map((value, i) => value * factorOf(from + Math.floor(i / cols))).buffer)
+  }
+}
+
 function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const { path, architecture, description } = checkpoint
   const template = templates.find(({ transformers }) => transformers.includes(architecture))
@@ -119,21 +127,25 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     return fail('architecture_unknown', { path, found: architecture, accepted })
   }
   const config = template.config.transformers(new ConfigReader(checkpoint))
-  const { metadata, rowOf, colOf } = template.toGguf(config)
+  const form = template.toGguf(config)
+  const { metadata } = form
   const tensors = template.weights(config).map((spec): SourceTensor => {
     const source = findSource(checkpoint, spec)
-    const dtype = sourceDtype(source)
+    const factors = form.factorsOf?.(spec.name)
+    const dtype = factors ? 'f32' : sourceDtype(source)
     const stored = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
-    const order = (row: number) => rowOf(spec.name, row)
+    const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
-    const read = cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
-    const isMoved =
-      cols !== undefined && colOf && Array.from({ length: cols }, (_, i) => i).some((i) => colOf(spec.name, i) !== i)
+    const inRows =
+      cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
+    const colOf = (col: number) => form.colOf?.(spec.name, col) ?? col
+    const isMoved = Array.from({ length: cols ?? 0 }, (_, col) => colOf(col)).some((place, col) => place !== col)
+    const ordered = isMoved ? withColumns(inRows, cols ?? 1, dtype, colOf) : inRows
     return {
       name: spec.gguf,
       shape: spec.shape,
       dtype,
-      read: isMoved ? withColumns(read, cols, dtype, (col) => colOf(spec.name, col)) : read,
+      read: factors ? multiplied(ordered, cols ?? 1, factors) : ordered,
     }
   })
   const tokenizer = readTokenizer(description, path)

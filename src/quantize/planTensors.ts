@@ -54,12 +54,12 @@ export function planTensors(
   return plan
 }
 
-/** What is stored in the recipe's format: weights of two axes and more that are no norm and no router. */
+/** What is stored in the recipe's format: weights of two axes and more but norms, routers and what is added to embeddings. */
 function isMatrix({ name, shape }: NamedShape): boolean {
   return (
     shape.filter((dim) => dim > 1).length > 1 &&
     name.endsWith('.weight') &&
-    !/_norm\.|ffn_gate_inp\.|ssm_conv1d\./.test(name)
+    !/_norm\.|ffn_gate_inp\.|ssm_conv1d\.|^position_embd\.|^token_types\./.test(name)
   )
 }
 

@@ -4,13 +4,15 @@ import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
 import { ConfigReader } from './configReader.ts'
+import { gpt2 } from './gpt2.ts'
 import { llama } from './llama.ts'
 import { qwen3 } from './qwen3.ts'
 import { qwen35 } from './qwen35.ts'
+import { starcoder2 } from './starcoder2.ts'
 import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
-export const templates: readonly Template[] = [llama, qwen3, qwen35] as readonly Template[]
+export const templates: readonly Template[] = [gpt2, llama, qwen3, qwen35, starcoder2] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {

@@ -29,6 +29,8 @@ export interface GgufForm {
   rowOf(weight: string, row: number): number
   /** The same for columns of matrices; absent: all stay where they are. */
   colOf?(weight: string, col: number): number
+  /** What the rows of our weight are multiplied by, where GGUF has no key for a constant of the config; absent: nothing. */
+  factorsOf?(weight: string): ((row: number) => number) | undefined
 }
 
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */

@@ -725,6 +725,13 @@ export const references: { readonly [N in KernelName]: Reference } = {
     }),
     epsilons: 8,
   },
+  l2Norm_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    compute: ({ x }, { cols }) => ({
+      y: eachRow(x!, cols!, (row) => row.map((v) => v / Math.sqrt(row.reduce((sum, other) => sum + other * other, 0)))),
+    }),
+    epsilons: 8,
+  },
   residualRmsNorm_fwd_f32: {
     sizes: (lanes) => mixed(14, { rows: counts, cols: around(lanes) }),
     attributes: { eps: 1e-5 },
@@ -826,23 +833,6 @@ export const references: { readonly [N in KernelName]: Reference } = {
     }),
     epsilons: 16,
   },
-  l2Norm_fwd_f32: {
-    sizes: (lanes) =>
-      strided(
-        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
-        ({ groups, cols }) => groups! * cols!,
-        'xRow',
-        'yRow',
-      ),
-    attributes: { eps: 1e-6 },
-    compute: ({ x }, { cols }, { eps }) => ({
-      y: eachRow(x!, cols!, (row) => {
-        const length = Math.hypot(...row, Math.sqrt(eps!))
-        return row.map((value) => value / length)
-      }),
-    }),
-    epsilons: 8,
-  },
   gatedRmsNorm_fwd_f32: {
     sizes: (lanes) =>
       strided(
@@ -893,6 +883,18 @@ export const references: { readonly [N in KernelName]: Reference } = {
     epsilons: 8,
   },
   copy_fwd_f32: { sizes: (lanes) => rowsOf(lanes), compute: ({ x }) => ({ y: x! }), epsilons: 0 },
+  meanRows_fwd_f32: {
+    sizes: (lanes) => strided(mixed(14, { rows: [1, 2, 5, 70], cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+    compute: ({ x }, { rows, cols }) => ({
+      y: Float64Array.from({ length: cols! }, (_, c) => {
+        let sum = 0
+        for (let r = 0; r < rows!; r++) sum += x![r * cols! + c]!
+        return sum / rows!
+      }),
+    }),
+    // A sum may cancel.
+    epsilons: 32,
+  },
   takeRows_fwd_f32: {
     sizes: (lanes) =>
       strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),

@@ -51,7 +51,7 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
     }
 }
 
-/* The sum of a row, and the sum of the squares of its differences from `mean`. */
+/* The sum of a row, and per lane the sum of the squares of its differences from `mean`. */
 static float ck_sum_row(int64_t cols, const float *x)
 {
     ck_vf sum = ck_set(0.0f);

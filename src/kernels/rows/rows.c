@@ -1,8 +1,7 @@
-/* rows.c: rows moved as they are. */
+/* rows.c: rows moved as they are, and their mean. */
 #include "rows.h"
 
-#include <string.h>
-
+#include "simd.h"
 #include "split.h"
 
 void ck_copy_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,
@@ -34,5 +33,23 @@ void ck_takeRows_fwd_f32(int part, int parts, int64_t rows, int64_t outputs, int
     ck_share(outputs, part, parts, &output, &end);
     for (; output < end; output++) {
         memcpy(y + output * cols, x + index[output] * xRow, (size_t)cols * sizeof *y);
+    }
+}
+
+void ck_meanRows_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, const float *restrict x,
+                         float *restrict y)
+{
+    enum { GROUP = 16 };
+    int64_t col, end;
+    ck_share((cols + GROUP - 1) / GROUP, part, parts, &col, &end);
+    col *= GROUP;
+    end = end * GROUP < cols ? end * GROUP : cols;
+    for (; col < end; col += CK_LANES) {
+        const int64_t left = end - col < CK_LANES ? end - col : CK_LANES;
+        ck_vf sum = ck_set(0.0f);
+        for (int64_t row = 0; row < rows; row++) {
+            sum = sum + ck_load_n(x + row * xRow + col, left);
+        }
+        ck_store_n(y + col, sum / (float)rows, left);
     }
 }

@@ -30,6 +30,21 @@ export const sliceHeadsForward = defineKernel({
   flops: () => 0,
 })
 
+/** y[0] = the mean of the rows of x. */
+export const meanRowsForward = defineKernel({
+  name: 'meanRows_fwd_f32',
+  family: 'rows',
+  dims: ['rows', 'cols', 'xRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: [1, 'cols'] },
+  },
+  inPlace: [],
+  split: { items: [{ dim: 'cols', each: 16 }], own: [] },
+  flops: ({ rows, cols }) => rows * cols,
+})
+
 /** y[i] = x[index[i]]. Indices must be in 0 .. rows - 1. */
 export const takeRowsForward = defineKernel({
   name: 'takeRows_fwd_f32',
