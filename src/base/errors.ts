@@ -53,6 +53,24 @@ const messages = {
     `${d.path}: cannot be written (${d.cause}); nothing was left behind`,
   option_invalid: (d: { option: string; found: string; accepted: string }) =>
     `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
+  hub_name_invalid: (d: { name: string; what: string }) =>
+    `${d.name}: ${d.what}; accepted: hf://org/repo/file.gguf, hf://org/repo, org/repo:Q4_K_M`,
+  /** The hub has no such file, or several that fit. */
+  hub_choice: (d: { name: string; what: string; found: string }) => `${d.name}: ${d.what}; accepted: ${d.found}`,
+  hub_refused: (d: { name: string; endpoint: string; status: number; hint: string }) =>
+    `${d.name}: ${d.endpoint} answers with status ${d.status}; ${d.hint}`,
+  hub_unreachable: (d: { name: string; endpoint: string; cause: string }) =>
+    `${d.name}: ${d.endpoint} cannot be reached (${d.cause}); with HF_HUB_OFFLINE=1 only what was downloaded before is looked at`,
+  hub_answer_invalid: (d: { name: string; endpoint: string; what: string }) =>
+    `${d.name}: ${d.endpoint} answers with ${d.what}, which no hub does; check HF_ENDPOINT`,
+  hub_offline: (d: { name: string; what: string; cache: string }) =>
+    `${d.name}: ${d.what} is not in ${d.cache}, and HF_HUB_OFFLINE forbids to download it; unset it to do so`,
+  hub_cut: (d: { file: string; done: number; size: number; cause: string }) =>
+    `${d.file}: the download ended after ${d.done} of ${d.size} bytes (${d.cause}); they are kept, and the same command goes on from there`,
+  hub_damaged: (d: { file: string; found: string; expected: string }) =>
+    `${d.file}: what arrived has ${d.found}, and the hub says ${d.expected}; it was removed, and the same command begins again`,
+  download_stopped: (d: { file: string; done: number; size: number }) =>
+    `${d.file}: stopped on request after ${d.done} of ${d.size} bytes; they are kept, and the same command goes on from there`,
   peer_missing: (d: { peer: string; found: string; command: string }) =>
     `${d.peer} is not installed (${d.found}); run \`${d.command}\` in a checkout of this project`,
   peer_failed: (d: { peer: string; what: string }) => `${d.peer}: ${d.what}`,

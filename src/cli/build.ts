@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { defineCommand } from './command.ts'
+import { anyCheckpoint, defineCommand } from './command.ts'
 import { formatBytes } from './formatBytes.ts'
 import { given } from './given.ts'
 import { printTable } from './printTable.ts'
@@ -8,7 +8,7 @@ import { printTable } from './printTable.ts'
 export const build = defineCommand({
   name: 'build',
   summary: 'Compiles a checkpoint to a run folder: C, weights, library and executable, which need neither Node nor ck.',
-  model: 'a .gguf file or a transformers folder',
+  model: anyCheckpoint,
   options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'cc', 'json'],
   required: ['out'],
   examples: ['ck build model.gguf -o run/model', 'ck build model.gguf -o run/model --target x86-64-v3 --context 1024'],

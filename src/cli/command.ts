@@ -28,6 +28,8 @@ export interface Command<N extends OptionName = OptionName> {
   readonly summary: string
   /** What is accepted as MODEL; null: the command takes no argument. */
   readonly model: string | null
+  /** MODEL is passed on as it was typed; else a name of the hub has become a path. */
+  readonly isModelAsTyped?: true
   /** What the second argument is; absent: there is none. */
   readonly output?: string
   readonly options: readonly N[]
@@ -47,4 +49,10 @@ export function defineCommand<const N extends OptionName>(command: Command<N>): 
 }
 
 /** What most commands accept as MODEL. */
-export const anyModel = 'a .gguf file, a transformers folder, or a run folder that ck build wrote'
+export const anyModel =
+  'a .gguf file, a transformers folder, a run folder that ck build wrote, or a model of the hub: hf://org/repo, ' +
+  'hf://org/repo/file.gguf, org/repo:Q4_K_M'
+
+/** What commands that read weights accept. */
+export const anyCheckpoint =
+  'a .gguf file, a transformers folder, or a model of the hub: hf://org/repo, hf://org/repo/file.gguf, org/repo:Q4_K_M'

@@ -8,6 +8,7 @@ import { logits } from './logits.ts'
 import { parity } from './parity.ts'
 import { perplexity } from './perplexity.ts'
 import { profile } from './profile.ts'
+import { pull } from './pull.ts'
 import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 import { synth } from './synth.ts'
@@ -17,6 +18,7 @@ import { tokenize } from './tokenize.ts'
 export const commands: readonly Command[] = [
   run,
   build,
+  pull,
   inspect,
   tokenize,
   logits,

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { fail } from '../base/errors.ts'
 import type { ActivationSums } from '../quantize/importance.ts'
 import type { Model } from '../templates/readModel.ts'
-import { defineCommand, type Io } from './command.ts'
+import { anyCheckpoint, defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
 import { readText } from './readText.ts'
 import { type Traced, withTraced } from './withTraced.ts'
@@ -10,7 +10,7 @@ import { type Traced, withTraced } from './withTraced.ts'
 export const imatrix = defineCommand({
   name: 'imatrix',
   summary: 'Measures how much each column of each matrix counts on a text, for ck quantize --imatrix.',
-  model: 'a .gguf file or a transformers folder',
+  model: anyCheckpoint,
   options: ['file', 'out', 'window', 'bos', 'threads', 'strict', 'target', 'json'],
   required: ['file', 'out'],
   explanation: `What is written:

@@ -8,7 +8,7 @@ import { createProgress, noProgress } from './progress.ts'
 const exitCodes = { fine: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const
 
 /** Refusals of what was typed rather than of what was found. */
-const usageErrors: readonly ErrorCode[] = ['option_invalid', 'target_unknown']
+const usageErrors: readonly ErrorCode[] = ['option_invalid', 'target_unknown', 'hub_name_invalid']
 
 async function main(parameters: readonly string[]): Promise<number> {
   const abort = new AbortController()

@@ -1,7 +1,7 @@
 import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { OpParity, ParityReport } from '../parity/compareTrace.ts'
 import type { Model } from '../templates/readModel.ts'
-import { defineCommand, type Io } from './command.ts'
+import { anyCheckpoint, defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
 import { checkIds, givenIds } from './givenIds.ts'
 import { printTable } from './printTable.ts'
@@ -10,7 +10,7 @@ import { withTraced } from './withTraced.ts'
 export const parity = defineCommand({
   name: 'parity',
   summary: 'Compares every op of the compiled model with its float64 reference, and names the first that diverges.',
-  model: 'a .gguf file or a transformers folder',
+  model: anyCheckpoint,
   options: ['ids', 'idsFile', 'strict', 'cache', 'target', 'threads', 'json'],
   examples: ['ck parity model.gguf', 'ck parity model.gguf --ids 1,403,407 --json'],
   async run({ model: path, options, io }) {

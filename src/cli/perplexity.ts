@@ -8,6 +8,7 @@ import { isRunFolder, openModel } from './openModel.ts'
 import type { OptionValues } from './options.ts'
 import { printTable } from './printTable.ts'
 import { readText } from './readText.ts'
+import { resolveModel } from './resolveModel.ts'
 
 const perplexityOptions = ['file', 'window', 'bos', 'klBase', 'threads', 'strict', 'cache', 'target', 'json'] as const
 type PerplexityOptions = OptionValues<(typeof perplexityOptions)[number]>
@@ -31,7 +32,8 @@ export const perplexity = defineCommand({
     'ck perplexity model-q4_k_m.gguf --file text.txt --kl-base model-f16.gguf --window 256 --json',
   ],
   async run({ model: path, options, io }) {
-    const { file = '', klBase, window, target, strict, cache, json } = options
+    const { file = '', window, target, strict, cache, json } = options
+    const klBase = options.klBase === undefined ? undefined : await resolveModel(options.klBase, io)
     const text = readText(file)
     if (text === '') fail('file_malformed', { path: file, what: 'the file is empty', accepted: leastText })
     const context = await contextFor(path, window)

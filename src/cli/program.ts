@@ -3,6 +3,7 @@ import { Command as Commander, Option } from 'commander'
 import type { Command, Io } from './command.ts'
 import { commands } from './commands.ts'
 import { longName, type OptionName, type OptionRow, type OptionValues, options } from './options.ts'
+import { resolveModel } from './resolveModel.ts'
 
 /** The package's version. */
 export function packageVersion(): string {
@@ -43,10 +44,12 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
   }
   added.action(async (...values: readonly unknown[]) => {
     // Commander passes the arguments, then the options, then itself.
-    const model = command.model === null ? '' : String(values[0])
+    const typed = command.model === null ? '' : String(values[0])
     const given = added.opts() as OptionValues
     const output = command.output === undefined ? '' : String(values[1])
-    finish(await command.run({ model, output, options: given, io: ioFor(given.json === true) }))
+    const io = ioFor(given.json === true)
+    const model = command.isModelAsTyped ? typed : await resolveModel(typed, io)
+    finish(await command.run({ model, output, options: given, io }))
   })
 }
 

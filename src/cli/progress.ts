@@ -2,10 +2,11 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
-/** The stages of a build, the reading of a text, and the writing of a checkpoint. */
-export type Stage = CompileStage | 'score' | 'quantize' | 'measure'
+/** The download of a model, the stages of a build, the reading of a text, and the writing of a checkpoint. */
+export type Stage = CompileStage | 'download' | 'score' | 'quantize' | 'measure'
 
 const stageTexts: { readonly [S in Stage]: string } = {
+  download: 'downloading',
   plan: 'planning',
   weights: 'writing weights',
   compile: 'compiling',

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs'
-import { defineCommand } from './command.ts'
+import { anyCheckpoint, defineCommand } from './command.ts'
 import { formatBytes } from './formatBytes.ts'
 import { given } from './given.ts'
 
 export const quantize = defineCommand({
   name: 'quantize',
   summary: 'Writes a GGUF file of a checkpoint with its matrices in another format.',
-  model: 'a .gguf file or a transformers folder',
+  model: anyCheckpoint,
   output: 'the .gguf file to write; one that is there is replaced once the new one is whole',
   options: ['format', 'tensor', 'imatrix', 'threads', 'json'],
   required: ['format'],

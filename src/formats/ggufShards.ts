@@ -1,22 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { fail } from '../base/errors.ts'
+import { parseShardName, shardNames } from '../base/shardNames.ts'
 import type { MetadataValue, TensorRecord } from './checkpoint.ts'
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
 import { type GgufHeader, readGguf } from './gguf.ts'
 import { describeValue } from './ggufMetadata.ts'
 
-const maxShards = 99_999
-
 /** The tables of a GGUF model that lies in one file or in several. */
 export type GgufTables = Pick<GgufHeader, 'metadata' | 'types' | 'tensors'>
-
-/** Stem, number from 1 and count of a shard's file name `stem-00002-of-00003.gguf`. */
-interface ShardName {
-  readonly stem: string
-  readonly number: number
-  readonly count: number
-}
 
 /**
  * Reads a GGUF file, and where its name is that of a shard the whole set beside it. Metadata is that of the first shard.
@@ -43,18 +35,6 @@ export function readGgufShards(folder: Folder, file: string, opened: Fingerprint
 /** The name without its shard part and without `.gguf`. */
 export function modelStem(file: string): string {
   return parseShardName(file)?.stem ?? file.replace(/\.gguf$/i, '')
-}
-
-function parseShardName(file: string): ShardName | undefined {
-  const match = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/.exec(file)
-  if (!match) return undefined
-  const [number, count] = [Number(match[2]), Number(match[3])]
-  return number >= 1 && number <= count && count <= maxShards ? { stem: match[1]!, number, count } : undefined
-}
-
-function shardNames({ stem, count }: ShardName): string[] {
-  const digits = (value: number) => String(value).padStart(5, '0')
-  return Array.from({ length: count }, (_, i) => `${stem}-${digits(i + 1)}-of-${digits(count)}.gguf`)
 }
 
 function checkSplit(
