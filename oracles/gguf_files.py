@@ -155,7 +155,7 @@ def write(path: Path, config, model, recipe: dict):
     architecture = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config.model_type]]
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=recipe.get("tensors_per_file", 0))
     add_metadata(writer, config, recipe["type"])
-    divisors = reference.frequency_divisors(config)
+    divisors = reference.frequency_divisors(config, config.max_position_embeddings)
     if config.rope_parameters["rope_type"] == "llama3":
         writer.add_tensor("rope_freqs.weight", divisors.numpy().astype(np.float32))
     weights = {name: value.numpy().astype(np.float32) for name, value in model.state_dict().items()}

@@ -25,15 +25,25 @@ def head_width(config) -> int:
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
-def frequency_divisors(config) -> torch.Tensor:
-    """What each rotary frequency is divided by, float64 [head_width / 2]: ones, the linear factor, or Llama 3's bands."""
+def turned_width(config) -> int:
+    """Elements of a head that turn; of an odd number the last takes a neighbour along."""
+    return int(head_width(config) * config.rope_parameters.get("partial_rotary_factor", 1.0))
+
+
+def frequency_divisors(config, tokens: int) -> torch.Tensor:
+    """What each rotary frequency is divided by for a sequence of `tokens`, float64 [pairs]."""
     rope = config.rope_parameters
-    count = head_width(config) // 2
+    count = len(base_frequencies(config))
     kind = rope["rope_type"]
-    if kind == "default":
+    if kind == "default" or (kind == "dynamic" and tokens <= config.max_position_embeddings):
         return torch.ones(count, dtype=torch.float64)
     if kind == "linear":
         return torch.full((count,), float(rope["factor"]), dtype=torch.float64)
+    if kind == "longrope":
+        length = "long" if tokens > rope["original_max_position_embeddings"] else "short"
+        return torch.tensor(rope[f"{length}_factor"], dtype=torch.float64)
+    if kind == "yarn":
+        return _yarn_divisors(config)
     if kind != "llama3":
         raise ValueError(f"rope_type {kind} has no float64 reference")
     factor, low, high = rope["factor"], rope["low_freq_factor"], rope["high_freq_factor"]
@@ -51,9 +61,46 @@ def frequency_divisors(config) -> torch.Tensor:
     return torch.tensor(divisors, dtype=torch.float64)
 
 
+def _yarn_divisors(config) -> torch.Tensor:
+    rope = config.rope_parameters
+    width, theta = turned_width(config), rope["rope_theta"]
+    bounds = []
+    for turns in (rope.get("beta_fast") or 32, rope.get("beta_slow") or 1):
+        wave = rope["original_max_position_embeddings"] / (2 * math.pi * turns)
+        bounds.append(width * math.log(wave) / (2 * math.log(theta)))
+    low, high = bounds
+    if rope.get("truncate", True):
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, width - 1)
+    if low == high:
+        high += 0.001
+    divided = ((torch.arange(width // 2, dtype=torch.float64) - low) / (high - low)).clamp(0, 1)
+    return 1 / (divided / rope["factor"] + (1 - divided))
+
+
+def magnitude(config) -> float:
+    """What cosines and sines are multiplied by: the attention factor of yarn and longrope."""
+    rope = config.rope_parameters
+    kind = rope["rope_type"]
+    if kind not in ("yarn", "longrope"):
+        return 1.0
+    if (given := rope.get("attention_factor")) is not None:
+        return given
+    original = rope["original_max_position_embeddings"]
+    factor = rope.get("factor") or config.max_position_embeddings / original
+    if factor <= 1:
+        return 1.0
+    if kind == "longrope":
+        return math.sqrt(1 + math.log(factor) / math.log(original))
+    ours, all_dims = rope.get("mscale"), rope.get("mscale_all_dim")
+    if ours and all_dims:
+        return (0.1 * ours * math.log(factor) + 1) / (0.1 * all_dims * math.log(factor) + 1)
+    return 0.1 * math.log(factor) + 1
+
+
 def base_frequencies(config) -> torch.Tensor:
-    """Unscaled rotary frequencies theta^(-2i/width) in radians per position, float64 [head_width / 2]."""
-    width = head_width(config)
+    """Unscaled rotary frequencies theta^(-2i/width) in radians per position, float64 [pairs]."""
+    width = turned_width(config)
     steps = torch.arange(0, width, 2, dtype=torch.float64) / width
     return torch.tensor(config.rope_parameters["rope_theta"], dtype=torch.float64) ** -steps
 
@@ -83,12 +130,14 @@ def make_float64(model, divisors=None, eps=None):
     """
     model = model.double().eval()
     model.set_attn_implementation("float64")
-    frequencies = base_frequencies(model.config) / (frequency_divisors(model.config) if divisors is None else divisors)
+    base, scale = base_frequencies(model.config), magnitude(model.config)
 
     def rotary(x, position_ids):
-        angles = position_ids[..., None].double() * frequencies
+        tokens = int(position_ids.max()) + 1
+        given = frequency_divisors(model.config, tokens) if divisors is None else divisors
+        angles = position_ids[..., None].double() * (base / given)
         angles = torch.cat((angles, angles), dim=-1)
-        return angles.cos(), angles.sin()
+        return angles.cos() * scale, angles.sin() * scale
 
     model.model.rotary_emb.forward = rotary
     for module in model.modules():

@@ -83,7 +83,7 @@ export async function compile(
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
   const checkpoint = openCheckpoint(checkpointPath)
   try {
-    const model = readModel(checkpoint)
+    const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
     const signal = options.signal ? { signal: options.signal } : {}

@@ -29,7 +29,6 @@ LLAMA3_ROPE = {
 }
 
 
-
 def llama(**changes):
     return LlamaConfig(**(UNEVEN_LLAMA | changes))
 
@@ -117,5 +116,17 @@ FOLDERS = {
         exact=True,
         dtype=torch.float16,
         rewrite=llama2_minimal_config,
+    ),
+    "llama-biases": dict(
+        config=llama(attention_bias=True, mlp_bias=True, num_hidden_layers=1, num_key_value_heads=3), seed=8, exact=True
+    ),
+    "llama-dynamic": dict(
+        config=llama(
+            rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0},
+            num_hidden_layers=1,
+            max_position_embeddings=24,
+        ),
+        seed=9,
+        exact=True,
     ),
 }

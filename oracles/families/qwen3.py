@@ -1,4 +1,4 @@
-"""Tiny Qwen3, head tied and not."""
+"""Tiny Qwen3, head tied and not, with a window from a layer on."""
 
 from transformers import Qwen3Config
 
@@ -27,4 +27,7 @@ def qwen3(**changes):
 FOLDERS = {
     "qwen3": dict(config=qwen3(), seed=6, exact=True),
     "qwen3-tied": dict(config=qwen3(tie_word_embeddings=True), seed=7, exact=True),
+    "qwen3-window": dict(
+        config=qwen3(use_sliding_window=True, sliding_window=6, max_window_layers=1, head_dim=14), seed=8, exact=True
+    ),
 }

@@ -3,6 +3,7 @@ import type { BufferParameter, Kernel } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Call, Place, Program, Repeat } from '../plan/program.ts'
+import { attendedInStep, attendedMean, windowOf } from './attended.ts'
 import type { Span, Work } from './stepWork.ts'
 
 /** A span that one step evaluates, with so many rows of logits. */
@@ -27,7 +28,7 @@ export function arithmeticOf(kernel: Kernel): 'int8' | 'f32' {
 
 /**
  * The work of one call in a step, of one round where it is repeated: every byte that it must touch once (weights as they
- * are packed, of a cache the positions held or written, of a table the rows asked for), and its operations.
+ * are packed, of a cache the positions attended to or written, of a table the rows asked for), and its operations.
  */
 export function callWork(
   call: Call,
@@ -42,7 +43,7 @@ export function callWork(
     Object.entries(call.dims).map(([dim, value]) => [dim, typeof value === 'number' ? value : symbols[value]!]),
   )
   if (Object.values(dims).includes(0)) return { bytes: 0, operations: 0 }
-  const held = span.from + span.tokens
+  const held = attendedInStep(span, windowOf(call))
   const bytes = Object.entries(kernel.buffers).reduce((sum, [name, parameter]) => {
     const place = call.buffers[name]
     if (!place) return sum
@@ -51,9 +52,9 @@ export function callWork(
     const context = parameter.access === 'read' ? held : span.tokens
     return sum + declaredBytes(parameter, isState(place, program) ? { ...dims, context } : dims)
   }, 0)
-  // A token at position p attends to p + 1 positions, and operations are linear in them.
-  const attended = span.from + (span.tokens + 1) / 2
-  return { bytes, operations: kernel.flops('context' in dims ? { ...dims, context: attended } : dims) }
+  // Operations are linear in the positions attended to.
+  const context = attendedMean(span, windowOf(call))
+  return { bytes, operations: kernel.flops('context' in dims ? { ...dims, context } : dims) }
 }
 
 function weightsAt(place: Place, repeat: Repeat | undefined): readonly string[] | undefined {

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { CkError } from '../base/errors.ts'
 import { resolveTarget } from '../build/targets.ts'
-import { planModel } from '../compile.ts'
+import { defaultContext, planModel } from '../compile.ts'
 import type { Checkpoint, CheckpointDescription, Json, MetadataValue } from '../formats/checkpoint.ts'
 import { openCheckpoint } from '../formats/openCheckpoint.ts'
 import { readModel } from '../templates/readModel.ts'
@@ -47,7 +47,7 @@ export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected 
 }
 
 function plan(checkpoint: Checkpoint, choice: BuildChoice) {
-  const model = readModel(checkpoint)
+  const model = readModel(checkpoint, choice.context ?? defaultContext)
   const target = resolveTarget(choice.target)
   const { graph, source } = planModel(checkpoint, model, target, choice)
   const { plan, programs, context } = source

@@ -68,7 +68,7 @@ async function interpreted(path: string, ids: readonly number[]): Promise<Logits
   const { readModel } = await import('../templates/readModel.ts')
   const checkpoint = openCheckpoint(path)
   try {
-    const model = readModel(checkpoint)
+    const model = readModel(checkpoint, ids.length)
     const { vocabulary, context } = model.sizes
     checkIds(ids, vocabulary)
     if (ids.length > context) fail('context_exceeded', { tokens: ids.length, context })

@@ -1,12 +1,13 @@
 import { type DecoderConfig, plainPattern, plainScales } from '../templates/decoderConfig.ts'
-import type { Llama3Scaling } from '../templates/ropeScaling.ts'
+import type { Llama3Scaling } from '../templates/ropeDivisors.ts'
+import { plainRope } from '../templates/ropeScaling.ts'
 
 /** A published model without its weights. */
 export interface Shape {
   readonly family: 'llama' | 'qwen3'
   /** How its tokenizer cuts text, by the name in `tokenizer.ggml.pre`. */
   readonly split: string
-  /** With `rope.factors` as `stored`: what they are. */
+  /** Of divisors that the file stores: what they are. */
   readonly scaling?: Llama3Scaling
   readonly config: DecoderConfig
 }
@@ -18,8 +19,10 @@ const qwen3 = {
   headDim: 128,
   eps: 1e-6,
   tied: true,
-  ropes: [{ style: 'split', pairs: 64, theta: 1e6, scale: 1, factors: 'none' }],
+  ropes: [plainRope('split', 64, 1e6)],
   scales: plainScales(128),
+  biases: [],
+  fused: [],
 } as const
 
 const rows = {
@@ -48,9 +51,11 @@ const rows = {
       headDim: 64,
       eps: 1e-5,
       tied: true,
-      ropes: [{ style: 'pairwise', pairs: 32, theta: 500000, scale: 1, factors: 'stored' }],
+      ropes: [{ ...plainRope('pairwise', 32, 500000), divisors: [{ name: 'rope_freqs.weight', isUsed: true }] }],
       pattern: plainPattern(16),
       scales: plainScales(64),
+      biases: [],
+      fused: [],
     },
   },
   /** Of no publication: small enough for tests. */
@@ -68,9 +73,11 @@ const rows = {
       headDim: 32,
       eps: 1e-6,
       tied: false,
-      ropes: [{ style: 'split', pairs: 16, theta: 1e6, scale: 1, factors: 'none' }],
+      ropes: [plainRope('split', 16, 1e6)],
       pattern: plainPattern(2),
       scales: plainScales(32),
+      biases: [],
+      fused: [],
     },
   },
 } as const satisfies Record<string, Shape>

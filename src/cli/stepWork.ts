@@ -2,6 +2,7 @@ import { dtypes } from '../base/dtypes.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan, PlacedWeight } from '../plan/planMemory.ts'
 import { type Call, callsOf, type Program, type Repeat } from '../plan/program.ts'
+import { attendedInStep, attendedMean, cachedBytes, windowOf } from './attended.ts'
 import { costOf } from './printKernels.ts'
 
 /** What evaluating tokens costs at least, however it is done. */
@@ -25,16 +26,19 @@ export function workOf(program: Program, plan: MemoryPlan, { from, tokens }: Spa
   let bytes = tokens * tableRowBytes(program, plan) + steps * weightBytes(program, plan, 'tokens')
   // A decoded token's logits are all of use; of a prompt's only the last.
   bytes += (program.mode === 'decode' ? steps : 1) * weightBytes(program, plan, 'outputs')
-  const cellBytes = cacheBytesPerToken(program)
-  for (let step = 0; step < steps; step++) bytes += cellBytes * (from + Math.min(tokens, (step + 1) * perStep))
-  // A token at position p attends to p + 1 positions; operations are linear in them, so their mean is exact.
-  const attended = from + (tokens + 1) / 2
   const bounds = { ...program.bounds, tokens, outputs: program.mode === 'decode' ? tokens : 1 }
   let operations = 0
   for (const { call, repeat } of callsOf(program.steps)) {
+    const rounds = repeat?.count ?? 1
     const isAttention = kernels.get(call.kernel)?.family === 'attention'
-    const counted = isAttention ? { ...call, dims: { ...call.dims, context: attended } } : call
-    operations += (repeat?.count ?? 1) * costOf(counted, bounds).flops
+    // Operations are linear in the positions attended to, so their mean is exact.
+    const context = attendedMean({ from, tokens }, windowOf(call))
+    const counted = isAttention ? { ...call, dims: { ...call.dims, context } } : call
+    operations += rounds * costOf(counted, bounds).flops
+    for (let begun = 0; begun < tokens; begun += perStep) {
+      const span = { from: from + begun, tokens: Math.min(perStep, tokens - begun) }
+      bytes += rounds * cachedBytes(call) * attendedInStep(span, windowOf(call))
+    }
   }
   return { bytes, operations }
 }
@@ -88,11 +92,4 @@ function weightsOf(call: Call, repeat: Repeat | undefined): readonly string[] {
     const column = repeat?.columns[place.column]
     return column?.in === 'weights' ? column.entries : []
   })
-}
-
-/** The caches are [sequences, heads, context, width]. */
-function cacheBytesPerToken({ buffers }: Program): number {
-  return buffers
-    .filter(({ region }) => region === 'state')
-    .reduce((sum, { bytes, shape }) => sum + bytes / Number(shape[2]), 0)
 }

@@ -51,8 +51,8 @@ export async function withTraced<T>(
   const checkpoint = openCheckpoint(path)
   const dir = join(cacheFolder(), `trace-${randomUUID()}`)
   try {
-    const model = readModel(checkpoint)
-    const { strict, cache, target: targetName, threads, context, step } = choose(model)
+    const { strict, cache, target: targetName, threads, context, step } = choose(readModel(checkpoint))
+    const model = readModel(checkpoint, context)
     const target = resolveTarget(targetName)
     const options = { ...given({ strict, cache }), target: target.name, context, prefillTokens: step, trace: true }
     const { graph, source } = planModel(checkpoint, model, target, options)

@@ -129,15 +129,16 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const config = template.config.transformers(new ConfigReader(checkpoint))
   const form = template.toGguf(config)
   const { metadata } = form
-  const tensors = template.weights(config).map((spec): SourceTensor => {
+  const stored = template.weights(config).filter(({ isDerived }) => !isDerived)
+  const tensors = stored.map((spec): SourceTensor => {
     const source = findSource(checkpoint, spec)
     const factors = form.factorsOf?.(spec.name)
     const dtype = factors ? 'f32' : sourceDtype(source)
-    const stored = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
+    const plain = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
     const inRows =
-      cols === undefined ? vectorInOrder(stored, entries, dtype, order) : inOrder(stored, cols, dtype, order)
+      cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
     const colOf = (col: number) => form.colOf?.(spec.name, col) ?? col
     const isMoved = Array.from({ length: cols ?? 0 }, (_, col) => colOf(col)).some((place, col) => place !== col)
     const ordered = isMoved ? withColumns(inRows, cols ?? 1, dtype, colOf) : inRows

@@ -8,11 +8,12 @@ import { multiply } from '../ops/multiply.ts'
 import { reshape } from '../ops/reshape.ts'
 import { rmsNorm } from '../ops/rmsNorm.ts'
 import { rope } from '../ops/rope.ts'
-import { ropeTable } from '../ops/ropeTable.ts'
 import { scale } from '../ops/scale.ts'
 import { silu } from '../ops/silu.ts'
+import { slice } from '../ops/slice.ts'
 import { takeRows } from '../ops/takeRows.ts'
-import type { DecoderConfig, LayerKind } from './decoderConfig.ts'
+import type { DecoderConfig, Fused, LayerKind } from './decoderConfig.ts'
+import { ropeTables } from './ropeTables.ts'
 
 /** What a block works with besides its input. */
 export interface BlockContext {
@@ -39,11 +40,7 @@ export function buildDecoder(
   const ids = g.input('ids', { dtype: 'i32', shape: ['tokens'] })
   const positions = g.input('positions', { dtype: 'i32', shape: ['tokens'] })
   const index = g.input('output_index', { dtype: 'i32', shape: ['outputs'] })
-  const tables = c.ropes.map(({ pairs, theta, scale: positionScale, factors }, i) => {
-    const divisors = factors === 'none' ? {} : { factors: w('rope_freqs.weight') }
-    const attributes = { pairs, theta, scale: positionScale }
-    return g.apply(ropeTable, i === 0 ? 'rope' : `rope_${i}`, { positions, ...divisors }, attributes)
-  })
+  const tables = ropeTables(g, c.ropes, w, positions)
   const rows = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, {})
   let x = scaled(g, 'token_embd_scaled', rows, c.scales.embedding)
   c.pattern.forEach((kind, i) => {
@@ -65,37 +62,58 @@ export function scaled(g: GraphBuilder, name: string, x: Operand, factor: number
   return factor === 1 ? x : g.apply(scale, name, { x }, { factor })
 }
 
+/** w · x, and the bias that the config knows of. */
+export function project({ g, c, w, bias, named }: BlockContext, product: string, x: Operand, name = product): Operand {
+  const inputs = { x, w: w(product), ...(c.biases.includes(product) ? { bias: bias(product) } : {}) }
+  return g.apply(linear, named(name), inputs, {})
+}
+
+/** Products of one x, by name and width: each with its own weight, or slices of the product of a `fused` one. */
+function projectAll(at: BlockContext, fused: Fused, widths: Readonly<Record<string, number>>, x: Operand): Operand[] {
+  const { g, c, named } = at
+  const parts = Object.entries(widths)
+  if (!c.fused.includes(fused)) return parts.map(([name]) => project(at, name, x))
+  const product = project(at, fused, x, parts.map(([name]) => name).join('+'))
+  let from = 0
+  return parts.map(([name, cols]) => {
+    from += cols
+    return g.apply(slice, named(name), { x: product }, { from: from - cols, cols })
+  })
+}
+
 /** Projections, turns, causal attention over grouped heads, output projection. `adjust` may change q and k before the turn. */
 export function selfAttention(
-  { g, c, kind, w, named, turns }: BlockContext,
+  at: BlockContext,
   h: Operand,
   adjust: (which: 'attn_q' | 'attn_k', heads: Operand) => Operand = (_, heads) => heads,
 ): Operand {
-  const heads = (which: 'attn_q' | 'attn_k' | 'attn_v', count: number) => {
-    const product = g.apply(linear, named(which), { x: h, w: w(which) }, {})
-    return g.apply(reshape, named(`${which}_heads`), { x: product }, { heads: count })
-  }
-  const turned = (which: 'attn_q' | 'attn_k', count: number) => {
-    const x = adjust(which, heads(which, count))
+  const { g, c, kind, named, turns } = at
+  const [queryCols, keyCols] = [c.heads * c.headDim, c.kvHeads * c.headDim]
+  const widths = { attn_q: queryCols, attn_k: keyCols, attn_v: keyCols }
+  const [queries, keys, values] = projectAll(at, 'attn_qkv', widths, h) as [Operand, Operand, Operand]
+  const heads = (which: string, x: Operand, count: number) =>
+    g.apply(reshape, named(`${which}_heads`), { x }, { heads: count })
+  const turned = (which: 'attn_q' | 'attn_k', product: Operand, count: number) => {
+    const x = adjust(which, heads(which, product, count))
     if (!turns || kind.rope === 'none') return x
     return g.apply(rope, named(`${which}_rope`), { x, table: turns }, { style: c.ropes[kind.rope]!.style })
   }
-  const q = turned('attn_q', c.heads)
-  const k = turned('attn_k', c.kvHeads)
-  const v = heads('attn_v', c.kvHeads)
+  const q = turned('attn_q', queries, c.heads)
+  const k = turned('attn_k', keys, c.kvHeads)
+  const v = heads('attn_v', values, c.kvHeads)
   const window = kind.window > 0 ? { window: kind.window } : {}
   const mixed = g.apply(attention, named('attn'), { q, k, v }, { scale: c.scales.attention, ...window })
   const flat = g.apply(reshape, named('attn_flat'), { x: mixed }, { heads: 0 })
-  return g.apply(linear, named('attn_output'), { x: flat, w: w('attn_output') }, {})
+  return project(at, 'attn_output', flat)
 }
 
 /** down(silu(gate(h)) · up(h)) */
-export function gatedFeedForward({ g, w, named }: BlockContext, h: Operand): Operand {
-  const gate = g.apply(linear, named('ffn_gate'), { x: h, w: w('ffn_gate') }, {})
-  const up = g.apply(linear, named('ffn_up'), { x: h, w: w('ffn_up') }, {})
+export function gatedFeedForward(at: BlockContext, h: Operand): Operand {
+  const { g, c, named } = at
+  const [gate, up] = projectAll(at, 'ffn_up', { ffn_gate: c.ffn, ffn_up: c.ffn }, h) as [Operand, Operand]
   const active = g.apply(silu, named('ffn_silu'), { x: gate }, {})
   const gated = g.apply(multiply, named('ffn_gated'), { x: active, z: up }, {})
-  return g.apply(linear, named('ffn_down'), { x: gated, w: w('ffn_down') }, {})
+  return project(at, 'ffn_down', gated)
 }
 
 /** x + attention(norm(x)), then + feedForward(norm(that)): the pre-norm block. */

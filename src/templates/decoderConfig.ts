@@ -1,5 +1,6 @@
 import type { ConfigReader } from './configReader.ts'
-import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
+import { type LayerWindows, windowsFromGguf } from './layerWindows.ts'
+import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
 import type { ModelSizes } from './template.ts'
 
 /** What the decoder families with grouped attention and a gated feed-forward have in common. */
@@ -20,7 +21,13 @@ export interface DecoderConfig {
   /** One per layer. */
   readonly pattern: readonly LayerKind[]
   readonly scales: DecoderScales
+  /** Products of a layer that have a bias, by their weights' names in GGUF (`attn_q`). */
+  readonly biases: readonly string[]
+  /** Products whose weights lie in one tensor, by the name of that: q, k and v; the gate and what it gates. */
+  readonly fused: readonly Fused[]
 }
+
+export type Fused = 'attn_qkv' | 'ffn_up'
 
 /** How one layer attends. */
 export interface LayerKind {
@@ -40,9 +47,14 @@ export interface DecoderScales {
   readonly logits: number
 }
 
-/** Every layer reads all tokens and turns by the first rope. */
+/** Every layer turns by the first rope, and reads as far back as its window. */
+export function windowPattern(windows: LayerWindows): readonly LayerKind[] {
+  return windows.map((window) => ({ window, rope: 0 }))
+}
+
+/** Every layer turns by the first rope and reads all tokens. */
 export function plainPattern(layers: number): readonly LayerKind[] {
-  return Array.from({ length: layers }, () => ({ window: 0, rope: 0 }))
+  return windowPattern(Array.from({ length: layers }, () => 0))
 }
 
 /** Nothing is multiplied, but scores by 1 / √headDim. */
@@ -50,18 +62,28 @@ export function plainScales(headDim: number): DecoderScales {
   return { embedding: 1, attention: 1 / Math.sqrt(headDim), residual: 1, logits: 1 }
 }
 
+const attentionProducts = ['attn_q', 'attn_k', 'attn_v', 'attn_output']
+const ffnProducts = ['ffn_gate', 'ffn_up', 'ffn_down']
+
+/** The biases of q, k and v. */
+export const inputBiases: readonly string[] = attentionProducts.slice(0, 3)
+
 /** Config of a GGUF checkpoint. `style` is the family's: converters reorder some families' heads for pairwise turns. */
 export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']): DecoderConfig {
   const dim = read.count('embedding_length')
   const heads = read.count('attention.head_count')
-  const headDim = headWidth(read, 'attention.key_length', 'attention.head_count', dim, heads)
+  if (!read.has('attention.key_length') && dim % heads !== 0)
+    read.refuse('attention.head_count', heads, `a divisor of the width ${dim}, or an 'attention.key_length' beside it`)
+  const headDim = read.count('attention.key_length', dim / heads, widestHead)
   read.only('attention.value_length', headDim)
   read.only('expert_count', 0)
   const layers = read.layers('block_count')
+  const trained = read.count('context_length')
+  const rope = ropeFromGguf(read, style, headDim, trained)
   const table = read.shapeOf('token_embd.weight')
   return checkHeads(read, 'attention.head_count_kv', {
     vocabulary: table?.[0] ?? read.count('vocab_size'),
-    context: read.count('context_length'),
+    context: Math.max(trained, rope.reach ?? 0),
     layers,
     dim,
     ffn: read.count('feed_forward_length'),
@@ -70,25 +92,26 @@ export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']):
     headDim,
     eps: read.positive('attention.layer_norm_rms_epsilon'),
     tied: read.shapeOf('output.weight') === undefined,
-    ropes: [ropeFromGguf(read, style, headDim)],
-    pattern: plainPattern(layers),
+    ropes: [rope],
+    pattern: windowPattern(windowsFromGguf(read, layers)),
     scales: plainScales(headDim),
+    biases: [...attentionProducts, ...ffnProducts].filter((name) => read.shapeOf(`blk.0.${name}.bias`)),
+    fused: [],
   })
 }
 
-/** Config of config.json. */
-export function decoderFromTransformers(read: ConfigReader): DecoderConfig {
+/** Config of config.json. `habits`: of the family's rope. Every layer reads all tokens. */
+export function decoderFromTransformers(read: ConfigReader, habits: RopeHabits = {}): DecoderConfig {
   const dim = read.count('hidden_size')
   const heads = read.count('num_attention_heads')
-  const headDim = headWidth(read, 'head_dim', 'num_attention_heads', dim, heads)
+  const headDim = read.count('head_dim', Math.floor(dim / heads), widestHead)
   const layers = read.layers('num_hidden_layers')
   read.only('hidden_act', 'silu')
-  read.only('attention_bias', false)
-  read.only('mlp_bias', false)
-  read.only('use_sliding_window', false)
+  const trained = read.count('max_position_embeddings', 2048)
+  const rope = ropeFromTransformers(read, headDim, trained, habits)
   return checkHeads(read, 'num_key_value_heads', {
     vocabulary: read.count('vocab_size'),
-    context: read.count('max_position_embeddings', 2048),
+    context: Math.max(trained, rope.reach ?? 0),
     layers,
     dim,
     ffn: read.count('intermediate_size'),
@@ -97,21 +120,19 @@ export function decoderFromTransformers(read: ConfigReader): DecoderConfig {
     headDim,
     eps: read.positive('rms_norm_eps', 1e-6),
     tied: read.flag('tie_word_embeddings', false) && read.shapeOf('lm_head.weight') === undefined,
-    ropes: [ropeFromTransformers(read, headDim)],
+    ropes: [rope],
     pattern: plainPattern(layers),
     scales: plainScales(headDim),
+    biases: [
+      ...(read.flag('attention_bias', false) ? attentionProducts : []),
+      ...(read.flag('mlp_bias', false) ? ffnProducts : []),
+    ],
+    fused: [],
   })
 }
 
 /** No model has wider heads; the rope's list of frequencies is half as long. */
 const widestHead = 65536
-
-/** The width of a head as its key says, else the model's width divided among the heads. */
-function headWidth(read: ConfigReader, key: string, headsKey: string, dim: number, heads: number): number {
-  if (!read.has(key) && dim % heads !== 0)
-    read.refuse(headsKey, heads, `a divisor of the width ${dim}, or a '${key}' beside it`)
-  return read.count(key, dim / heads, widestHead)
-}
 
 function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): DecoderConfig {
   if (config.heads % config.kvHeads !== 0) {
@@ -120,6 +141,7 @@ function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): Dec
   return config
 }
 
-export function decoderSizes({ vocabulary, context, layers }: DecoderConfig): ModelSizes {
-  return { vocabulary, context, layers }
+export function decoderSizes({ vocabulary, context, layers, ropes }: DecoderConfig): ModelSizes {
+  const short = ropes.find((rope) => rope.short !== undefined)?.short
+  return { vocabulary, context, layers, ...(short === undefined ? {} : { short }) }
 }

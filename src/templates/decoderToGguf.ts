@@ -1,40 +1,44 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
+import { windowMetadata } from './layerWindows.ts'
+import { ropeMetadata } from './ropeTables.ts'
 import type { GgufForm } from './template.ts'
 
 /**
  * The keys by which a GGUF file of a family describes a config. `isPairwise`: the family's GGUF files have the heads of q and
- * k reordered for pairwise turns, which transformers' have not.
+ * k reordered for pairwise turns, which transformers' have not. `more`: keys that the family has besides.
  */
-export function decoderToGguf(family: string, c: DecoderConfig, isPairwise: boolean): GgufForm {
-  const { pairs, theta, scale, style } = c.ropes[0]!
-  const half = c.headDim / 2
+export function decoderToGguf(
+  family: string,
+  c: DecoderConfig,
+  isPairwise: boolean,
+  more: Readonly<Record<string, GgufValue>> = {},
+): GgufForm {
+  const rope = c.ropes[0]!
+  const { pairs, style } = rope
   const isReordered = isPairwise && style === 'split'
+  const keys: Readonly<Record<string, GgufValue>> = {
+    block_count: count(c.layers),
+    context_length: count(c.context),
+    embedding_length: count(c.dim),
+    feed_forward_length: count(c.ffn),
+    'attention.head_count': count(c.heads),
+    'attention.head_count_kv': count(c.kvHeads),
+    'attention.key_length': count(c.headDim),
+    'attention.value_length': count(c.headDim),
+    'attention.layer_norm_rms_epsilon': { type: 'float32', value: c.eps },
+    ...ropeMetadata(rope),
+    ...windowMetadata(c.pattern.map(({ window }) => window)),
+    ...more,
+    vocab_size: count(c.vocabulary),
+  }
   return {
-    metadata: {
-      [`${family}.block_count`]: count(c.layers),
-      [`${family}.context_length`]: count(c.context),
-      [`${family}.embedding_length`]: count(c.dim),
-      [`${family}.feed_forward_length`]: count(c.ffn),
-      [`${family}.attention.head_count`]: count(c.heads),
-      [`${family}.attention.head_count_kv`]: count(c.kvHeads),
-      [`${family}.attention.key_length`]: count(c.headDim),
-      [`${family}.attention.value_length`]: count(c.headDim),
-      [`${family}.attention.layer_norm_rms_epsilon`]: { type: 'float32', value: c.eps },
-      [`${family}.rope.freq_base`]: { type: 'float32', value: theta },
-      [`${family}.rope.dimension_count`]: count(2 * pairs),
-      ...(scale === 1
-        ? {}
-        : {
-            [`${family}.rope.scaling.type`]: { type: 'string', value: 'linear' },
-            [`${family}.rope.scaling.factor`]: { type: 'float32', value: 1 / scale },
-          }),
-      [`${family}.vocab_size`]: count(c.vocabulary),
-    },
+    metadata: Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${family}.${key}`, value])),
     rowOf: (weight, row) => {
-      if (!isReordered || !/\.attn_[qk]\.weight$/.test(weight)) return row
+      if (!isReordered || !/\.attn_[qk]\.(weight|bias)$/.test(weight)) return row
       const within = row % c.headDim
-      return row - within + (within % 2) * half + Math.floor(within / 2)
+      // What is beyond the pairs does not turn and stays.
+      return within < 2 * pairs ? row - within + (within % 2) * pairs + Math.floor(within / 2) : row
     },
   }
 }

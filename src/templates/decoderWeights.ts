@@ -1,4 +1,5 @@
 import type { DecoderConfig } from './decoderConfig.ts'
+import { ropeSpecs } from './ropeTables.ts'
 import type { WeightSpec } from './template.ts'
 
 /** A weight whose GGUF name is ours. */
@@ -16,24 +17,45 @@ export function decoderWeights(
     const theirs = `model.layers.${i}.`
     return [
       weightSpec(`${ours}attn_norm.weight`, `${theirs}input_layernorm.weight`, c.dim),
-      weightSpec(`${ours}attn_q.weight`, `${theirs}self_attn.q_proj.weight`, c.heads * c.headDim, c.dim),
-      weightSpec(`${ours}attn_k.weight`, `${theirs}self_attn.k_proj.weight`, c.kvHeads * c.headDim, c.dim),
-      weightSpec(`${ours}attn_v.weight`, `${theirs}self_attn.v_proj.weight`, c.kvHeads * c.headDim, c.dim),
-      weightSpec(`${ours}attn_output.weight`, `${theirs}self_attn.o_proj.weight`, c.dim, c.heads * c.headDim),
+      ...attentionProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
       weightSpec(`${ours}ffn_norm.weight`, `${theirs}post_attention_layernorm.weight`, c.dim),
-      weightSpec(`${ours}ffn_gate.weight`, `${theirs}mlp.gate_proj.weight`, c.ffn, c.dim),
-      weightSpec(`${ours}ffn_up.weight`, `${theirs}mlp.up_proj.weight`, c.ffn, c.dim),
-      weightSpec(`${ours}ffn_down.weight`, `${theirs}mlp.down_proj.weight`, c.dim, c.ffn),
+      ...feedForwardProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
       ...perLayer(ours, theirs),
     ]
   })
-  const rope = c.ropes[0]!
-  const factors = weightSpec('rope_freqs.weight', 'rope_freqs.weight', rope.pairs)
   return [
     weightSpec('token_embd.weight', 'model.embed_tokens.weight', c.vocabulary, c.dim),
-    ...(rope.factors === 'none' ? [] : [rope.factors === 'stored' ? factors : { ...factors, values: rope.factors }]),
+    ...ropeSpecs(c.ropes),
     ...layers.flat(),
     weightSpec('output_norm.weight', 'model.norm.weight', c.dim),
     ...(c.tied ? [] : [weightSpec('output.weight', 'lm_head.weight', c.vocabulary, c.dim)]),
   ]
+}
+
+/** A product's names in GGUF and in transformers, and the shape of its weight. */
+type Product = readonly [ours: string, theirs: string, rows: number, cols: number]
+
+function attentionProducts({ dim, heads, kvHeads, headDim, fused }: DecoderConfig): readonly Product[] {
+  const [queries, keys] = [heads * headDim, kvHeads * headDim]
+  const output: Product = ['attn_output', 'self_attn.o_proj', dim, queries]
+  if (fused.includes('attn_qkv')) return [['attn_qkv', 'self_attn.qkv_proj', queries + 2 * keys, dim], output]
+  return [
+    ['attn_q', 'self_attn.q_proj', queries, dim],
+    ['attn_k', 'self_attn.k_proj', keys, dim],
+    ['attn_v', 'self_attn.v_proj', keys, dim],
+    output,
+  ]
+}
+
+function feedForwardProducts({ dim, ffn, fused }: DecoderConfig): readonly Product[] {
+  const down: Product = ['ffn_down', 'mlp.down_proj', dim, ffn]
+  if (fused.includes('ffn_up')) return [['ffn_up', 'mlp.gate_up_proj', 2 * ffn, dim], down]
+  return [['ffn_gate', 'mlp.gate_proj', ffn, dim], ['ffn_up', 'mlp.up_proj', ffn, dim], down]
+}
+
+function productSpecs(c: DecoderConfig, before: string, beforeTheirs: string, product: Product): readonly WeightSpec[] {
+  const [ours, theirs, rows, cols] = product
+  const weight = weightSpec(`${before}${ours}.weight`, `${beforeTheirs}${theirs}.weight`, rows, cols)
+  if (!c.biases.includes(ours)) return [weight]
+  return [weight, weightSpec(`${before}${ours}.bias`, `${beforeTheirs}${theirs}.bias`, rows)]
 }

@@ -1,22 +1,34 @@
 import { rmsNorm } from '../ops/rmsNorm.ts'
 import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes, windowPattern } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights, weightSpec } from './decoderWeights.ts'
+import { qwenWindows } from './layerWindows.ts'
+import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
+
+/** What Qwen3Config says of keys that config.json leaves out. */
+const defaults = { num_key_value_heads: 32, head_dim: 128, max_position_embeddings: 32768, sliding_window: 4096 }
 
 /** Qwen3 dense: each head of q and k is normalised before its turn. */
 export const qwen3 = defineTemplate({
   name: 'qwen3',
   gguf: ['qwen3'],
   transformers: ['Qwen3ForCausalLM'],
-  config: { gguf: (read) => decoderFromGguf(read, 'split'), transformers: decoderFromTransformers },
+  config: {
+    gguf: (read) => decoderFromGguf(read, 'split'),
+    transformers(reader) {
+      const read = reader.withDefaults(defaults)
+      const config = decoderFromTransformers(read)
+      return { ...config, pattern: windowPattern(qwenWindows(read, config.layers)) }
+    },
+  },
   weights: (c) =>
     decoderWeights(c, (ours, theirs) => [
       weightSpec(`${ours}attn_q_norm.weight`, `${theirs}self_attn.q_norm.weight`, c.headDim),
       weightSpec(`${ours}attn_k_norm.weight`, `${theirs}self_attn.k_norm.weight`, c.headDim),
     ]),
-  ignored: [/\.rotary_emb\.inv_freq$/],
+  ignored: [exportedAngles],
   graph: (g, c, w) =>
     buildDecoder(g, c, w, (at, x) =>
       preNormBlock(at, x, (which, heads) =>

@@ -5,14 +5,30 @@ import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
 import { ConfigReader } from './configReader.ts'
 import { gpt2 } from './gpt2.ts'
+import { granite } from './granite.ts'
 import { llama } from './llama.ts'
+import { mistral } from './mistral.ts'
+import { phi3 } from './phi3.ts'
+import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
 import { qwen35 } from './qwen35.ts'
+import { smollm3 } from './smollm3.ts'
 import { starcoder2 } from './starcoder2.ts'
 import type { ModelSizes, Template } from './template.ts'
 import { findSource, sourceDtype, type WeightSource } from './weightSource.ts'
 
-export const templates: readonly Template[] = [gpt2, llama, qwen3, qwen35, starcoder2] as readonly Template[]
+export const templates: readonly Template[] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  qwen35,
+  phi3,
+  smollm3,
+  granite,
+  gpt2,
+  starcoder2,
+] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */
 export interface Model {
@@ -24,32 +40,37 @@ export interface Model {
 
 /**
  * Finds the template, reads the config, matches every tensor and builds ir1. Refuses an unknown architecture, a tensor
- * that is missing, has another shape, or that the template does not read.
+ * that is missing, has another shape, or that the template does not read. `context`: tokens that the model shall hold, for
+ * families whose rotation depends on it; absent: as many as it was made for.
  */
-export function readModel(checkpoint: Checkpoint): Model {
+export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const { format } = checkpoint.description
   const template = templates.find((candidate) => candidate[format].includes(checkpoint.architecture))
   if (!template) {
     fail('architecture_unknown', {
       path: checkpoint.path,
       found: checkpoint.architecture,
-      accepted: templates.flatMap((candidate) => candidate[format]).join(', '),
+      accepted: [...new Set(templates.flatMap((candidate) => candidate[format]))].join(', '),
     })
   }
-  const config = template.config[format](new ConfigReader(checkpoint))
+  const config = template.config[format](new ConfigReader(checkpoint, context))
   const specs = template.weights(config)
-  const sources = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
+  const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
+  const stored = specs.filter(({ isDerived }) => !isDerived)
   const ignored = [...template.ignored, ...(template.ignoredBy?.(config) ?? [])]
-  refuseUnread(checkpoint, template.name, ignored, new Set(specs.map((spec) => spec[format])))
+  refuseUnread(checkpoint, template.name, ignored, new Set(stored.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
   const specOf = new Map(specs.map((spec) => [spec.name, spec]))
   template.graph(builder, config, (name) => {
     const source =
-      sources.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
+      found.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
     const { shape, isExact } = specOf.get(name)!
     return builder.weight(name, { dtype: isExact ? 'f32' : computeDtype(source), shape })
   })
-  return { template: template.name, sizes: template.sizes(config), graph: builder.finish(), sources }
+  const graph = builder.finish()
+  const used = new Set(graph.weights.map(({ name }) => name))
+  const sources = new Map([...found].filter(([name]) => used.has(name)))
+  return { template: template.name, sizes: template.sizes(config), graph, sources }
 }
 
 /** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */

@@ -1,83 +1,101 @@
 import type { ConfigReader } from './configReader.ts'
+import { type RopeScaling, ropeVariants } from './ropeVariants.ts'
 
-/** Rotary position embedding of a family: see the ops ropeTable and rope. */
-export interface RopeConfig {
+/** Rotary position embedding of some layers: see the ops ropeTable and rope. */
+export interface RopeConfig extends RopeScaling {
   readonly style: 'split' | 'pairwise'
   readonly pairs: number
   readonly theta: number
-  /** Positions are multiplied by it: 1/f for linear scaling by f. */
-  readonly scale: number
-  /** `stored`: the checkpoint has them as rope_freqs.weight. A list: computed from the config. */
-  readonly factors: 'none' | 'stored' | readonly number[]
 }
 
-/** Rope of a GGUF checkpoint. */
-export function ropeFromGguf(read: ConfigReader, style: RopeConfig['style'], headDim: number): RopeConfig {
+/** Turns without any scaling. */
+export function plainRope(style: RopeConfig['style'], pairs: number, theta: number): RopeConfig {
+  return { style, pairs, theta, scale: 1, magnitude: 1, divisors: [], metadata: {} }
+}
+
+const { default: none, linear, yarn, longrope } = ropeVariants
+
+/** The kinds that GGUF has names for. */
+const ggufVariants = { none: none.fromGguf, linear: linear.fromGguf, yarn: yarn.fromGguf, longrope: longrope.fromGguf }
+
+/** Rope of a GGUF checkpoint. Refuses a kind of scaling that it does not name. */
+export function ropeFromGguf(
+  read: ConfigReader,
+  style: RopeConfig['style'],
+  headDim: number,
+  trained: number,
+): RopeConfig {
   const dimensions = read.count('rope.dimension_count', headDim)
   if (dimensions % 2 !== 0 || dimensions > headDim) {
     read.refuse('rope.dimension_count', dimensions, `an even number up to ${headDim}, the width of a head`)
   }
-  const type = read.choice('rope.scaling.type', ['none', 'linear'], read.has('rope.scale_linear') ? 'linear' : 'none')
-  const factor = type === 'linear' ? read.positive('rope.scaling.factor', read.positive('rope.scale_linear', 1)) : 1
-  return {
-    style,
-    pairs: dimensions / 2,
-    theta: read.positive('rope.freq_base', 10000),
-    scale: 1 / factor,
-    factors: read.shapeOf('rope_freqs.weight') ? 'stored' : 'none',
-  }
+  const base = { pairs: dimensions / 2, theta: read.positive('rope.freq_base', 10000), trained }
+  const unnamed = read.shapeOf('rope_factors_long.weight')
+    ? 'longrope'
+    : read.has('rope.scale_linear')
+      ? 'linear'
+      : 'none'
+  const type = read.choice('rope.scaling.type', ['none', 'linear', 'yarn', 'longrope'], unnamed)
+  const { pairs, theta } = base
+  return { style, pairs, theta, ...ggufVariants[type](read, base) }
 }
 
-/** Rope of config.json: `rope_parameters`, or `rope_theta` and `rope_scaling` of versions before 5. Always split style. */
-export function ropeFromTransformers(read: ConfigReader, headDim: number): RopeConfig {
-  const group = read.has('rope_parameters') ? 'rope_parameters' : 'rope_scaling'
-  read.object(group)
-  const typeKey = read.has(`${group}.rope_type`) ? `${group}.rope_type` : `${group}.type`
-  const type = read.choice(typeKey, ['default', 'linear', 'llama3'], 'default')
-  const theta = read.positive(read.has(`${group}.rope_theta`) ? `${group}.rope_theta` : 'rope_theta', 10000)
-  read.only('partial_rotary_factor', 1)
-  read.only(`${group}.partial_rotary_factor`, 1)
-  const pairs = headDim / 2
-  if (!Number.isInteger(pairs)) {
-    read.refuse('head_dim', headDim, 'an even number')
-  }
-  const scale = type === 'linear' ? 1 / read.positive(`${group}.factor`) : 1
-  const factors = type === 'llama3' ? llama3Factors(read, group, pairs, theta) : 'none'
-  return { style: 'split', pairs, theta, scale, factors }
-}
-
-function llama3Factors(read: ConfigReader, group: string, pairs: number, theta: number): readonly number[] {
-  const factor = read.positive(`${group}.factor`)
-  const low = read.positive(`${group}.low_freq_factor`)
-  const high = read.positive(`${group}.high_freq_factor`)
-  if (high <= low) read.refuse(`${group}.high_freq_factor`, high, `a number above low_freq_factor, which is ${low}`)
-  const original = read.positive(`${group}.original_max_position_embeddings`)
-  return llama3Divisors({ factor, low, high, original }, pairs, theta)
-}
-
-/** `rope_scaling` of Llama 3.1 and later; `low` is below `high`. */
-export interface Llama3Scaling {
-  readonly factor: number
-  readonly low: number
-  readonly high: number
-  /** Tokens of context before the scaling. */
-  readonly original: number
+/** What families differ in. */
+export interface RopeHabits {
+  /** Names of kinds that this family accepts, with those that it has other names for. Default: all by their own names. */
+  readonly kinds?: Readonly<Record<string, keyof typeof ropeVariants>>
+  /** The family turns only the part of a head that `partial_rotary_factor` asks for; the others turn all of it. */
+  readonly isPartial?: true
+  /** The object in config.json, where it is not the one for all layers: `rope_parameters.full_attention`. */
+  readonly group?: string
 }
 
 /**
- * Divisors of the angular frequencies as Llama 3.1 scales them: 1 for short waves, `factor` for waves longer than the
- * original context allows, and between the two limits a blend that is linear in the number of turns.
+ * Rope of config.json: `rope_parameters`, or `rope_theta` and `rope_scaling` of versions before 5, which stands above the
+ * other where both are there. Always split style. Refuses a kind of scaling that the family does not have.
  */
-export function llama3Divisors(
-  { factor, low, high, original }: Llama3Scaling,
-  pairs: number,
-  theta: number,
-): readonly number[] {
-  return Array.from({ length: pairs }, (_, i) => {
-    const turns = original / (2 * Math.PI * theta ** (i / pairs))
-    if (turns < low) return factor
-    if (turns > high) return 1
-    const blend = (turns - low) / (high - low)
-    return 1 / ((1 - blend) / factor + blend)
-  })
+export function ropeFromTransformers(
+  read: ConfigReader,
+  headDim: number,
+  trained: number,
+  { kinds = ownNames, isPartial, group = defaultGroup(read) }: RopeHabits = {},
+): RopeConfig {
+  read.object(group)
+  const typeKey = read.has(`${group}.rope_type`) ? `${group}.rope_type` : `${group}.type`
+  const type = read.choice(typeKey, Object.keys(kinds), 'default')
+  const theta = read.positive(read.has(`${group}.rope_theta`) ? `${group}.rope_theta` : 'rope_theta', 10000)
+  const turned = isPartial ? turnedWidth(read, group, headDim) : headDim
+  if (!isPartial) {
+    read.only('partial_rotary_factor', 1)
+    read.only(`${group}.partial_rotary_factor`, 1)
+    if (headDim % 2 !== 0) read.refuse('head_dim', headDim, 'an even number')
+  }
+  const pairs = Math.ceil(turned / 2)
+  // Of an odd width the last pair reaches one element further, and the exponents stay those of the width.
+  const base = { pairs, theta: turned % 2 === 0 ? theta : theta ** ((2 * pairs) / turned), trained }
+  const scaling = ropeVariants[kinds[type]!].fromTransformers(read, group, base)
+  return { style: 'split', pairs, theta: base.theta, ...scaling }
+}
+
+const ownNames: Readonly<Record<string, keyof typeof ropeVariants>> = {
+  default: 'default',
+  linear: 'linear',
+  dynamic: 'dynamic',
+  llama3: 'llama3',
+  yarn: 'yarn',
+  longrope: 'longrope',
+}
+
+function defaultGroup(read: ConfigReader): string {
+  return read.object('rope_scaling') ? 'rope_scaling' : 'rope_parameters'
+}
+
+/** Columns of a head that turn; the odd one takes a neighbour along. */
+function turnedWidth(read: ConfigReader, group: string, headDim: number): number {
+  const key = 'partial_rotary_factor'
+  const share = read.positive(read.has(`${group}.${key}`) ? `${group}.${key}` : key, 1)
+  const turned = Math.trunc(headDim * share)
+  const accepted = `a share of the ${headDim} columns of a head that is at least 1 and, made even, at most all of them`
+  if (turned < 1 || 2 * Math.ceil(turned / 2) > headDim) read.refuse(key, share, accepted)
+  return turned
 }

@@ -1,7 +1,6 @@
 import type { Operand } from '../ir/op.ts'
 import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
-import { ropeTable } from '../ops/ropeTable.ts'
 import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
 import { weightSpec } from './decoderWeights.ts'
@@ -17,6 +16,7 @@ import {
 } from './plainConfig.ts'
 import { normSpecs, productSpecs } from './plainWeights.ts'
 import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
+import { ropeMetadata, ropeSpecs, ropeTables } from './ropeTables.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
 interface Starcoder2Config extends PlainConfig {
@@ -43,7 +43,7 @@ function fromTransformers(read: ConfigReader): Starcoder2Config {
     hasBias: read.flag('use_bias', true),
     activation: readActivation(read, 'hidden_act', 'gelu_tanh'),
     tied: read.flag('tie_word_embeddings', true) && read.shapeOf('lm_head.weight') === undefined,
-    rope: plainRope(read, ropeFromTransformers(read, headDim)),
+    rope: ropeFromTransformers(read, headDim, read.count('max_position_embeddings', 4096)),
     window: read.has('sliding_window') ? read.count('sliding_window') : 0,
   }
 }
@@ -54,14 +54,9 @@ function fromGguf(read: ConfigReader): Starcoder2Config {
     ...c,
     hasBias: read.shapeOf('blk.0.attn_output.bias') !== undefined,
     tied: read.shapeOf('output.weight') === undefined,
-    rope: plainRope(read, ropeFromGguf(read, 'split', c.headDim)),
+    rope: ropeFromGguf(read, 'split', c.headDim, c.context),
     window: read.has('attention.sliding_window') ? read.count('attention.sliding_window') : 0,
   }
-}
-
-/** The family's models turn by unscaled or linearly scaled positions. */
-function plainRope(read: ConfigReader, rope: RopeConfig): RopeConfig {
-  return rope.factors === 'none' ? rope : read.refuse('rope_parameters', 'factors', 'default, linear')
 }
 
 function weights(c: Starcoder2Config): readonly WeightSpec[] {
@@ -81,6 +76,7 @@ function weights(c: Starcoder2Config): readonly WeightSpec[] {
   })
   return [
     weightSpec('token_embd.weight', 'model.embed_tokens.weight', c.vocabulary, c.dim),
+    ...ropeSpecs([c.rope]),
     ...layers.flat(),
     ...normSpecs('output_norm', 'model.norm', c.dim),
     ...(c.tied ? [] : [weightSpec('output.weight', 'lm_head.weight', c.vocabulary, c.dim)]),
@@ -97,8 +93,8 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
   ignored: [/\.rotary_emb\.inv_freq$/],
   graph(g, c, w) {
     const { ids, positions, index } = decoderInputs(g)
-    const { pairs, theta, scale, style } = c.rope
-    const table = g.apply(ropeTable, 'rope', { positions }, { pairs, theta, scale })
+    const { style } = c.rope
+    const table = ropeTables(g, [c.rope], w, positions)[0]!
     const window = c.window > 0 ? { window: c.window } : {}
     let x = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, {})
     for (let i = 0; i < c.layers; i++) {
@@ -113,14 +109,7 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
   toGguf: (c) => ({
     metadata: {
       ...plainToGguf('starcoder2', c, 'gelu_tanh'),
-      'starcoder2.rope.freq_base': { type: 'float32', value: c.rope.theta },
-      'starcoder2.rope.dimension_count': count(2 * c.rope.pairs),
-      ...(c.rope.scale === 1
-        ? {}
-        : {
-            'starcoder2.rope.scaling.type': { type: 'string', value: 'linear' },
-            'starcoder2.rope.scaling.factor': { type: 'float32', value: 1 / c.rope.scale },
-          }),
+      ...Object.fromEntries(Object.entries(ropeMetadata(c.rope)).map(([key, value]) => [`starcoder2.${key}`, value])),
       ...(c.window > 0 ? { 'starcoder2.attention.sliding_window': count(c.window) } : {}),
     },
     rowOf: (_weight, row) => row,

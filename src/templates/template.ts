@@ -16,6 +16,8 @@ export interface WeightSpec {
   readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
   readonly values?: readonly number[]
+  /** No file stores it, whatever its format. */
+  readonly isDerived?: true
 }
 
 /** Where a checkpoint comes from; names and some conventions differ. */
@@ -60,6 +62,8 @@ export interface ModelSizes {
   /** Tokens that the checkpoint was made for. */
   readonly context: number
   readonly layers: number
+  /** A model that is built for at most so many tokens turns otherwise than one for more; absent: all turn alike. */
+  readonly short?: number
 }
 
 /** Defines a template. */

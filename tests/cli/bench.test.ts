@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ck, openCk } from './ck.ts'
 
@@ -57,6 +58,15 @@ describe('ck bench', () => {
     expect(later.bytesPerToken - first.bytesPerToken).toBe(16 * cellBytes)
     // Scores and sums: two multiply-adds per head (4), column (32), position and layer.
     expect(later.operationsPerToken - first.operationsPerToken).toBe(2 * 2 * 2 * 4 * 32 * 16)
+  })
+
+  it('counts of a layer with a window only what it attends to', async () => {
+    const model = fileURLToPath(new URL('../parity/goldens/qwen2-window', import.meta.url))
+    const { stdout } = await ck(['bench', model, ...small, '--depth', '40,60', '-t', '1', '--json'])
+    const [, first, later] = JSON.parse(stdout).results
+    // One of two layers attends to all positions: keys and values, two heads of 10 floats; four heads of queries.
+    expect(later.bytesPerToken - first.bytesPerToken).toBe(20 * 2 * 2 * 10 * 4)
+    expect(later.operationsPerToken - first.operationsPerToken).toBe(20 * 2 * 2 * 4 * 10)
   })
 
   it('prints a Markdown table otherwise', async () => {

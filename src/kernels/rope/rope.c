@@ -5,7 +5,8 @@
 #include "split.h"
 
 void ck_ropeTable_fwd_f32(int part, int parts, int64_t tokens, int64_t pairs, double theta, double scale,
-                          const int32_t *restrict positions, const float *restrict factors, float *restrict table)
+                          double magnitude, const int32_t *restrict positions, const float *restrict factors,
+                          float *restrict table)
 {
     int64_t begin, end;
     ck_share(tokens, part, parts, &begin, &end);
@@ -17,8 +18,8 @@ void ck_ropeTable_fwd_f32(int part, int parts, int64_t tokens, int64_t pairs, do
         for (int64_t token = begin; token < end; token++) {
             const double angle = (double)positions[token] * frequency;
             float *cosines = table + token * 2 * pairs;
-            cosines[pair] = (float)cos(angle);
-            cosines[pairs + pair] = (float)sin(angle);
+            cosines[pair] = (float)(magnitude * cos(angle));
+            cosines[pairs + pair] = (float)(magnitude * sin(angle));
         }
     }
 }

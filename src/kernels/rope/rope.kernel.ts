@@ -1,14 +1,14 @@
 import { defineKernel } from '../kernel.ts'
 
 /**
- * Per token a row of cosines, then a row of sines, of angle[i] = position * scale * theta^(-i / pairs) / factors[i],
- * computed in double. Without factors they count as 1.
+ * Per token a row of magnitude * cos, then a row of magnitude * sin, of angle[i] = position * scale * theta^(-i / pairs) /
+ * factors[i], computed in double. Without factors they count as 1.
  */
 export const ropeTableForward = defineKernel({
   name: 'ropeTable_fwd_f32',
   family: 'rope',
   dims: ['tokens', 'pairs'],
-  attributes: { theta: 'double', scale: 'double' },
+  attributes: { theta: 'double', scale: 'double', magnitude: 'double' },
   buffers: {
     positions: { dtype: 'i32', access: 'read', shape: ['tokens'] },
     factors: { dtype: 'f32', access: 'read', shape: ['pairs'], optional: true },
@@ -16,7 +16,7 @@ export const ropeTableForward = defineKernel({
   },
   inPlace: [],
   split: { items: ['tokens'], own: ['positions', 'table'] },
-  flops: ({ tokens, pairs }) => 4 * tokens * pairs,
+  flops: ({ tokens, pairs }) => 6 * tokens * pairs,
 })
 
 function rope<P extends 'split' | 'pairwise'>(pairing: P) {

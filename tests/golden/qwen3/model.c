@@ -209,7 +209,7 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 static void prefill(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, PREFILL_ROPE));
 
     /* token_embd f32 [tokens, 36] */
@@ -312,7 +312,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 static void decode(const ck_step *s, int part, int parts)
 {
     /* rope f32 [tokens, 2, 12] */
-    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
+    ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 1000000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, DECODE_ROPE));
 
     /* token_embd f32 [tokens, 36] */

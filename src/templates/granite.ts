@@ -1,0 +1,45 @@
+import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
+import { decoderToGguf } from './decoderToGguf.ts'
+import { decoderWeights } from './decoderWeights.ts'
+import { exportedAngles } from './llama.ts'
+import { defineTemplate } from './template.ts'
+
+/** Granite 3: Llama with multipliers. GGUF converters reorder the heads of q and k as Llama's. */
+export const granite = defineTemplate({
+  name: 'granite',
+  gguf: ['granite'],
+  transformers: ['GraniteForCausalLM'],
+  config: {
+    gguf(read) {
+      const config = decoderFromGguf(read, 'pairwise')
+      const scales = {
+        embedding: read.positive('embedding_scale', 1),
+        attention: read.positive('attention.scale', config.scales.attention),
+        residual: read.positive('residual_scale', 1),
+        logits: 1 / read.positive('logit_scale', 1),
+      }
+      return { ...config, scales }
+    },
+    transformers(read) {
+      const scales = {
+        embedding: read.positive('embedding_multiplier', 1),
+        attention: read.positive('attention_multiplier', 1),
+        residual: read.positive('residual_multiplier', 1),
+        logits: 1 / read.positive('logits_scaling', 1),
+      }
+      return { ...decoderFromTransformers(read), scales }
+    },
+  },
+  weights: (c) => decoderWeights(c),
+  ignored: [exportedAngles],
+  graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
+  toGguf: (c) =>
+    decoderToGguf('granite', c, true, {
+      embedding_scale: { type: 'float32', value: c.scales.embedding },
+      'attention.scale': { type: 'float32', value: c.scales.attention },
+      residual_scale: { type: 'float32', value: c.scales.residual },
+      logit_scale: { type: 'float32', value: 1 / c.scales.logits },
+    }),
+  sizes: decoderSizes,
+})

@@ -1,0 +1,22 @@
+import { decoderFromTransformers, windowPattern } from './decoderConfig.ts'
+import { everyLayerWindow } from './layerWindows.ts'
+import { llama } from './llama.ts'
+import { defineTemplate } from './template.ts'
+
+/** What MistralConfig says of keys that config.json leaves out. */
+const defaults = { num_key_value_heads: 8, max_position_embeddings: 131072, sliding_window: 4096 }
+
+/** Mistral: Llama with a window in every layer. In GGUF it is a `llama`. */
+export const mistral = defineTemplate({
+  ...llama,
+  name: 'mistral',
+  transformers: ['MistralForCausalLM'],
+  config: {
+    gguf: llama.config.gguf,
+    transformers(reader) {
+      const read = reader.withDefaults(defaults)
+      const config = decoderFromTransformers(read)
+      return { ...config, biases: [], pattern: windowPattern(everyLayerWindow(read, config.layers)) }
+    },
+  },
+})

@@ -1,0 +1,30 @@
+import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes, inputBiases, windowPattern } from './decoderConfig.ts'
+import { decoderToGguf } from './decoderToGguf.ts'
+import { decoderWeights } from './decoderWeights.ts'
+import { qwenWindows } from './layerWindows.ts'
+import { exportedAngles } from './llama.ts'
+import { defineTemplate } from './template.ts'
+
+/** What Qwen2Config says of keys that config.json leaves out. */
+const defaults = { num_key_value_heads: 32, max_position_embeddings: 32768, sliding_window: 4096 }
+
+/** Qwen2 and 2.5: q, k and v have biases. */
+export const qwen2 = defineTemplate({
+  name: 'qwen2',
+  gguf: ['qwen2'],
+  transformers: ['Qwen2ForCausalLM'],
+  config: {
+    gguf: (read) => decoderFromGguf(read, 'split'),
+    transformers(reader) {
+      const read = reader.withDefaults(defaults)
+      const config = decoderFromTransformers(read)
+      return { ...config, biases: inputBiases, pattern: windowPattern(qwenWindows(read, config.layers)) }
+    },
+  },
+  weights: (c) => decoderWeights(c),
+  ignored: [exportedAngles],
+  graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
+  toGguf: (c) => decoderToGguf('qwen2', c, false),
+  sizes: decoderSizes,
+})
