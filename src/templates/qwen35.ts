@@ -1,13 +1,12 @@
 import type { Operand } from '../ir/op.ts'
 import { attention } from '../ops/attention.ts'
-import { linear } from '../ops/linear.ts'
 import { multiply } from '../ops/multiply.ts'
 import { reshape } from '../ops/reshape.ts'
 import { rmsNorm } from '../ops/rmsNorm.ts'
 import { rope } from '../ops/rope.ts'
 import { sigmoid } from '../ops/sigmoid.ts'
 import { sliceHeads } from '../ops/sliceHeads.ts'
-import { type BlockContext, buildDecoder, mixedBlock } from './decoderBlocks.ts'
+import { type BlockContext, buildDecoder, mixedBlock, project } from './decoderBlocks.ts'
 import { decoderSizes } from './decoderConfig.ts'
 import { gatedDeltaNet } from './deltaNet.ts'
 import { type Qwen35Config, qwen35FromGguf, qwen35FromTransformers } from './qwen35Config.ts'
@@ -30,19 +29,18 @@ export const qwen35 = defineTemplate<Qwen35Config>({
     Array.from({ length: extraLayers }, (_, i) => new RegExp(`^blk\\.${layers + i}\\.`)),
   graph: (g, c, w) =>
     buildDecoder(g, c, w, (at, x) =>
-      mixedBlock(at, x, (h) => (at.kind.rope === 'none' ? gatedDeltaNet(at, h, c.delta) : gatedAttention(at, h, c))),
+      mixedBlock(at, x, (h) => (at.kind.rope === 'none' ? gatedDeltaNet(at, h, c.delta) : gatedAttention(at, h))),
     ),
   toGguf: qwen35ToGguf,
   sizes: decoderSizes,
 })
 
 /** Attention whose results are multiplied by the sigmoid of a gate, which stands beside the queries in every head. */
-function gatedAttention({ g, w, bias, named, turns }: BlockContext, h: Operand, c: Qwen35Config): Operand {
+function gatedAttention(at: BlockContext, h: Operand): Operand {
+  const { g, c, w, named, turns } = at
   const { headDim, eps } = c
-  const product = (name: string, x: Operand) =>
-    g.apply(linear, named(name), { x, w: w(name), ...(c.hasBias ? { bias: bias(name) } : {}) }, {})
   const heads = (name: string, count: number) =>
-    g.apply(reshape, named(`${name}_heads`), { x: product(name, h) }, { heads: count })
+    g.apply(reshape, named(`${name}_heads`), { x: project(at, name, h) }, { heads: count })
   const turned = (name: string, x: Operand) => {
     const normed = g.apply(rmsNorm, named(`${name}_norm`), { x, gain: w(`${name}_norm`) }, { eps })
     return g.apply(rope, named(`${name}_rope`), { x: normed, table: turns! }, { style: c.ropes[0]!.style })
@@ -56,5 +54,5 @@ function gatedAttention({ g, w, bias, named, turns }: BlockContext, h: Operand, 
   const mixed = g.apply(attention, named('attn'), { q, k, v }, { scale: c.scales.attention })
   const open = g.apply(sigmoid, named('attn_open'), { x: gate }, {})
   const gated = g.apply(multiply, named('attn_gated'), { x: mixed, z: open }, {})
-  return product('attn_output', g.apply(reshape, named('attn_flat'), { x: gated }, { heads: 0 }))
+  return project(at, 'attn_output', g.apply(reshape, named('attn_flat'), { x: gated }, { heads: 0 }))
 }

@@ -33,7 +33,7 @@ export function qwen35Weights(c: Qwen35Config): readonly WeightSpec[] {
 function attentionWeights(c: Qwen35Config, ours: string, theirs: string): readonly WeightSpec[] {
   const product = (name: string, other: string, rows: number, cols: number) => [
     weightSpec(`${ours}${name}.weight`, `${theirs}${other}.weight`, rows, cols),
-    ...(c.hasBias ? [weightSpec(`${ours}${name}.bias`, `${theirs}${other}.bias`, rows)] : []),
+    ...(c.biases.includes(name) ? [weightSpec(`${ours}${name}.bias`, `${theirs}${other}.bias`, rows)] : []),
   ]
   const [queries, keys] = [c.heads * c.headDim, c.kvHeads * c.headDim]
   return [
