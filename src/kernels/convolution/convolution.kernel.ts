@@ -15,7 +15,7 @@ export const causalConvolutionForward = defineKernel({
   attributes: { silu: 'int64_t' },
   buffers: {
     x: { dtype: 'f32', access: 'read', shape: ['tokens', 'channels'], rowStride: 'xRow' },
-    w: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'] },
+    w: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'], layout: 'panels' },
     positions: { dtype: 'i32', access: 'read', shape: ['tokens'] },
     sequences: { dtype: 'i32', access: 'read', shape: ['tokens'] },
     state: { dtype: 'f32', access: 'update', shape: ['sequenceCount', 'held', 'channels'] },
