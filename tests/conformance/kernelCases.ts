@@ -107,7 +107,10 @@ export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
   return { ...test, dims, dense }
 }
 
-/** The first axis that all outputs share and that a call may have any number of; undefined: none, or rows that depend on each other. */
+/**
+ * The first axis that all outputs share and that a call may have any number of; undefined: none, or rows that depend on
+ * each other.
+ */
 export function rowAxis(kernel: Kernel): string | undefined {
   if (Object.values(kernel.buffers).some(({ access }) => access === 'update')) return undefined
   const outputs = Object.values(kernel.buffers).filter(({ access, scratch }) => access === 'write' && !scratch)

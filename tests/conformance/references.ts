@@ -726,9 +726,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     epsilons: 8,
   },
   l2Norm_fwd_f32: {
-    sizes: (lanes) => rowsOf(lanes),
-    compute: ({ x }, { cols }) => ({
-      y: eachRow(x!, cols!, (row) => row.map((v) => v / Math.sqrt(row.reduce((sum, other) => sum + other * other, 0)))),
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-6 },
+    compute: ({ x }, { cols }, { eps }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const length = Math.hypot(...row, Math.sqrt(eps!))
+        return row.map((value) => value / length)
+      }),
     }),
     epsilons: 8,
   },

@@ -11,6 +11,12 @@ enum {
     CK_MOST_TAPS = 16
 };
 
+/* Floats of a panel of weights: whole lines of 64 bytes. */
+CK_INLINE int64_t ck_panel(int64_t taps)
+{
+    return (taps * CK_LANES + 15) / 16 * 16;
+}
+
 /* Some channels of a run of tokens, from the first on. */
 typedef struct {
     const float *x, *w; /* w in panels */
@@ -42,7 +48,7 @@ CK_INLINE void ck_convolve_run(int64_t taps, ck_run run)
         }
         for (int64_t channel = 0; channel < run.channels; channel += CK_LANES) {
             const int64_t left = run.channels - channel;
-            const ck_vf sum = ck_convolve(taps, run.w + channel * taps, rows, channel, left);
+            const ck_vf sum = ck_convolve(taps, run.w + channel / CK_LANES * ck_panel(taps), rows, channel, left);
             const ck_vf result = run.is_silu ? ck_silu(sum) : sum;
             if (left < CK_LANES) {
                 ck_store_n(run.y + t * run.y_row + channel, result, left);
@@ -82,7 +88,8 @@ void ck_causalConvolution_fwd_f32(int part, int parts, int64_t tokens, int64_t c
                 .x = x + t * xRow + channel, .x_row = xRow,
                 .y = y + t * yRow + channel, .y_row = yRow,
                 .state = state + sequences[t] * held * channels + channel, .state_row = channels,
-                .w = w + channel * taps, .channels = end - channel < CK_TILE ? end - channel : CK_TILE,
+                .w = w + channel / CK_LANES * ck_panel(taps),
+                .channels = end - channel < CK_TILE ? end - channel : CK_TILE,
                 .tokens = run_end - t, .is_first = positions[t] == 0, .is_silu = silu != 0,
             };
             switch (taps) {

@@ -1,5 +1,5 @@
-/* delta.c: the gated delta rule. Columns of the state do not depend on each other, so a pass takes a few of them through all
- * tokens of a run: they stay in cache, and the state is read and written once however many tokens there are. */
+/* delta.c: the gated delta rule. Columns of the state do not depend on each other, so a pass takes a few of them through
+ * all tokens of a run: they stay in cache, and the state is read and written once however many tokens there are. */
 #include "delta.h"
 
 #include "runs.h"
@@ -54,8 +54,8 @@ CK_INLINE void ck_write(float *p, ck_vf v, int whole, int64_t cols, int i)
 }
 
 /*
- * One pass over the rows of S. `last`: to = decay * from + k deltaᵀ of that token. `next`: along = kᵀS and across = qᵀS of that
- * token, S being what `last` has left or else `from`, added row by row. NULL: without. `whole` says that cols is
+ * One pass over the rows of S. `last`: to = decay * from + k deltaᵀ of that token. `next`: along = kᵀS and across = qᵀS of
+ * that token, S being what `last` has left or else `from`, added row by row. NULL: without. `whole` says that cols is
  * CK_PASS_COLS; it and whether last and next are NULL are constants where this is called.
  */
 CK_INLINE void ck_pass(int whole, int64_t rows, int64_t cols, ck_columns from, ck_columns to, const ck_token *last,
@@ -104,7 +104,7 @@ CK_INLINE float ck_dot(const float *a, const float *b, int64_t cols)
     return ck_sum(sum);
 }
 
-/* What the passes over one block of columns of a head read and write, for token 0 of the run; the others follow by strides. */
+/* What the passes over a block of columns of a head read and write for the first token; the others follow by strides. */
 typedef struct {
     const float *q, *k, *v, *decay, *beta;
     float *y;
@@ -119,8 +119,8 @@ CK_INLINE ck_token ck_token_of(ck_run run, int64_t t)
 
 /*
  * The token's delta and result from along = kᵀS and across = qᵀS of the old state S: with S' = decay * S, kᵀS' is
- * decay * kᵀS, and qᵀ(S' + k deltaᵀ) is decay * qᵀS + (qᵀk) deltaᵀ. So one pass over S gives the result of a token, and it is
- * the pass that brings the token before into S.
+ * decay * kᵀS, and qᵀ(S' + k deltaᵀ) is decay * qᵀS + (qᵀk) deltaᵀ. So one pass over S gives the result of a token, and
+ * it is the pass that brings the token before into S.
  */
 CK_INLINE void ck_answer(int whole, ck_run run, int64_t t, int64_t rows, int64_t cols, const ck_vf *along,
                          const ck_vf *across, ck_token *token)
