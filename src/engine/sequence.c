@@ -36,9 +36,8 @@ static ck_status check_position(const ck_context *context, int32_t sequence, int
     }
     if (ck_sequence_restorable(context, sequence, position) != position) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "position is %" PRId64
-                         ", and the state of this model goes back only to checkpoints; the nearest positions accepted: %" PRId64
-                         " and %" PRId64,
+                         "position is %" PRId64 ", and the state of this model goes back only to checkpoints; the nearest"
+                         " positions accepted: %" PRId64 " and %" PRId64,
                          position, ck_checkpoints_below(context->checkpoints, sequence, position),
                          ck_checkpoints_above(context->checkpoints, sequence, position, held));
     }
