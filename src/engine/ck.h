@@ -1,10 +1,11 @@
 /* ck.h: the public interface of a built model (libmodel.so and ./model are made of it).
  *
- * A ck_model is the mapped weights and tokenizer: immutable after open, shareable between threads and contexts.
- * A ck_context is one independent run: cache, arena and worker threads. It holds one sequence of tokens, or as many as the
- * model was built for. Calls on one context must not overlap; any number of contexts may run at once. Nothing is allocated
- * after open, except by ck_sequence_save and by a generation that makes room in a full context. Every function that can fail returns a ck_status and
- * writes one sentence to `error` (which may be NULL). There is no global mutable state.
+ * A ck_model is the mapped weights and tokenizer: immutable after open, shareable between threads and contexts. A
+ * ck_context is one independent run: cache, arena and worker threads. It holds one sequence of tokens, or as many as
+ * the model was built for. Calls on one context must not overlap; any number of contexts may run at once. Nothing is
+ * allocated after open, except by ck_sequence_save and by a generation that makes room in a full context. Every
+ * function that can fail returns a ck_status and writes one sentence to `error` (which may be NULL). There is no
+ * global mutable state.
  */
 #ifndef CK_H
 #define CK_H
@@ -110,8 +111,8 @@ ck_status ck_sequence_match(ck_context *context, int32_t sequence, const int32_t
 ck_status ck_sequence_copy(ck_context *context, int32_t from, int32_t to, int64_t tokens, ck_error *error);
 /* Writes the tokens of a sequence and what was computed of them. The file is written beside `path` and renamed. */
 ck_status ck_sequence_save(const ck_context *context, int32_t sequence, const char *path, ck_error *error);
-/* The sequence then holds what was saved by a context of the same weights and the same kind of build, of any size and number
- * of threads; it goes on with the same bits. On an error it holds what it did before. */
+/* The sequence then holds what was saved by a context of the same weights and the same kind of build, of any size
+ * and number of threads; it goes on with the same bits. On an error it holds what it did before. */
 ck_status ck_sequence_load(ck_context *context, int32_t sequence, const char *path, ck_error *error);
 /* From any thread: makes the running call return CK_ERROR_STOPPED soon. The next call runs normally. */
 void ck_context_stop(ck_context *context);
@@ -183,9 +184,9 @@ typedef struct ck_sampling {
 /* What happens where a token does not fit the context. */
 typedef enum ck_overflow {
     CK_OVERFLOW_REFUSE = 0, /* a prompt is refused; a generation ends with CK_FINISH_CONTEXT */
-    /* The older half of the tokens behind the first `keep` is dropped, as often as needed, and the newer half computed
-     * again at its new positions: the text goes on exactly as after a prompt of the tokens that are left. Costs a prefill of
-     * half a context each time. */
+    /* The older half of the tokens behind the first `keep` is dropped, as often as needed, and the newer half
+     * computed again at its new positions: the text goes on exactly as after a prompt of the tokens that are left.
+     * Costs a prefill of half a context each time. */
     CK_OVERFLOW_SHIFT = 1
 } ck_overflow;
 
@@ -197,7 +198,7 @@ typedef struct ck_generation_options {
     int32_t ignore_eos;       /* 1: end-of-text tokens do not end it */
     int32_t sequence;         /* the sequence to continue */
     int32_t overflow;         /* ck_overflow */
-    int64_t keep;             /* CK_OVERFLOW_SHIFT: tokens from the first on that are never dropped; less than the context */
+    int64_t keep;             /* CK_OVERFLOW_SHIFT: first tokens that are never dropped; less than the context */
 } ck_generation_options;
 
 typedef enum ck_finish {

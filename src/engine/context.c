@@ -117,8 +117,8 @@ static ck_status check_batch(ck_context *context, const ck_batch *batch, const f
     return CK_OK;
 }
 
-/* Writes the ids, positions and sequences of the next step, whose first token is `at` and whose first logits row is `row`.
- * A decode step has one token per sequence. Gives the number of tokens. */
+/* Writes the ids, positions and sequences of the next step, whose first token is `at` and whose first logits row is
+ * `row`. A decode step has one token per sequence. Gives the number of tokens. */
 static int64_t fill_step(ck_context *context, ck_mode mode, const ck_batch *batch, int64_t at, int64_t row,
                          int64_t *outputs) {
     const ck_program *program = context->model->program;
@@ -165,6 +165,7 @@ ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batc
     if (mode != CK_PREFILL && mode != CK_DECODE) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "mode is %d; accepted: 0 (prefill) or 1 (decode)", (int)mode);
     }
+    if (!batch) return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_context_eval_batch: batch is NULL");
     ck_status status = check_batch(context, batch, logits, error);
     if (status) return status;
     for (int64_t at = 0, row = 0; at < batch->count;) {

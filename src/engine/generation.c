@@ -40,8 +40,8 @@ static ck_status check_prompt(const ck_context *context, const int32_t *ids, int
     const ck_info *info = ck_model_info(ck_context_model(context));
     const int64_t position = ck_sequence_position(context, options->sequence);
     if (position < 0) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "sequence is %" PRId32 "; accepted: 0 to %" PRId64, options->sequence,
-                         info->sequences - 1);
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "sequence is %" PRId32 "; accepted: 0 to %" PRId64,
+                         options->sequence, info->sequences - 1);
     }
     if (count < 1 || !ids) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "the prompt has %" PRId64 " tokens; accepted: 1 or more", count);
@@ -138,7 +138,8 @@ static ck_status eval(ck_generation *g, const int32_t *ids, int64_t count, ck_er
     return ck_context_eval_batch(g->context, count > 1 ? CK_PREFILL : CK_DECODE, &batch, g->logits, error);
 }
 
-/* Tokens of a text that are left when it has to fit: the first `keep`, and of the others the newer half, again and again. */
+/* Tokens of a text that are left when it has to fit: the first `keep`, and of the others the newer half, again and
+ * again. */
 static int64_t fitting_tokens(int64_t tokens, int64_t keep, int64_t context) {
     while (tokens > context) tokens -= (tokens - keep + 1) / 2;
     return tokens;

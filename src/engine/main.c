@@ -346,8 +346,8 @@ static int print_text(const ck_model *model, const arguments *a, ck_generation *
     return interrupted ? EXIT_INTERRUPTED : code;
 }
 
-/* Makes the context hold what the saved tokens and the prompt begin with, and sets *kept to its tokens. A file that is still
- * to be written may be missing. */
+/* Makes the context hold what the saved tokens and the prompt begin with, and sets *kept to its tokens. A file that
+ * is still to be written may be missing. */
 static int load_prompt_cache(ck_context *context, const arguments *a, const buffer *ids, int64_t *kept) {
     ck_error error;
     *kept = 0;

@@ -34,8 +34,8 @@ typedef enum ck_state_kind {
     CK_STATE_POSITIONS = 1 /* bytes of its own for each position */
 } ck_state_kind;
 
-/* Bytes that outlive a step, of every sequence, one behind the other. Those of CK_STATE_POSITIONS are `rows` rows of panels of
- * `lanes` positions; a panel is its parts one behind the other, each [count][lanes][bytes]. */
+/* Bytes that outlive a step, of every sequence, one behind the other. Those of CK_STATE_POSITIONS are `rows` rows of
+ * panels of `lanes` positions; a panel is its parts one behind the other, each [count][lanes][bytes]. */
 typedef struct ck_state {
     const char *name;
     ck_state_kind kind;

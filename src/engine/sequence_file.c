@@ -162,8 +162,9 @@ ck_status ck_sequence_save(const ck_context *context, int32_t sequence, const ch
 static ck_status check_header(const ck_context *context, const char *path, const saved_header *header, uint64_t bytes,
                               ck_error *error) {
     if (memcmp(header->magic, SAVED_MAGIC, sizeof header->magic) != 0 || header->version != SAVED_VERSION) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "%s: is no file of saved tokens; accepted: " SAVED_MAGIC " of version %d",
-                         path, SAVED_VERSION);
+        return ck_refuse(error, CK_ERROR_FORMAT,
+                         "%s: is no file of saved tokens; accepted: " SAVED_MAGIC " of version %d", path,
+                         SAVED_VERSION);
     }
     if (header->file_bytes != bytes || header->header_crc32 != crc_of_header(header)) {
         return ck_refuse(error, CK_ERROR_FORMAT, "%s: the file is damaged or cut off; save it again", path);
@@ -177,8 +178,8 @@ static ck_status check_header(const ck_context *context, const char *path, const
     }
     if (memcmp(header->state_id, model->program->state_id, id_bytes) != 0) {
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s: was saved by another build of this model; accepted: one with the same target, cache type and "
-                         "strictness",
+                         "%s: was saved by another build of this model; accepted: one with the same target, cache type "
+                         "and strictness",
                          path);
     }
     if (header->tokens < 0 || header->tokens > model->program->context) {
@@ -193,8 +194,9 @@ static ck_status check_header(const ck_context *context, const char *path, const
 static ck_status check_file(const ck_context *context, const char *path, const uint8_t *file, uint64_t bytes,
                             saved_header *header, ck_error *error) {
     if (bytes < sizeof *header) {
-        return ck_refuse(error, CK_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; a file of saved tokens has at least %zu", path,
-                         bytes, sizeof *header);
+        return ck_refuse(error, CK_ERROR_FORMAT,
+                         "%s: has %" PRIu64 " bytes; a file of saved tokens has at least %zu", path, bytes,
+                         sizeof *header);
     }
     memcpy(header, file, sizeof *header);
     ck_status status = check_header(context, path, header, bytes, error);
@@ -209,7 +211,8 @@ static ck_status check_file(const ck_context *context, const char *path, const u
         memcpy(&id, file + sizeof *header + (size_t)i * sizeof id, sizeof id);
         if (id >= 0 && id < program->vocabulary) continue;
         return ck_refuse(error, CK_ERROR_FORMAT,
-                         "%s: token id %" PRId32 " at position %" PRId64 " is outside the vocabulary; accepted: 0 to %" PRId64,
+                         "%s: token id %" PRId32 " at position %" PRId64
+                         " is outside the vocabulary; accepted: 0 to %" PRId64,
                          path, id, i, program->vocabulary - 1);
     }
     return CK_OK;

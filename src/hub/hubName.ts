@@ -18,7 +18,7 @@ const prefix = 'hf://'
 const part = '[A-Za-z0-9][\\w.-]*'
 const repo = `(?<repo>${part}/${part})(?:@(?<revision>[\\w.][\\w./-]*?))?`
 const short = new RegExp(`^${repo}:(?<quantisation>[\\w.-]+)$`)
-const long = new RegExp(`^${repo}(?::(?<quantisation>[\\w.-]+)|/(?<file>[^/].*))?$`)
+const long = new RegExp(`^${repo}(?:/(?<file>[^/].*))?$`)
 
 /** Whether MODEL names a model of the hub: `hf://...`, or `org/repo:quantisation` where no such file is here. */
 export function isHubName(text: string): boolean {
@@ -31,7 +31,8 @@ export function isHubName(text: string): boolean {
  */
 export function parseHubName(text: string): HubName {
   const isLong = text.startsWith(prefix)
-  const groups = (isLong ? long.exec(text.slice(prefix.length)) : short.exec(text))?.groups
+  const rest = isLong ? text.slice(prefix.length) : text
+  const groups = (short.exec(rest) ?? (isLong ? long.exec(rest) : null))?.groups
   if (!groups?.repo) return fail('hub_name_invalid', { name: text, what: 'is no name of a model of the hub' })
   const { file, quantisation, revision = 'main' } = groups
   if (file !== undefined && !isPlainPath(file)) {

@@ -30,6 +30,10 @@ export async function hubSettings(env: Environment = process.env): Promise<HubSe
   if (token && !/^hf_\w+$/.test(token)) {
     fail('option_invalid', { option: 'HF_TOKEN', found: '...', accepted: 'a token of the hub, which begins with hf_' })
   }
+  for (const option of ['HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'XDG_CACHE_HOME']) {
+    // The hub's library would take the current folder.
+    if (env[option] === '') fail('option_invalid', { option, found: '', accepted: 'a folder; or unset it' })
+  }
   return {
     endpoint,
     ...(token ? { token } : {}),

@@ -120,8 +120,11 @@ export class Sequence {
         return library.generationNext(this.#generation)
       }
       for (;;) {
-        const answer = await this.#compute('generate', next, options.signal)
-        if (consumer.hasLeft) return
+        const answer = await this.#compute('generate', next, options.signal).catch((error: unknown) => {
+          if (consumer.hasLeft) return undefined
+          throw error
+        })
+        if (answer === undefined || consumer.hasLeft) return
         const piece = resultOf(answer, 'generate', dir)
         yield piece
         if (piece.finish) return

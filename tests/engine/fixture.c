@@ -1,9 +1,9 @@
-/* A program written by hand in place of a generated model.c. Its logits depend on every id and position held, through a
- * cache that all parts write and all parts read, so that a wrong split, step or barrier changes the numbers. A second state
- * holds the same in halves, in panels of positions, and counts into the hidden values too.
+/* A program written by hand in place of a generated model.c. Its logits depend on every id and position held,
+ * through a cache that all parts write and all parts read, so that a wrong split, step or barrier changes the
+ * numbers. A second state holds the same in halves, in panels of positions, and counts into the hidden values too.
  *
- * Weights: f32 head [VOCABULARY, LANES], then int32 script [CONTEXT]: where script[p] >= 0, that id gets the largest logit
- * after position p. */
+ * Weights: f32 head [VOCABULARY, LANES], then int32 script [CONTEXT]: where script[p] >= 0, that id gets the largest
+ * logit after position p. */
 #define _POSIX_C_SOURCE 200809L
 #include <time.h>
 
@@ -113,8 +113,8 @@ static void step_one(const ck_step *s, int part, int parts) {
 static const ck_state states[] = {
     {"cache", CK_STATE_POSITIONS, offsetof(memory, cache), sizeof(float) * CONTEXT * LANES, 1, 1,
      {{1, sizeof(float) * LANES}}},
-    {"panels", CK_STATE_POSITIONS, offsetof(memory, panels), sizeof(struct panel) * HEADS * CONTEXT / PANEL, HEADS, PANEL,
-     {{1, 2}, {LANES / HEADS, 1}}},
+    {"panels", CK_STATE_POSITIONS, offsetof(memory, panels), sizeof(struct panel) * HEADS * CONTEXT / PANEL, HEADS,
+     PANEL, {{1, 2}, {LANES / HEADS, 1}}},
 };
 
 const ck_program ck_model_program = {

@@ -1,6 +1,6 @@
-/* Loads damaged copies of a file of saved tokens. usage: mutateTokens weights.bump scratch cases seed. Built with a sanitizer;
- * whatever the bytes are, the sequence is loaded whole, or refused with a sentence and then holds what it did before. Prints how
- * many were refused. */
+/* Loads damaged copies of a file of saved tokens. usage: mutateTokens weights.bump scratch cases seed. Built with a
+ * sanitizer; whatever the bytes are, the sequence is loaded whole, or refused with a sentence and then holds what it
+ * did before. Prints how many were refused. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static void mutate(uint8_t *bytes, uint64_t *count, uint64_t *random) {
             uint64_t value = edges[next_random(random) % (sizeof edges / sizeof edges[0])];
             memcpy(bytes + fields[next_random(random) % 10], &value, 8);
         } else if (kind == 2) {
-            *count = next_random(random) % 2 ? next_random(random) % (*count + 1) : next_random(random) % 300 % (*count + 1);
+            uint64_t most = next_random(random) % 2 || *count < 300 ? *count : 300;
+            *count = next_random(random) % (most + 1);
         } else if (*count > HEADER) {
             bytes[HEADER + next_random(random) % (*count - HEADER)] ^= (uint8_t)next_random(random);
         }

@@ -155,6 +155,18 @@ describe('sequences of a session', () => {
     expect(session.position).toBe(0)
   })
 
+  it('end a generation that still waits for another call when its consumer leaves', async () => {
+    const session = slow.session({ threads: 1 })
+    const first = session.append(ids(20, 0), { rows: 1 })
+    const pieces = session.sequence(1).generate(ids(9, 1))
+    const pending = pieces.next()
+    await pieces.return?.()
+    expect(await pending).toEqual({ value: undefined, done: true })
+    expect(session.sequence(1).position).toBe(0)
+    expect(await first).toEqual(await alone(ids(20, 0), 1))
+    expect((await session.sequence(1).append([1], { rows: 1 })).length).toBe(vocabulary)
+  })
+
   it('wait for each other, and an abort ends only its own call', async () => {
     const session = slow.session({ threads: 1 })
     const controller = new AbortController()
