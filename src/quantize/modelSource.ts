@@ -137,8 +137,7 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     const plain = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
-    const inRows =
-      cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
+    const inRows = cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
     const colOf = (col: number) => form.colOf?.(spec.name, col) ?? col
     const isMoved = Array.from({ length: cols ?? 0 }, (_, col) => colOf(col)).some((place, col) => place !== col)
     const ordered = isMoved ? withColumns(inRows, cols ?? 1, dtype, colOf) : inRows

@@ -208,9 +208,21 @@ describe('block formats', () => {
   })
 })
 
+it.each([1, 5])('computes a model with full attention in every layer number %i', async (interval) => {
+  const ids = Array.from({ length: 19 }, (_, i) => (i * 31) % 96)
+  const folder = wideFolder(interval)
+  const path = await quantised(folder, `every-${interval}`, 'f32')
+  const expected = interpreted(folder, ids)
+  expect(nmseOf(expected, interpreted(path, ids))).toBeLessThan(1e-10)
+  const model = await build(path)
+  const prefill = await model.session({ threads: 2 }).logits(ids)
+  expect(nmseOf(expected, prefill)).toBeLessThan(1e-9)
+  expect(await model.session({ threads: 1 }).logits(ids, { mode: 'decode' })).toEqual(prefill)
+})
+
 /** A random model whose rows are whole blocks of 32. */
-function wideFolder(): string {
-  const folder = join(dir, 'wide')
+function wideFolder(interval = 4): string {
+  const folder = join(dir, `wide-${interval}`)
   mkdirSync(folder, { recursive: true })
   const config = {
     architectures: ['Qwen3_5ForCausalLM'],
@@ -218,6 +230,7 @@ function wideFolder(): string {
     hidden_size: 64,
     intermediate_size: 96,
     num_hidden_layers: 4,
+    full_attention_interval: interval,
     num_attention_heads: 2,
     num_key_value_heads: 1,
     head_dim: 32,
@@ -236,7 +249,7 @@ function wideFolder(): string {
   const layer = (i: number) => {
     const at = `model.layers.${i}.`
     const mixer =
-      i % 4 === 3
+      (i + 1) % interval === 0
         ? [
             tensor(`${at}self_attn.q_proj.weight`, 0.12, 128, 64),
             tensor(`${at}self_attn.k_proj.weight`, 0.12, 32, 64),
