@@ -1,13 +1,11 @@
 // llama.cpp and the committed goldens: `node bench/goldens.mjs` compares its logits with the oracles' on every GGUF
 // golden (after `npm run build`); `--record` also rewrites tests/parity/goldens/demo-llama.cpp.json from models/demo.gguf.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadLlamaCpp } from '../dist/cli/peers/llamaCpp.js'
+import { best, exact, goldens, nmseOf, readGolden, root } from './golden.mjs'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const goldens = join(root, 'tests', 'parity', 'goldens')
 const llamaCpp = loadLlamaCpp()
 
 // llama.cpp rounds activations to the weights' precision or to 8 bits, so only F32 weights show whether the two agree
@@ -19,25 +17,6 @@ const limits = [
   [/./, 1e-3],
 ]
 
-/** How llama.cpp rounds least. */
-const exact = /** @type {const} */ ({ threads: 2, context: 256, batch: 256, cache: 'f32', flashAttention: false })
-
-/** The golden's ids and float64 logits. @param {string} file */
-function readGolden(file) {
-  const bytes = readFileSync(file)
-  const length = Number(bytes.readBigUInt64LE(0))
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length))
-  const data = (/** @type {string} */ name) => {
-    const [from, to] = header[name].data_offsets
-    return Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)).buffer
-  }
-  return {
-    ids: new Int32Array(data('ids')),
-    logits: new Float64Array(data('logits')),
-    vocabulary: header.logits.shape[1],
-  }
-}
-
 /** Normalised mean squared error of llama.cpp's logits. @param {string} folder */
 function compare(folder) {
   const file =
@@ -46,23 +25,9 @@ function compare(folder) {
       .find((name) => name.endsWith('.gguf')) ?? ''
   const golden = readGolden(join(folder, 'logits.safetensors'))
   const peer = llamaCpp.openModel(join(folder, file))
-  const [error, norm] = peer.logits(golden.ids, exact).reduce(
-    ([error, norm], row, token) => {
-      const expected = golden.logits.subarray(token * golden.vocabulary, (token + 1) * golden.vocabulary)
-      return [
-        error + row.reduce((sum, value, id) => sum + (value - (expected[id] ?? Number.NaN)) ** 2, 0),
-        norm + expected.reduce((sum, value) => sum + value ** 2, 0),
-      ]
-    },
-    [0, 0],
-  )
+  const error = nmseOf(peer.logits(golden.ids, exact), golden)
   peer.close()
-  return error / norm
-}
-
-/** Ids by falling logit, the lower id first among equals. @param {Float32Array} logits @param {number} count */
-function best(logits, count) {
-  return [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(0, count)
+  return error
 }
 
 /** Greedy continuation of a fixed prompt by the demo model. */

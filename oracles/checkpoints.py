@@ -47,7 +47,7 @@ def write_folder(
     if rewrite:
         text = json.dumps(rewrite(config, str(dtype).removeprefix("torch.")), indent=2)
         (folder / "config.json").write_text(text + "\n")
-    return reference.draw_ids(rng, config.vocab_size)
+    return reference.draw_ids(rng, config.get_text_config().vocab_size)
 
 
 def record(name: str):

@@ -6,6 +6,8 @@ import { compileFolder } from './build/compileFolder.ts'
 import { findCompiler } from './build/compiler.ts'
 import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
+import { type ChatArtifact, type GivenTemplate, makeChatArtifact } from './chat/chatArtifact.ts'
+import { printChatSource } from './chat/printChatSource.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
 import { beginBump } from './formats/bump.ts'
@@ -51,6 +53,8 @@ export interface CompileOptions {
   readonly trace?: boolean
   /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
   readonly profile?: boolean
+  /** A chat template in place of the checkpoint's own. */
+  readonly template?: GivenTemplate
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
   readonly cc?: string
   readonly signal?: AbortSignal
@@ -86,12 +90,14 @@ export async function compile(
     const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
     const tokenizer = readTokenizer(checkpoint.description, checkpoint.path)
+    const { description, path } = checkpoint
+    const chat = tokenizer && makeChatArtifact(description, path, options.template)
     const signal = options.signal ? { signal: options.signal } : {}
     await writeRunFolder(
       options.out,
-      plan.source,
+      { ...plan.source, hasChat: chat?.contract != null },
       target,
-      artifacts(model, plan, tokenizer !== undefined, options),
+      { ...artifacts(model, plan, tokenizer !== undefined, chat, options), ...chatFiles(chat) },
       async (dir) => {
         await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
         const onProgress = (done: number) => options.onProgress?.('compile', done)
@@ -124,24 +130,28 @@ export function planModel(
   checkContext(context, model.sizes.context)
   const sequences = checkSequences(options.sequences ?? 1)
   const isQuantised = model.graph.weights.some(({ type }) => dtypes[type.dtype].blockElements > 1)
+  const isEncoder = model.sizes.embedding !== undefined
   const cache = {
     context: Math.ceil(context / contextUnit) * contextUnit,
     sequences,
-    dtype: options.cache ?? (isQuantised && !options.strict ? 'f16' : 'f32'),
+    // An encoder's keys and values live for one layer only.
+    dtype: options.cache ?? (isQuantised && !options.strict && !isEncoder ? 'f16' : 'f32'),
   } as const
   const graph = optimize(model.graph, { cache, strict: options.strict ?? false })
   const lanes = isas[target.isa].lanes
-  const prefill = Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
+  const prefill = isEncoder ? context : Math.min(options.prefillTokens ?? defaultPrefillTokens, context)
   const outputs = Math.min(outputRows, prefill)
   // A decode step takes a token of each sequence, and each may want its logits.
   const decode = Math.min(sequences, outputs)
-  const outputsOf = { prefill: outputs, decode, trace: prefill }
+  const outputsOf = { prefill: outputs, decode, encode: 1, trace: prefill }
   const modes: [Mode, number][] = options.trace
     ? [['trace', prefill]]
-    : [
-        ['prefill', prefill],
-        ['decode', decode],
-      ]
+    : isEncoder
+      ? [['encode', prefill]]
+      : [
+          ['prefill', prefill],
+          ['decode', decode],
+        ]
   const lowered = modes.map(([mode, tokens]) => {
     const bounds = { tokens, outputs: outputsOf[mode] }
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
@@ -160,6 +170,7 @@ export function planModel(
       .update(`${layout}${JSON.stringify([graph.nodes, statesOf(graph)])}`)
       .digest('hex'),
     vocabulary: model.sizes.vocabulary,
+    ...(isEncoder ? { embedding: model.sizes.embedding } : {}),
     context,
     sequences,
     outputRows: programs[0]!.bounds.outputs!,
@@ -194,6 +205,7 @@ function artifacts(
   model: Model,
   { graph, source, cache }: PlannedModel,
   hasTokenizer: boolean,
+  chat: ChatArtifact | undefined,
   options: CompileOptions,
 ): Record<string, string> {
   const manifest = {
@@ -207,7 +219,9 @@ function artifacts(
     context: source.context,
     sequences: source.sequences,
     vocabulary: source.vocabulary,
+    ...(source.embedding ? { embedding: source.embedding } : {}),
     hasTokenizer,
+    ...(chat ? { chat: chat.contract ? { isContract: true } : { isContract: false, reason: chat.reason } } : {}),
     weightsId: source.weightsId,
     weightsBytes: source.plan.weightsBytes,
     memoryBytes: source.plan.memoryBytes,
@@ -219,6 +233,13 @@ function artifacts(
     ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
     'manifest.json': printJson(manifest),
   }
+}
+
+/** What a model with a chat template has besides: chat.json, and chat.c for the stand-alone executable. */
+function chatFiles(chat: ChatArtifact | undefined): Record<string, string> {
+  if (!chat) return {}
+  const source = chat.contract ? { 'chat.c': printChatSource(chat.contract) } : {}
+  return { 'chat.json': printJson(chat), ...source }
 }
 
 /** Packs the weights into weights.bump; between pieces the event loop runs, so that an abort is heard. */

@@ -16,6 +16,11 @@ export { CkError, type ErrorCode } from './base/errors.ts'
 export { type Target, targets } from './build/targets.ts'
 export { type CompileOptions, type CompileStage, compile } from './compile.ts'
 export type {
+  Chat,
+  ChatOptions,
+  ChatPiece,
+  ChatStats,
+  ChatTurn,
   Counter,
   EvalMode,
   EvalOptions,
@@ -28,6 +33,7 @@ export type {
   SiteEvent,
   SiteEvents,
   SiteName,
+  Thinking,
   TokenizeOptions,
 } from './run/session.ts'
 export { load, Model } from './run/session.ts'

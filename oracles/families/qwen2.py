@@ -58,15 +58,27 @@ FOLDERS = {
         seed=113,
         exact=True,
     ),
-    "qwen2-yarn": dict(config=qwen2(rope_parameters=YARN_ROPE, num_hidden_layers=1), seed=114, exact=True),
+    # A width of 40, which llama.cpp loads as well.
+    "qwen2-yarn": dict(
+        config=qwen2(rope_parameters=YARN_ROPE, num_hidden_layers=1, hidden_size=40), seed=114, exact=True
+    ),
     "qwen2-yarn-untruncated": dict(
         config=qwen2(
-            rope_parameters=YARN_ROPE | {"truncate": False, "mscale": 0.7, "mscale_all_dim": 1.4}, num_hidden_layers=1
+            rope_parameters=YARN_ROPE | {"truncate": False, "mscale": 0.7, "mscale_all_dim": 1.4},
+            num_hidden_layers=1,
+            hidden_size=40,
         ),
         seed=115,
         exact=True,
     ),
+    # With the usual limits of the blend, which are all that llama.cpp has for this family.
     "qwen2-yarn-factor": dict(
-        config=qwen2(rope_parameters=YARN_ROPE | {"attention_factor": 1.25}, num_hidden_layers=1), seed=116, exact=True
+        config=qwen2(
+            rope_parameters=YARN_ROPE | {"attention_factor": 1.25, "beta_fast": None, "beta_slow": None},
+            num_hidden_layers=1,
+            hidden_size=40,
+        ),
+        seed=116,
+        exact=True,
     ),
 }

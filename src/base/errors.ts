@@ -28,6 +28,13 @@ const messages = {
     `${d.path}: tokenizer: ${d.what}; accepted: ${d.accepted}`,
   tokenizer_missing: (d: { path: string }) =>
     `${d.path}: has no tokenizer, so text cannot be read or written; pass token ids instead, or add tokenizer.json`,
+  /** A chat template that cannot be read, and one that refuses or fails at a conversation. */
+  template_invalid: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: the chat template ${d.what}; accepted: ${d.accepted}`,
+  template_failed: (d: { path: string; what: string }) =>
+    `${d.path}: the chat template does not render this conversation: ${d.what}`,
+  template_missing: (d: { path: string }) =>
+    `${d.path}: has no chat template, so it cannot chat; give one with --template FILE, or continue a text with ck run`,
   /** An op, a graph or a program that breaks a rule of its level. `where` names the node or value. */
   graph_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,
   program_invalid: (d: { where: string; what: string }) => `${d.where}: ${d.what}`,

@@ -52,6 +52,7 @@ const zigCpus: { readonly [flag: string]: string } = {
   '-march=x86-64': '-mcpu=baseline',
   '-march=armv8-a': '-mcpu=baseline',
   '-march=armv8.2-a+dotprod': '-mcpu=generic+v8_2a+dotprod',
+  '-march=armv8.2-a+dotprod+i8mm': '-mcpu=generic+v8_2a+dotprod+i8mm',
 }
 
 /** A plan's flags as this compiler takes them. zig would compile for the CPU that it runs on unless it is told one. */

@@ -1,7 +1,9 @@
 import { bench } from './bench.ts'
 import { build } from './build.ts'
+import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
+import { embed } from './embed.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
@@ -17,11 +19,13 @@ import { tokenize } from './tokenize.ts'
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   run,
+  chat,
   build,
   pull,
   inspect,
   tokenize,
   logits,
+  embed,
   parity,
   perplexity,
   quantize,

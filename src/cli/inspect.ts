@@ -9,7 +9,19 @@ export const inspect = defineCommand({
   name: 'inspect',
   summary: 'Shows what a checkpoint or a run folder is made of. Reads headers only and needs no compiler.',
   model: anyModel,
-  options: ['metadata', 'tensors', 'graph', 'optimized', 'memory', 'kernels', 'target', 'context', 'strict', 'json'],
+  options: [
+    'metadata',
+    'tensors',
+    'graph',
+    'optimized',
+    'memory',
+    'kernels',
+    'chat',
+    'target',
+    'context',
+    'strict',
+    'json',
+  ],
   examples: ['ck inspect model.gguf', 'ck inspect model.gguf --graph --optimized', 'ck inspect run/model --memory'],
   async run({ model: path, options, io }) {
     const { target, context, strict, json, ...asked } = options
@@ -27,7 +39,7 @@ export const inspect = defineCommand({
 })
 
 type Sections = {
-  readonly [S in 'metadata' | 'tensors' | 'graph' | 'optimized' | 'memory' | 'kernels']?: boolean | undefined
+  readonly [S in 'metadata' | 'tensors' | 'graph' | 'optimized' | 'memory' | 'kernels' | 'chat']?: boolean | undefined
 }
 
 async function openInspected(path: string, choice: { target?: string; context?: number; strict?: true }) {
@@ -54,6 +66,7 @@ async function textsOf(inspected: Inspected, asked: Sections): Promise<string[]>
     const { printKernels } = await import('./printKernels.ts')
     texts.push(printKernels(inspected.compiled().programs))
   }
+  if (asked.chat) texts.push(printChat(inspected))
   return texts.length > 0 ? texts : [printOverview(inspected.overview())]
 }
 
@@ -61,6 +74,7 @@ async function jsonOf(inspected: Inspected, asked: Sections): Promise<object> {
   const parts: Record<string, unknown> = { ...inspected.overview() }
   if (asked.metadata) parts.metadata = Object.fromEntries(inspected.metadata)
   if (asked.tensors) parts.tensors = inspected.tensors
+  if (asked.chat) parts.chatTemplate = inspected.chat() ?? null
   if (asked.graph || asked.memory || asked.kernels) {
     const { graph, optimized, programs, plan } = inspected.compiled()
     if (asked.graph) parts.graph = asked.optimized ? optimized : graph
@@ -77,6 +91,15 @@ async function jsonOf(inspected: Inspected, asked: Sections): Promise<object> {
     }
   }
   return parts
+}
+
+/** The template as it stands, then its contract. */
+function printChat(inspected: Inspected): string {
+  const artifact = inspected.chat()
+  if (!artifact) return 'no chat template\n'
+  const { where, template, contract, reason = '' } = artifact
+  const said = contract ? JSON.stringify(contract, null, 1) : `no contract: ${reason}`
+  return `${where}:\n${template.trimEnd()}\n\n${said}\n`
 }
 
 function printTensors({ tensors }: Inspected): string {
@@ -100,6 +123,7 @@ function printOverview(overview: Overview): string {
   add('weights', formatBytes(bytes))
   for (const row of dtypes) add(`  ${row.dtype}`, `${row.tensors} tensors, ${formatBytes(row.bytes)}`)
   add('tokenizer', tokenizer)
+  add('chat', overview.chat)
   add('vocabulary', overview.vocabulary)
   add('layers', overview.layers)
   add('context', overview.context)

@@ -1,12 +1,21 @@
 import { basename } from 'node:path'
 import { CkError } from '../base/errors.ts'
 import { resolveTarget } from '../build/targets.ts'
+import { makeChatArtifact } from '../chat/chatArtifact.ts'
 import { defaultContext, planModel } from '../compile.ts'
 import type { Checkpoint, CheckpointDescription, Json, MetadataValue } from '../formats/checkpoint.ts'
 import { openCheckpoint } from '../formats/openCheckpoint.ts'
 import { readModel } from '../templates/readModel.ts'
 import type { BuildChoice } from './cachedBuild.ts'
-import { type Compiled, countDtypes, elementsOf, type Inspected, type Overview, type TensorRow } from './inspected.ts'
+import {
+  type Compiled,
+  countDtypes,
+  describedChat,
+  elementsOf,
+  type Inspected,
+  type Overview,
+  type TensorRow,
+} from './inspected.ts'
 
 /** Looks into a checkpoint; headers only are read. A checkpoint that cannot be built still has tensors and metadata. */
 export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected {
@@ -24,6 +33,7 @@ export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected 
       planned ??= plan(checkpoint, choice)
       return planned
     }
+    const chat = () => makeChatArtifact(checkpoint.description, path)
     return {
       overview: () => ({
         name: checkpoint.name,
@@ -33,10 +43,12 @@ export function inspectCheckpoint(path: string, choice: BuildChoice): Inspected 
         bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
         dtypes: countDtypes(tensors),
         tokenizer: describeTokenizer(checkpoint.description),
+        ...describedChat(chat()),
         ...sizesOf(checkpoint, compiled),
       }),
       tensors,
       metadata: metadataOf(checkpoint.description),
+      chat,
       compiled,
       close: () => checkpoint.close(),
     }

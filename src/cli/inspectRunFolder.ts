@@ -1,9 +1,11 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
+import { type ChatArtifact, readChatArtifact } from '../chat/chatArtifact.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
-import { countDtypes, elementsOf, type Inspected, type TensorRow } from './inspected.ts'
+import { countDtypes, describedChat, elementsOf, type Inspected, type TensorRow } from './inspected.ts'
 import { readArtifact, readManifest } from './readRunFolder.ts'
 
 /** Looks into a run folder through the artifacts that its build left there. */
@@ -23,6 +25,7 @@ export function inspectRunFolder(dir: string): Inspected {
       bytes: weightsBytes,
       dtypes: countDtypes(tensors),
       tokenizer: hasTokenizer ? 'compiled into weights.bump' : 'none',
+      ...describedChat(readChat(dir)),
       ...{ vocabulary, context },
       memory: { target, context, weights: weightsBytes, perContext: memoryBytes },
     }),
@@ -30,6 +33,7 @@ export function inspectRunFolder(dir: string): Inspected {
     metadata: Object.entries(manifest).flatMap(([key, value]) =>
       typeof value === 'object' ? [] : [[key, JSON.stringify(value)] as const],
     ),
+    chat: () => readChat(dir),
     compiled: () => ({
       graph,
       optimized: readGraph(dir, 'ir1_optimized.json'),
@@ -38,6 +42,10 @@ export function inspectRunFolder(dir: string): Inspected {
     }),
     close: () => {},
   }
+}
+
+function readChat(dir: string): ChatArtifact | undefined {
+  return existsSync(join(dir, 'chat.json')) ? readChatArtifact(readArtifact(dir, 'chat.json'), dir) : undefined
 }
 
 /** In the order that they ran through the planner: prefill before decode. */

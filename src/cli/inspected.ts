@@ -1,3 +1,5 @@
+import type { ChatArtifact } from '../chat/chatArtifact.ts'
+import { describeChat } from '../chat/describeChat.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
@@ -25,6 +27,8 @@ export interface Overview {
   readonly bytes: number
   readonly dtypes: readonly { readonly dtype: string; readonly tensors: number; readonly bytes: number }[]
   readonly tokenizer: string
+  /** How it chats; absent without a chat template. */
+  readonly chat?: string
   readonly vocabulary?: number
   readonly layers?: number
   /** Tokens. */
@@ -54,6 +58,8 @@ export interface Inspected {
   readonly tensors: readonly TensorRow[]
   /** Key and value. */
   readonly metadata: readonly (readonly [string, string])[]
+  /** Its chat template with the contract; undefined without one. */
+  chat(): ChatArtifact | undefined
   /** Refuses where the checkpoint cannot be compiled. */
   compiled(): Compiled
   close(): void
@@ -71,4 +77,9 @@ export function countDtypes(tensors: readonly TensorRow[]): Overview['dtypes'] {
 
 export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1)
+}
+
+/** The overview's line about chat. */
+export function describedChat(artifact: ChatArtifact | undefined): Pick<Overview, 'chat'> {
+  return artifact ? { chat: describeChat(artifact) } : {}
 }

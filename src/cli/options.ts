@@ -103,6 +103,15 @@ export const options = {
     help: 'in turns with another engine on the same .gguf file (llama.cpp, which npm install --prefix bench brings)',
   },
   cc: { value: 'command', check: someText, help: 'the C compiler (default: $CC, cc, gcc, clang, zig cc)' },
+  system: { value: 'text', check: anyText, help: 'what the model is to be, in words' },
+  think: {
+    value: 'how',
+    check: choice('visible', 'hidden', 'off'),
+    help: 'what the model thinks: visible, hidden (it thinks all the same), or off (default visible)',
+  },
+  template: { value: 'path', check: someText, help: "a file with a chat template, in place of the model's own" },
+  verbose: { help: 'say behind each answer how many tokens were read anew, and how fast' },
+  chat: { help: 'the chat template, and the contract that it was compiled to' },
   out: {
     letter: 'o',
     value: 'path',
@@ -165,6 +174,12 @@ export const options = {
     help: 'numbers of threads, each measured: 1,2 (default: the cores)',
   },
   repeat: { value: 'count', check: wholeNumber(1, 1000), help: 'rounds over all configurations (default 5)' },
+  form: {
+    letter: 'o',
+    value: 'form',
+    check: choice('text', 'json'),
+    help: 'text: numbers with spaces between them; json: as --json (default text)',
+  },
   output: {
     letter: 'o',
     value: 'form',

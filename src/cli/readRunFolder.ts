@@ -15,12 +15,14 @@ export interface Manifest {
   readonly strict: boolean
   readonly context: number
   readonly vocabulary: number
+  /** Width of what an encoder gives for a text; absent: the model continues text. */
+  readonly embedding?: number
   readonly hasTokenizer: boolean
   readonly weightsBytes: number
   readonly memoryBytes: number
 }
 
-const manifestTypes: { readonly [K in keyof Manifest]: 'string' | 'number' | 'boolean' } = {
+const manifestTypes: { readonly [K in Exclude<keyof Manifest, 'embedding'>]: 'string' | 'number' | 'boolean' } = {
   name: 'string',
   template: 'string',
   target: 'string',

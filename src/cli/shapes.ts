@@ -1,4 +1,4 @@
-import { type DecoderConfig, plainPattern, plainScales } from '../templates/decoderConfig.ts'
+import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoderConfig.ts'
 import type { Qwen35Config } from '../templates/qwen35Config.ts'
 import type { Llama3Scaling } from '../templates/ropeDivisors.ts'
 import { plainRope } from '../templates/ropeScaling.ts'
@@ -24,6 +24,8 @@ const qwen3 = {
   scales: plainScales(128),
   biases: [],
   fused: [],
+  softCaps: uncapped,
+  activation: 'silu',
 } as const
 
 const rows = {
@@ -56,6 +58,8 @@ const rows = {
       scales: plainScales(256),
       biases: [],
       fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
       delta: { keyHeads: 16, valueHeads: 16, keyWidth: 128, valueWidth: 128, taps: 4, order: 'tiled' },
       prefix: '',
       extraLayers: 0,
@@ -81,6 +85,8 @@ const rows = {
       scales: plainScales(64),
       biases: [],
       fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
     },
   },
   /** Of no publication: small enough for tests. */
@@ -103,6 +109,8 @@ const rows = {
       scales: plainScales(32),
       biases: [],
       fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
     },
   },
 } as const satisfies Record<string, Shape>

@@ -42,8 +42,8 @@ export interface BuildPlan {
   readonly links: readonly LinkStep[]
 }
 
-/** The only source that is not part of libmodel.so. */
-const programSource = 'engine/main.c'
+/** The sources that are not part of libmodel.so. */
+const programSources = /^engine\/main(_\w+)?\.c$/
 
 const flags = [
   ...['-std=c11', '-O3', '-Wall', '-Wextra', '-Werror'],
@@ -80,7 +80,11 @@ export function buildPlan(files: readonly string[], target: TargetFlags): BuildP
     elfFlags,
     libraries: ['-lm'],
     links: [
-      { output: 'libmodel.so', flags: ['-shared'], objects: objectsOf(all.filter((name) => name !== programSource)) },
+      {
+        output: 'libmodel.so',
+        flags: ['-shared'],
+        objects: objectsOf(all.filter((name) => !programSources.test(name))),
+      },
       { output: 'model', flags: [], objects: objectsOf(all) },
     ],
   }

@@ -238,6 +238,25 @@ function printPlace(source: ModelSource, program: Program, place: Place | null, 
   }
 }
 
+function decoderFields(prefill: Program, decode: Program): readonly [string, string][] {
+  return [
+    ['output_index', 'MODEL_OUTPUT_INDEX'],
+    ['logits', 'MODEL_LOGITS'],
+    ['prefill', prefill.mode],
+    ['decode', decode.mode],
+  ]
+}
+
+function encoderFields(width: number, encode: Program): readonly [string, string][] {
+  return [
+    ['types', 'MODEL_TYPES'],
+    ['last', 'MODEL_LAST'],
+    ['embedding', 'MODEL_EMBEDDING'],
+    ['embedding_width', String(width)],
+    ['encode', encode.mode],
+  ]
+}
+
 function printDescription(source: ModelSource, siteCount: number): string {
   const { programs, plan, target } = source
   const prefill = programs[0]!
@@ -259,10 +278,7 @@ function printDescription(source: ModelSource, siteCount: number): string {
     ['ids', 'MODEL_IDS'],
     ['positions', 'MODEL_POSITIONS'],
     ['sequences', 'MODEL_SEQUENCES'],
-    ['output_index', 'MODEL_OUTPUT_INDEX'],
-    ['logits', 'MODEL_LOGITS'],
-    ['prefill', prefill.mode],
-    ['decode', decode.mode],
+    ...(source.embedding ? encoderFields(source.embedding, prefill) : decoderFields(prefill, decode)),
     ...(stateCount > 0
       ? ([
           ['states', 'states'],
@@ -275,8 +291,10 @@ function printDescription(source: ModelSource, siteCount: number): string {
           ['site_count', String(siteCount)],
         ] satisfies [string, string][])
       : []),
+    ...(source.hasChat ? ([['chat', '&ck_model_chat']] satisfies [string, string][]) : []),
   ]
   return [
+    ...(source.hasChat ? ['extern const ck_chat_contract ck_model_chat; /* chat.c */', ''] : []),
     wrapList('static const char *const cpu_features[] = {', [...target.cpuFeatures.map(stringLiteral), 'NULL'], '};'),
     '',
     'const ck_program ck_model_program = {',

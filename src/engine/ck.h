@@ -51,6 +51,7 @@ typedef struct ck_info {
     int32_t has_tokenizer;
     int32_t bos; /* -1: none */
     int32_t eos; /* -1: none */
+    int64_t embedding; /* width of what an encoder gives for a text; 0: the model continues text */
 } ck_info;
 
 /* Opens the weights file that was written with this library. */
@@ -71,6 +72,9 @@ typedef enum ck_mode { CK_PREFILL = 0, CK_DECODE = 1 } ck_mode;
  * bits. On an error nothing was appended, except after CK_ERROR_STOPPED, where the position says how many were. */
 ck_status ck_context_eval(ck_context *context, ck_mode mode, const int32_t *ids, int64_t count, float *logits,
                           int64_t rows, ck_error *error);
+/* Encoders only, which hold no tokens: the embedding [ck_info.embedding] of `count` >= 1 ids, a vector of length 1. An
+ * encoder refuses ck_context_eval and ck_generation_open. */
+ck_status ck_context_embed(ck_context *context, const int32_t *ids, int64_t count, float *embedding, ck_error *error);
 /* Tokens that sequence 0 holds. */
 int64_t ck_context_position(const ck_context *context);
 /* ck_sequence_rewind of sequence 0. */
@@ -166,6 +170,13 @@ const char *ck_context_profile_hardware(const ck_context *context);
  * not be valid UTF-8. */
 ck_status ck_tokenize(const ck_model *model, const char *text, int64_t bytes, int32_t flags, int32_t *ids,
                       int64_t capacity, int64_t *count, ck_error *error);
+#define CK_CONTINUES 4 /* of ck_tokenize_parts: other text stands before this one, so it is not the start of a text */
+/* The ids of a text in parts, one behind another: part i ends at byte ends[i], the last one where the text ends. Special
+ * tokens written in part i become their ids where special[i] is 1, else they are text; words go over the ends of parts.
+ * flags: CK_ADD_SPECIAL, CK_CONTINUES. As ck_tokenize otherwise. */
+ck_status ck_tokenize_parts(const ck_model *model, const char *text, const int64_t *ends, const int32_t *special,
+                            int32_t parts, int32_t flags, int32_t *ids, int64_t capacity, int64_t *count,
+                            ck_error *error);
 /* Writes at most `capacity` bytes (no terminator) and sets *bytes to the number that the ids have.
  * special: 1 writes special tokens as text, 0 leaves them out. */
 ck_status ck_detokenize(const ck_model *model, const int32_t *ids, int64_t count, int32_t special, char *text,

@@ -67,7 +67,7 @@ static int64_t output_of(const ck_batch *batch, int64_t row) {
     return batch->outputs ? batch->outputs[row] : batch->count - batch->rows + row;
 }
 
-static ck_status check_tokens(ck_context *context, const ck_batch *batch, ck_error *error) {
+ck_status ck_check_tokens(ck_context *context, const ck_batch *batch, ck_error *error) {
     const ck_program *program = context->model->program;
     int64_t *counts = context->counts;
     memset(counts, 0, (size_t)program->sequence_count * sizeof *counts);
@@ -101,7 +101,7 @@ static ck_status check_batch(ck_context *context, const ck_batch *batch, const f
     if (count < 0 || (count > 0 && !batch->ids)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "%" PRId64 " token ids; accepted: 0 or more", count);
     }
-    ck_status status = check_tokens(context, batch, error);
+    ck_status status = ck_check_tokens(context, batch, error);
     if (status) return status;
     if (rows < 0 || rows > count || (rows > 0 && !logits)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
@@ -161,6 +161,10 @@ static void run_step(ck_context *context, ck_mode mode, int64_t tokens, int64_t 
 ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batch *batch, float *logits,
                                 ck_error *error) {
     const ck_program *program = context->model->program;
+    if (program->encode) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%s is an encoder: it gives embeddings and continues no text; accepted: ck embed", program->name);
+    }
     atomic_store(&context->stopping, 0);
     if (mode != CK_PREFILL && mode != CK_DECODE) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "mode is %d; accepted: 0 (prefill) or 1 (decode)", (int)mode);

@@ -23,4 +23,7 @@ struct ck_context {
 /* Refuses a sequence that the context does not have. */
 ck_status ck_check_sequence(const ck_context *context, int32_t sequence, ck_error *error);
 
+/* Refuses ids outside the vocabulary, and more of a sequence than fit it. */
+ck_status ck_check_tokens(ck_context *context, const ck_batch *batch, ck_error *error);
+
 #endif

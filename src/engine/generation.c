@@ -38,6 +38,10 @@ static int shows_nothing(const ck_model *model, const int32_t *ids, int64_t coun
 static ck_status check_prompt(const ck_context *context, const int32_t *ids, int64_t count,
                               const ck_generation_options *options, ck_error *error) {
     const ck_info *info = ck_model_info(ck_context_model(context));
+    if (info->embedding > 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT,
+                         "%s is an encoder: it gives embeddings and continues no text; accepted: ck embed", info->name);
+    }
     const int64_t position = ck_sequence_position(context, options->sequence);
     if (position < 0) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "sequence is %" PRId32 "; accepted: 0 to %" PRId64,

@@ -19,24 +19,10 @@
 
 #include "ck.h"
 #include "cpu.h"
+#include "main.h"
 #include "program.h"
 
-enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
-
 #define PATH_BYTES 4096
-
-typedef struct arguments {
-    const char *prompt, *prompt_file, *ids, *weights, *prompt_cache;
-    const char *stops[16];
-    ck_generation_options generation;
-    int32_t threads;
-    int no_special, save_prompt_cache, echo, verify, info, stats, help, version;
-} arguments;
-
-typedef struct buffer {
-    void *data;
-    int64_t count;
-} buffer;
 
 /* The running context, for the signal handler only. */
 static ck_context *_Atomic interruptible;
@@ -49,7 +35,7 @@ static void interrupt(int signal_number) {
     if (context) ck_context_stop(context);
 }
 
-static int say(int code, const char *format, ...) {
+int ck_say(int code, const char *format, ...) {
     va_list list;
     va_start(list, format);
     fputs("model: ", stderr);
@@ -59,15 +45,36 @@ static int say(int code, const char *format, ...) {
     return code;
 }
 
+void ck_main_listen(ck_context *context) {
+    interrupted = 0;
+    atomic_store(&interruptible, context);
+    struct sigaction action = {.sa_handler = interrupt};
+    /* The second Ctrl-C ends the process at once. */
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGINT, &action, NULL);
+}
+
+int ck_main_heard(void) {
+    return interrupted;
+}
+
+void ck_main_unlisten(void) {
+    signal(SIGINT, SIG_DFL);
+    atomic_store(&interruptible, NULL);
+}
+
 static const char help_text[] =
     "usage: model [options] [prompt]\n"
     "\n"
-    "Continues a prompt. Without one the model begins by itself.\n"
+    "Continues a prompt. Without one the model begins by itself. An encoder prints the embedding of a text instead.\n"
     "\n"
     "  -p, --prompt TEXT     the prompt\n"
     "  -f, --file PATH       read the prompt from a file\n"
     "      --ids 1,2,3       the prompt as token ids\n"
     "      --no-special      do not put the model's special tokens around the prompt\n"
+    "      --chat            answer each line of standard input; /help there lists commands\n"
+    "      --system TEXT     with --chat: what the model is to be\n"
+    "      --think HOW       with --chat: visible, hidden or off\n"
     "      --echo            print the prompt before its continuation\n"
     "  -n, --tokens N        at most N tokens (0: until the text or the context ends; default 0)\n"
     "      --temp X          temperature, 0 is greedy (default 0.8)\n"
@@ -109,32 +116,34 @@ static int set_option(const option *o, const char *text, arguments *a) {
     if (o->kind == TEXT) {
         *(const char **)o->value = text;
     } else if (o->kind == STOP) {
-        if (a->generation.stop_count == 16) return say(EXIT_USAGE, "--stop is given more than 16 times; accepted: 16");
+        if (a->generation.stop_count == 16) {
+            return ck_say(EXIT_USAGE, "--stop is given more than 16 times; accepted: 16");
+        }
         a->stops[a->generation.stop_count++] = text;
     } else if (o->kind == OVERFLOW) {
         const int shifts = strcmp(text, "shift") == 0;
         if (!shifts && strcmp(text, "refuse") != 0) {
-            return say(EXIT_USAGE, "--%s is '%s'; accepted: refuse, shift", o->name, text);
+            return ck_say(EXIT_USAGE, "--%s is '%s'; accepted: refuse, shift", o->name, text);
         }
         a->generation.overflow = shifts ? CK_OVERFLOW_SHIFT : CK_OVERFLOW_REFUSE;
     } else if (o->kind == SHARE) {
         float value = strtof(text, &end);
         if (end == text || *end || !isfinite(value)) {
-            return say(EXIT_USAGE, "--%s is '%s'; accepted: a number", o->name, text);
+            return ck_say(EXIT_USAGE, "--%s is '%s'; accepted: a number", o->name, text);
         }
         *(float *)o->value = value;
     } else if (o->kind == SEED) {
         uint64_t value = strtoull(text, &end, 10);
         if (end == text || *end || errno || *text == '-') {
-            return say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from 0 to %" PRIu64, o->name, text,
-                       UINT64_MAX);
+            return ck_say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from 0 to %" PRIu64, o->name, text,
+                          UINT64_MAX);
         }
         *(uint64_t *)o->value = value;
     } else {
         long long value = strtoll(text, &end, 10);
         if (end == text || *end || errno || value < o->least || value > o->most) {
-            return say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from %" PRId64 " to %" PRId64, o->name, text,
-                       o->least, o->most);
+            return ck_say(EXIT_USAGE, "--%s is '%s'; accepted: a whole number from %" PRId64 " to %" PRId64, o->name,
+                          text, o->least, o->most);
         }
         if (o->bytes == sizeof(int32_t)) *(int32_t *)o->value = (int32_t)value;
         if (o->bytes == sizeof(int64_t)) *(int64_t *)o->value = value;
@@ -149,6 +158,8 @@ static int parse(int argc, char **argv, arguments *a) {
         {"file", 'f', TEXT, &a->prompt_file, 0, 0, 0},
         {"ids", 0, TEXT, &a->ids, 0, 0, 0},
         {"weights", 0, TEXT, &a->weights, 0, 0, 0},
+        {"system", 0, TEXT, &a->system, 0, 0, 0},
+        {"think", 0, TEXT, &a->think, 0, 0, 0},
         {"tokens", 'n', INTEGER, &a->generation.tokens, sizeof a->generation.tokens, 0, INT32_MAX},
         {"temp", 0, SHARE, &s->temperature, 0, 0, 0},
         {"top-k", 0, INTEGER, &s->top_k, sizeof s->top_k, 0, INT32_MAX},
@@ -165,6 +176,7 @@ static int parse(int argc, char **argv, arguments *a) {
         {"no-special", 0, FLAG, &a->no_special, 0, 0, 0},
         {"ignore-eos", 0, FLAG, &a->generation.ignore_eos, 0, 0, 0},
         {"echo", 0, FLAG, &a->echo, 0, 0, 0},
+        {"chat", 0, FLAG, &a->chat, 0, 0, 0},
         {"verify", 0, FLAG, &a->verify, 0, 0, 0},
         {"info", 0, FLAG, &a->info, 0, 0, 0},
         {"stats", 0, FLAG, &a->stats, 0, 0, 0},
@@ -176,7 +188,7 @@ static int parse(int argc, char **argv, arguments *a) {
     for (int i = 1; i < argc; i++) {
         const char *text = argv[i];
         if (options_end || text[0] != '-' || !text[1]) {
-            if (positional) return say(EXIT_USAGE, "'%s' is a second prompt; accepted: one, in quotes", text);
+            if (positional) return ck_say(EXIT_USAGE, "'%s' is a second prompt; accepted: one, in quotes", text);
             positional = text;
             continue;
         }
@@ -194,24 +206,28 @@ static int parse(int argc, char **argv, arguments *a) {
                           memcmp(o->name, text + 2, bytes - 2) == 0;
             if (is_long || (o->letter && bytes == 2 && text[1] == o->letter)) found = o;
         }
-        if (!found) return say(EXIT_USAGE, "option '%s' is unknown; --help lists what is accepted", text);
+        if (!found) return ck_say(EXIT_USAGE, "option '%s' is unknown; --help lists what is accepted", text);
         if (found->kind == FLAG) {
-            if (equals) return say(EXIT_USAGE, "--%s takes no value", found->name);
+            if (equals) return ck_say(EXIT_USAGE, "--%s takes no value", found->name);
             *(int *)found->value = 1;
             continue;
         }
         const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
-        if (!value) return say(EXIT_USAGE, "--%s needs a value; --help lists what is accepted", found->name);
+        if (!value) return ck_say(EXIT_USAGE, "--%s needs a value; --help lists what is accepted", found->name);
         int code = set_option(found, value, a);
         if (code) return code;
     }
     if ((positional != NULL) + (a->prompt != NULL) + (a->prompt_file != NULL) + (a->ids != NULL) > 1) {
-        return say(EXIT_USAGE, "more than one prompt; accepted: one of --prompt, --file, --ids and the prompt itself");
+        return ck_say(EXIT_USAGE,
+                      "more than one prompt; accepted: one of --prompt, --file, --ids and the prompt itself");
     }
     if (a->save_prompt_cache && !a->prompt_cache) {
-        return say(EXIT_USAGE, "--save-prompt-cache is given alone; accepted: with --prompt-cache");
+        return ck_say(EXIT_USAGE, "--save-prompt-cache is given alone; accepted: with --prompt-cache");
     }
     if (positional) a->prompt = positional;
+    if (a->chat && (a->prompt || a->prompt_file || a->ids)) {
+        return ck_say(EXIT_USAGE, "--chat is given with a prompt; accepted: one of the two");
+    }
     return EXIT_FINE;
 }
 
@@ -235,157 +251,11 @@ static void find_weights(const char *argv0, char path[PATH_BYTES]) {
     memcpy(path + bytes, name, sizeof name);
 }
 
-static int read_file(const char *path, buffer *out) {
-    FILE *file = fopen(path, "rb");
-    if (!file) return say(EXIT_FAILED, "%s: cannot be opened (%s)", path, strerror(errno));
-    size_t capacity = 0;
-    for (;;) {
-        if ((size_t)out->count == capacity) {
-            capacity = capacity ? 2 * capacity : 65536;
-            void *larger = realloc(out->data, capacity);
-            if (!larger) break;
-            out->data = larger;
-        }
-        size_t got = fread((char *)out->data + out->count, 1, capacity - (size_t)out->count, file);
-        out->count += (int64_t)got;
-        if (got > 0) continue;
-        int failed = ferror(file);
-        fclose(file);
-        return failed ? say(EXIT_FAILED, "%s: cannot be read", path) : EXIT_FINE;
-    }
-    fclose(file);
-    return say(EXIT_FAILED, "%s: no memory for a prompt of more than %" PRId64 " bytes", path, out->count);
-}
-
-static int parse_ids(const char *text, buffer *out) {
-    out->data = malloc((strlen(text) / 2 + 1) * sizeof(int32_t));
-    if (!out->data) return say(EXIT_FAILED, "no memory for the ids");
-    for (const char *at = text;; at++) {
-        char *end = NULL;
-        errno = 0;
-        long long id = strtoll(at, &end, 10);
-        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ',')) {
-            return say(EXIT_USAGE, "--ids at '%.20s': accepted are whole numbers with commas between them", at);
-        }
-        ((int32_t *)out->data)[out->count++] = (int32_t)id;
-        if (!*end) return EXIT_FINE;
-        at = end;
-    }
-}
-
-static int tokenize(const ck_model *model, const char *text, int64_t bytes, int flags, buffer *out) {
-    ck_error error;
-    int64_t count = 0;
-    if (ck_tokenize(model, text, bytes, flags, NULL, 0, &count, &error)) return say(EXIT_FAILED, "%s", error.text);
-    out->data = malloc((size_t)(count + 1) * sizeof(int32_t));
-    if (!out->data) return say(EXIT_FAILED, "no memory for a prompt of %" PRId64 " tokens", count);
-    if (ck_tokenize(model, text, bytes, flags, out->data, count, &out->count, &error)) {
-        return say(EXIT_FAILED, "%s", error.text);
-    }
-    return EXIT_FINE;
-}
-
-/* The prompt's ids, and its text for --echo. */
-static int read_prompt(const ck_model *model, const arguments *a, buffer *text, buffer *ids) {
-    if (a->ids) return parse_ids(a->ids, ids);
-    if (a->prompt_file) {
-        int code = read_file(a->prompt_file, text);
-        if (code) return code;
-    }
-    const char *from = a->prompt_file ? text->data : a->prompt ? a->prompt : "";
-    int64_t bytes = a->prompt_file ? text->count : (int64_t)strlen(from);
-    int code = tokenize(model, from, bytes, a->no_special ? 0 : CK_ADD_SPECIAL, ids);
-    if (code) return code;
-    if (ids->count == 0) return say(EXIT_FAILED, "the prompt has no tokens; give some text or --ids");
-    if (a->echo) fwrite(from, 1, (size_t)bytes, stdout);
-    return EXIT_FINE;
-}
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void print_stats(int64_t prompt, int64_t tokens, double start, double first, double end) {
-    fprintf(stderr, "prompt: %" PRId64 " tokens in %.3f s (%.1f per second)\n", prompt, first - start,
-            (double)prompt / (first - start));
-    if (tokens > 1) {
-        fprintf(stderr, "text: %" PRId64 " tokens in %.3f s (%.1f per second)\n", tokens - 1, end - first,
-                (double)(tokens - 1) / (end - first));
-    }
-}
-
-static int print_text(const ck_model *model, const arguments *a, ck_generation *generation, int64_t prompt) {
-    const int has_text = ck_model_info(model)->has_tokenizer;
-    const double start = seconds();
-    double first = start;
-    int64_t tokens = 0;
-    ck_error error;
-    ck_piece piece = {.finish = CK_RUNNING};
-    int code = EXIT_FINE;
-    while (piece.finish == CK_RUNNING && !interrupted) {
-        ck_status status = ck_generation_next(generation, &piece, &error);
-        if (status == CK_ERROR_STOPPED) break;
-        if (status) {
-            code = say(EXIT_FAILED, "%s", error.text);
-            break;
-        }
-        if (tokens == 0) first = seconds();
-        tokens += piece.id >= 0;
-        if (has_text) {
-            fwrite(piece.text, 1, (size_t)piece.bytes, stdout);
-        } else if (piece.id >= 0) {
-            printf("%s%" PRId32, tokens > 1 ? " " : "", piece.id);
-        }
-        if (fflush(stdout) != 0) return say(EXIT_FAILED, "the text cannot be written (%s)", strerror(errno));
-    }
-    putchar('\n');
-    if (fflush(stdout) != 0) return say(EXIT_FAILED, "the text cannot be written (%s)", strerror(errno));
-    if (a->stats && tokens > 0) print_stats(prompt, tokens, start, first, seconds());
-    return interrupted ? EXIT_INTERRUPTED : code;
-}
-
-/* Makes the context hold what the saved tokens and the prompt begin with, and sets *kept to its tokens. A file that
- * is still to be written may be missing. */
-static int load_prompt_cache(ck_context *context, const arguments *a, const buffer *ids, int64_t *kept) {
-    ck_error error;
-    *kept = 0;
-    if (!a->prompt_cache || (a->save_prompt_cache && access(a->prompt_cache, F_OK) != 0)) return EXIT_FINE;
-    if (ck_sequence_load(context, 0, a->prompt_cache, &error) ||
-        ck_sequence_match(context, 0, ids->data, ids->count - 1, kept, &error)) {
-        return say(EXIT_FAILED, "%s", error.text);
-    }
-    if (a->stats) fprintf(stderr, "prompt cache: %" PRId64 " of %" PRId64 " tokens\n", *kept, ids->count);
-    return EXIT_FINE;
-}
-
-static int generate(const ck_model *model, const arguments *a, const buffer *ids) {
+static int chat(const ck_model *model, const arguments *a) {
     ck_error error;
     ck_context *context = NULL;
-    ck_generation *generation = NULL;
-    if (ck_context_open(model, a->threads, &context, &error)) return say(EXIT_FAILED, "%s", error.text);
-    int64_t kept;
-    int code = load_prompt_cache(context, a, ids, &kept);
-    const int32_t *rest = (const int32_t *)ids->data + kept;
-    if (code == EXIT_FINE &&
-        ck_generation_open(context, rest, ids->count - kept, &a->generation, &generation, &error)) {
-        code = say(EXIT_FAILED, "%s", error.text);
-    }
-    if (code == EXIT_FINE) {
-        atomic_store(&interruptible, context);
-        struct sigaction action = {.sa_handler = interrupt};
-        /* The second Ctrl-C ends the process at once. */
-        action.sa_flags = (int)SA_RESETHAND;
-        sigaction(SIGINT, &action, NULL);
-        code = print_text(model, a, generation, ids->count - kept);
-        signal(SIGINT, SIG_DFL);
-        atomic_store(&interruptible, NULL);
-        if (a->save_prompt_cache && ck_sequence_save(context, 0, a->prompt_cache, &error)) {
-            code = say(EXIT_FAILED, "%s", error.text);
-        }
-    }
-    ck_generation_close(generation);
+    if (ck_context_open(model, a->threads, &context, &error)) return ck_say(EXIT_FAILED, "%s", error.text);
+    int code = ck_main_chat(context, &a->generation, a->system, a->think, a->stats);
     ck_context_close(context);
     return code;
 }
@@ -404,18 +274,21 @@ static int run(const arguments *a, const char *argv0) {
     find_weights(argv0, beside);
     ck_error error;
     ck_model *model = NULL;
-    if (ck_model_open(a->weights ? a->weights : beside, &model, &error)) return say(EXIT_FAILED, "%s", error.text);
+    if (ck_model_open(a->weights ? a->weights : beside, &model, &error)) return ck_say(EXIT_FAILED, "%s", error.text);
     int code = EXIT_FINE;
     if (a->verify) {
-        code = ck_model_verify(model, &error) ? say(EXIT_FAILED, "%s", error.text) : EXIT_FINE;
+        code = ck_model_verify(model, &error) ? ck_say(EXIT_FAILED, "%s", error.text) : EXIT_FINE;
         if (code == EXIT_FINE) puts("the weights file agrees with its checksums");
     } else if (a->info) {
         print_info(ck_model_info(model));
+    } else if (a->chat) {
+        code = chat(model, a);
     } else {
         buffer text = {NULL, 0};
         buffer ids = {NULL, 0};
-        code = read_prompt(model, a, &text, &ids);
-        if (code == EXIT_FINE) code = generate(model, a, &ids);
+        code = ck_main_prompt(model, a, &text, &ids);
+        const int is_encoder = ck_model_info(model)->embedding > 0;
+        if (code == EXIT_FINE) code = is_encoder ? ck_main_embed(model, a, &ids) : ck_main_generate(model, a, &ids);
         free(text.data);
         free(ids.data);
     }

@@ -96,7 +96,7 @@ static int program_is_sound(const ck_program *p) {
     if (p->vocabulary < 1 || p->context < 1 || p->sequence_count < 1) return 0;
     if (p->prefill_tokens < 1 || p->decode_tokens < 1 || p->output_rows < 1) return 0;
     if ((uint64_t)p->vocabulary >= limit || (uint64_t)p->context >= limit || tokens >= limit ||
-        (uint64_t)p->output_rows >= limit) {
+        (uint64_t)p->output_rows >= limit || (uint64_t)p->embedding_width >= limit) {
         return 0;
     }
     const struct {
@@ -106,7 +106,10 @@ static int program_is_sound(const ck_program *p) {
         {p->positions, 4 * tokens},
         {p->sequences, 4 * tokens},
         {p->output_index, 4 * (uint64_t)p->output_rows},
-        {p->logits, 4 * (uint64_t)p->output_rows * (uint64_t)p->vocabulary},
+        {p->logits, p->encode ? 0 : 4 * (uint64_t)p->output_rows * (uint64_t)p->vocabulary},
+        {p->types, 4 * tokens},
+        {p->last, 4 * tokens},
+        {p->embedding, 4 * (uint64_t)p->embedding_width},
     };
     for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
         if (regions[i].offset % 4 != 0 || regions[i].offset > p->memory_bytes ||
@@ -114,7 +117,10 @@ static int program_is_sound(const ck_program *p) {
             return 0;
         }
     }
-    return p->state_bytes <= p->memory_bytes && p->prefill && p->decode && ck_states_are_sound(p);
+    /* A text is encoded in one step. */
+    const int is_encoder = p->encode && p->embedding_width > 0 && tokens >= (uint64_t)p->context;
+    return p->state_bytes <= p->memory_bytes && (p->encode ? is_encoder : p->prefill && p->decode) &&
+           ck_states_are_sound(p);
 }
 
 static ck_status check_program(const ck_program *program, ck_error *error) {
@@ -179,6 +185,7 @@ static ck_info describe(const ck_model *model) {
         .has_tokenizer = tokenizer != NULL,
         .bos = tokenizer ? ck_tokenizer_bos(tokenizer) : -1,
         .eos = tokenizer ? ck_tokenizer_eos(tokenizer) : -1,
+        .embedding = program->embedding_width,
     };
 }
 

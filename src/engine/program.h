@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chat_contract.h"
 #include "ck.h"
 
 /* What one step of a program works on. Shared by all parts, constant during the step. */
@@ -73,8 +74,15 @@ typedef struct ck_program {
     uint8_t state_id[32]; /* builds with equal ones make the same bytes of states from the same weights and ids */
     const ck_state *states;
     int32_t state_count;
+    /* An encoder has these in place of output_index, logits, prefill and decode. */
+    size_t types;            /* int32 [tokens] */
+    size_t last;             /* int32 [tokens]: the last position, for every token */
+    size_t embedding;        /* f32 [embedding_width] */
+    int64_t embedding_width; /* 0: no encoder */
+    ck_step_function *encode;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
+    const ck_chat_contract *chat; /* NULL: no chat template, or one that cannot be said so (chat_contract.h) */
 } ck_program;
 
 /* Defined by the generated model.c. */

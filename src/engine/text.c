@@ -1,4 +1,4 @@
-/* ck_tokenize and ck_detokenize: the argument checks before the tokenizer. */
+/* ck_tokenize, ck_tokenize_parts and ck_detokenize: the argument checks before the tokenizer. */
 #include <inttypes.h>
 
 #include "engine.h"
@@ -26,6 +26,22 @@ ck_status ck_tokenize(const ck_model *model, const char *text, int64_t bytes, in
         return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize: flags are %" PRId32 "; accepted: 0 to 3", flags);
     }
     return ck_tokenizer_encode(model->tokenizer, text ? text : "", bytes, flags, ids, capacity, count, error);
+}
+
+ck_status ck_tokenize_parts(const ck_model *model, const char *text, const int64_t *ends, const int32_t *special,
+                            int32_t parts, int32_t flags, int32_t *ids, int64_t capacity, int64_t *count,
+                            ck_error *error) {
+    ck_status status = need_tokenizer(model, error);
+    if (status) return status;
+    if (parts < 0 || (parts > 0 && (!text || !ends || !special))) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize_parts: %" PRId32 " parts; accepted: 0 or more", parts);
+    }
+    if (capacity < 0 || (capacity > 0 && !ids) || !count) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_tokenize_parts: room for %" PRId64 " ids; accepted: 0 or more",
+                         capacity);
+    }
+    const ck_parts all = {ends, special, parts};
+    return ck_tokenizer_encode_parts(model->tokenizer, text, &all, flags, ids, capacity, count, error);
 }
 
 ck_status ck_detokenize(const ck_model *model, const int32_t *ids, int64_t count, int32_t special, char *text,

@@ -91,13 +91,17 @@ static int repair_bytes(ck_encoder *e, const uint8_t *text, size_t bytes) {
     return 1;
 }
 
+/* What stands before a segment. */
+typedef enum ck_before { CK_BEFORE_NOTHING, CK_BEFORE_SPECIAL, CK_BEFORE_TEXT } ck_before;
+
 /* Adds the prefix; U+2581 becomes the space that it stands for. 0: no memory. */
-static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     ck_text *out = &e->repaired;
     out->count = 0;
     if (!ck_text_reserve(out, bytes + 1)) return 0;
     int marked = bytes >= 3 && memcmp(text, "\xe2\x96\x81", 3) == 0;
-    int prefix = has(e, CK_TOKENS_PREFIX_ALWAYS) || (has(e, CK_TOKENS_PREFIX_FIRST) && at_text_start);
+    int prefix = (has(e, CK_TOKENS_PREFIX_ALWAYS) && before != CK_BEFORE_TEXT) ||
+                 (has(e, CK_TOKENS_PREFIX_FIRST) && before == CK_BEFORE_NOTHING);
     if (has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && (text[0] == ' ' || marked)) prefix = 0;
     if (prefix) out->bytes[out->count++] = ' ';
     for (size_t i = 0; i < bytes; i++) {
@@ -109,7 +113,7 @@ static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, int a
 }
 
 /* Text between special tokens; bytes >= 1. 0: no memory. */
-static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int at_text_start) {
+static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
     if (has(e, CK_TOKENS_NFC)) {
         e->normalized.count = 0;
         if (!ck_normalize_nfc(e->tokenizer, text, bytes, &e->normalized)) return 0;
@@ -117,48 +121,66 @@ static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, int 
         bytes = e->normalized.count;
     }
     if (e->tokenizer->header->kind == CK_KIND_CHARACTERS) {
-        return escape_spaces(e, text, bytes, at_text_start) &&
+        return escape_spaces(e, text, bytes, before) &&
                encode_characters(e, e->repaired.bytes, e->repaired.count);
     }
     if (!e->tokenizer->lacks_bytes) return encode_bytes(e, 0, text, 0, bytes);
     return repair_bytes(e, text, bytes) && encode_bytes(e, 0, e->repaired.bytes, 0, e->repaired.count);
 }
 
-static int encode_text(ck_encoder *e, int parse_control, const uint8_t *text, size_t bytes) {
+static int encode_text(ck_encoder *e, const ck_parts *parts, const uint8_t *text, size_t bytes, ck_before before) {
     const ck_tokenizer *t = e->tokenizer;
     size_t from = 0;
+    int32_t part = 0;
     for (size_t at = 0; at < bytes;) {
-        size_t length = 0;
-        int32_t id = t->special_first[text[at]] ? special_at(t, parse_control, text, at, bytes, &length) : -1;
+        while ((size_t)parts->ends[part] <= at) part++;
+        size_t length = 0, end_of_part = (size_t)parts->ends[part];
+        int32_t id = -1;
+        if (t->special_first[text[at]]) id = special_at(t, parts->special[part], text, at, end_of_part, &length);
         if (id < 0) {
             at++;
             continue;
         }
         size_t end = (t->piece_types[id] & CK_PIECE_STRIP_LEFT) != 0 ? without_white_tail(text, from, at) : at;
-        if (end > from && !encode_segment(e, text + from, end - from, from == 0)) return 0;
+        if (end > from && !encode_segment(e, text + from, end - from, before)) return 0;
         ck_ids_push(&e->out, (uint32_t)id);
+        before = CK_BEFORE_SPECIAL;
         at += length;
         if ((t->piece_types[id] & CK_PIECE_STRIP_RIGHT) != 0) {
             for (size_t white = 1; at < bytes && white > 0; at += white) white = white_space(text + at, bytes - at);
         }
         from = at;
     }
-    return from == bytes || encode_segment(e, text + from, bytes - from, from == 0);
+    return from == bytes || encode_segment(e, text + from, bytes - from, before);
 }
 
-ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, int64_t bytes, int32_t flags,
-                              int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
+/* Whether the parts fill a text of `bytes`. */
+static int parts_fill(const ck_parts *parts, int64_t bytes) {
+    int64_t end = 0;
+    for (int32_t i = 0; i < parts->count; i++) {
+        if (parts->ends[i] < end) return 0;
+        end = parts->ends[i];
+    }
+    return end == bytes;
+}
+
+ck_status ck_tokenizer_encode_parts(const ck_tokenizer *tokenizer, const char *text, const ck_parts *parts,
+                                    int32_t flags, int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
     const int64_t most = INT32_MAX / 4; /* places in a word are 32 bits, and a byte may become three */
+    const int64_t bytes = parts->count > 0 ? parts->ends[parts->count - 1] : 0;
     *count = 0;
-    if (bytes < 0 || bytes > most || capacity < 0 || (flags & ~(CK_ADD_SPECIAL | CK_PARSE_SPECIAL)) != 0) {
+    if (bytes < 0 || bytes > most || capacity < 0 || (flags & ~(CK_ADD_SPECIAL | CK_CONTINUES)) != 0 ||
+        !parts_fill(parts, bytes)) {
         return ck_refuse(error, CK_ERROR_ARGUMENT,
-                         "cannot tokenize %lld bytes with flags %d; accepted: 0 to %lld bytes, flags 0 to 3",
-                         (long long)bytes, (int)flags, (long long)most);
+                         "cannot tokenize %lld bytes in %d parts with flags %d; accepted: 0 to %lld bytes, parts that "
+                         "fill them, flags 0, 1, 4 or 5",
+                         (long long)bytes, (int)parts->count, (int)flags, (long long)most);
     }
     ck_encoder e = {.tokenizer = tokenizer, .out = {ids, capacity, 0}};
     const ck_tokens_header *header = tokenizer->header;
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_BOS)) ck_ids_push(&e.out, (uint32_t)header->bos);
-    int fits = encode_text(&e, (flags & CK_PARSE_SPECIAL) != 0, (const uint8_t *)text, (size_t)bytes);
+    const ck_before before = (flags & CK_CONTINUES) != 0 ? CK_BEFORE_TEXT : CK_BEFORE_NOTHING;
+    int fits = encode_text(&e, parts, (const uint8_t *)text, (size_t)bytes, before);
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_EOS)) ck_ids_push(&e.out, (uint32_t)header->eos);
     ck_merger_free(&e.merger);
     free(e.repaired.bytes);
@@ -168,4 +190,15 @@ ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, i
     }
     *count = e.out.count;
     return CK_OK;
+}
+
+ck_status ck_tokenizer_encode(const ck_tokenizer *tokenizer, const char *text, int64_t bytes, int32_t flags,
+                              int32_t *ids, int64_t capacity, int64_t *count, ck_error *error) {
+    *count = 0;
+    if ((flags & ~(CK_ADD_SPECIAL | CK_PARSE_SPECIAL)) != 0) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "cannot tokenize with flags %d; accepted: 0 to 3", (int)flags);
+    }
+    const int32_t special = (flags & CK_PARSE_SPECIAL) != 0;
+    const ck_parts whole = {&bytes, &special, 1};
+    return ck_tokenizer_encode_parts(tokenizer, text, &whole, flags & CK_ADD_SPECIAL, ids, capacity, count, error);
 }

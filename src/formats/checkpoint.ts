@@ -50,6 +50,10 @@ export type CheckpointDescription =
       readonly tokenizer?: Json
       readonly tokenizerConfig?: Json
       readonly generationConfig?: Json
+      /** 1_Pooling/config.json of sentence-transformers. */
+      readonly pooling?: { readonly [key: string]: Json }
+      /** The text of chat_template.jinja. */
+      readonly chatTemplate?: string
     }
 
 /** An open checkpoint. Tensor bytes are read on demand; nothing is held but the tables. */

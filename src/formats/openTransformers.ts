@@ -6,12 +6,13 @@ import type { Checkpoint, CheckpointDescription, Json, TensorRecord } from './ch
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
 import { checkName } from './names.ts'
-import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson } from './parseJson.ts'
+import { asJsonObject, describeJson, isJsonObject, type JsonObject, readJson, readText } from './parseJson.ts'
 import { readSafetensors } from './safetensors.ts'
 
 const maxConfigBytes = 16 * 2 ** 20
 const maxTokenizerBytes = 64 * 2 ** 20
 const wholeFile = 'model.safetensors'
+const templateFile = 'chat_template.jinja'
 const indexFile = 'model.safetensors.index.json'
 
 /**
@@ -35,11 +36,13 @@ export function openTransformers(folder: Folder, path: string, weights?: string)
     const config = readObject('config.json')
     const tokenizerConfig = readOptional('tokenizer_config.json')
     const generationConfig = readOptional('generation_config.json')
+    const pooling = readOptional('1_Pooling/config.json')
     const tokenizer = folder.has('tokenizer.json') ? open('tokenizer.json') : undefined
+    const chatTemplate = folder.has(templateFile) ? readText(open(templateFile), maxConfigBytes) : undefined
     const tensors = readWeights(folder, weights, open, files)
     return assembleCheckpoint({
       path,
-      description: describe(config, tokenizer, tokenizerConfig, generationConfig),
+      description: describe(config, { tokenizer, tokenizerConfig, generationConfig, pooling, chatTemplate }),
       architecture: architectureOf(`${folder.path}/config.json`, config),
       name: basename(resolve(folder.path)),
       tensors,
@@ -48,18 +51,18 @@ export function openTransformers(folder: Folder, path: string, weights?: string)
   })
 }
 
-function describe(
-  config: JsonObject,
-  tokenizer: ByteSource | undefined,
-  tokenizerConfig: Json | undefined,
-  generationConfig: Json | undefined,
-): CheckpointDescription {
-  const rest = {
-    format: 'transformers' as const,
-    config,
-    ...(tokenizerConfig === undefined ? {} : { tokenizerConfig }),
-    ...(generationConfig === undefined ? {} : { generationConfig }),
-  }
+/** What a folder may have beside config.json. */
+interface Besides {
+  readonly tokenizer: ByteSource | undefined
+  readonly tokenizerConfig: Json | undefined
+  readonly generationConfig: Json | undefined
+  readonly pooling: JsonObject | undefined
+  readonly chatTemplate: string | undefined
+}
+
+function describe(config: JsonObject, { tokenizer, ...besides }: Besides): CheckpointDescription {
+  const given = Object.fromEntries(Object.entries(besides).filter(([, value]) => value !== undefined))
+  const rest = { format: 'transformers' as const, config, ...given }
   if (!tokenizer) return rest
   let parsed: Json | undefined
   return {

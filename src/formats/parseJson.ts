@@ -18,11 +18,14 @@ export function parseJson(path: string, text: string, what: string): Json {
 
 /** Reads and parses a whole JSON file of at most `limit` bytes. Refuses `file_malformed`. */
 export function readJson(source: ByteSource, limit: number): Json {
+  return parseJson(source.path, readText(source, limit, 'JSON in UTF-8'), 'the file')
+}
+
+/** Reads a whole file of at most `limit` bytes as text. Refuses `file_malformed` where it is no UTF-8. */
+export function readText(source: ByteSource, limit: number, accepted = 'text in UTF-8'): string {
   const bytes = readWhole(source, limit)
-  if (!isUtf8(bytes)) {
-    fail('file_malformed', { path: source.path, what: 'the file is not valid UTF-8', accepted: 'JSON in UTF-8' })
-  }
-  return parseJson(source.path, new TextDecoder().decode(bytes), 'the file')
+  if (!isUtf8(bytes)) fail('file_malformed', { path: source.path, what: 'the file is not valid UTF-8', accepted })
+  return new TextDecoder().decode(bytes)
 }
 
 export function isJsonObject(value: Json | undefined): value is JsonObject {

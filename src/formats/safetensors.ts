@@ -5,7 +5,7 @@ import type { ByteSource } from './byteSource.ts'
 import type { Json, TensorRecord } from './checkpoint.ts'
 import { checkName, printable } from './names.ts'
 import { asJsonObject, describeJson, findRepeatedKey, type JsonObject, parseJson } from './parseJson.ts'
-import { checkWithinFile, countElements, orderExtents } from './tensorExtent.ts'
+import { checkWithinFile, countElements, type Extent, orderExtents } from './tensorExtent.ts'
 
 // The format allows 100 MB, but JSON of that size can take more memory than Node has; a model of a hundred thousand
 // tensors needs 12 MB.
@@ -26,7 +26,8 @@ export interface SafetensorsHeader {
 
 /**
  * Reads and checks the header of a safetensors file: every tensor in range, of the size of its shape, and the data
- * covered without gap or overlap (specification: huggingface/safetensors, "Format"). Data is not touched. Refuses
+ * covered without gap or overlap (specification: huggingface/safetensors, "Format"). Data is not touched. Positions and
+ * masks of whole numbers that some exporters store are checked alike and left out. Refuses
  * `file_malformed` and `tensor_type_unsupported`.
  */
 export function readSafetensors(source: ByteSource): SafetensorsHeader {
@@ -45,10 +46,14 @@ export function readSafetensors(source: ByteSource): SafetensorsHeader {
   const begin = reader.position
   const metadata = readMetadata(path, header.__metadata__)
   const tensors = new Map<string, TensorRecord>()
+  const extents: Extent[] = []
   for (const [name, entry] of Object.entries(header)) {
-    if (name !== '__metadata__') tensors.set(name, readEntry(source, name, entry, begin))
+    if (name === '__metadata__') continue
+    const extent = readEntry(source, name, entry, begin)
+    extents.push(extent)
+    if ('dtype' in extent) tensors.set(name, extent)
   }
-  checkCover(source, tensors, begin)
+  checkCover(source, extents, begin)
   return { metadata, tensors, headerBytes: begin }
 }
 
@@ -68,7 +73,7 @@ function readMetadata(path: string, value: Json | undefined): Map<string, string
   return metadata
 }
 
-function readEntry(source: ByteSource, name: string, value: Json, begin: number): TensorRecord {
+function readEntry(source: ByteSource, name: string, value: Json, begin: number): TensorRecord | Extent {
   const { path } = source
   checkName(path, 'a tensor', name)
   const entry = asJsonObject(path, value, `tensor '${name}'`)
@@ -80,21 +85,32 @@ function readEntry(source: ByteSource, name: string, value: Json, begin: number)
       accepted: 'dtype, shape, data_offsets',
     })
   }
-  const dtype = readDtype(path, name, entry.dtype)
+  const buffer = bufferBytes(name, entry.dtype)
+  const dtype = buffer === undefined ? readDtype(path, name, entry.dtype) : undefined
   const shape = readSizes(path, name, entry, 'shape')
   const offsets = readSizes(path, name, entry, 'data_offsets')
-  const bytes = bytesOf(dtype, countElements(path, name, shape))
+  const elements = countElements(path, name, shape)
+  const bytes = dtype ? bytesOf(dtype, elements) : buffer! * elements
   const [from, to] = offsets
   if (offsets.length !== 2 || from === undefined || to === undefined || to - from !== bytes) {
     fail('file_malformed', {
       path,
       what: `tensor '${name}' has data_offsets [${offsets.join(', ')}]`,
-      accepted: `begin and end of the ${bytes} bytes of ${dtype} [${shape.join(', ')}]`,
+      accepted: `begin and end of the ${bytes} bytes of ${dtype ?? entry.dtype} [${shape.join(', ')}]`,
     })
   }
-  const record = { name, dtype, shape, file: path, offset: begin + from, bytes }
-  checkWithinFile(path, record, source.size)
-  return record
+  const extent = { name, offset: begin + from, bytes }
+  checkWithinFile(path, extent, source.size)
+  return dtype ? { ...extent, dtype, shape, file: path } : extent
+}
+
+/** Whole numbers that PyTorch modules store beside their weights, and that follow from the config. */
+const bufferNames = /(^|\.)(position_ids|token_type_ids|attn\.(masked_)?bias)$/
+const integerBytes: { readonly [dtype: string]: number } = { BOOL: 1, U8: 1, I8: 1, I32: 4, I64: 8 }
+
+/** Bytes of an element where the entry is such a buffer, which is no tensor for us. */
+function bufferBytes(name: string, dtype: Json | undefined): number | undefined {
+  return typeof dtype === 'string' && bufferNames.test(name) ? integerBytes[dtype] : undefined
 }
 
 function readDtype(path: string, tensor: string, value: Json | undefined): WeightDtype {
@@ -118,9 +134,9 @@ function readSizes(path: string, tensor: string, entry: JsonObject, field: 'shap
 // More than any weight has; bounds what a message prints.
 const maxDims = 8
 
-function checkCover(source: ByteSource, tensors: ReadonlyMap<string, TensorRecord>, begin: number): void {
+function checkCover(source: ByteSource, extents: readonly Extent[], begin: number): void {
   let end = begin
-  for (const { name, offset, bytes } of orderExtents(source.path, tensors.values())) {
+  for (const { name, offset, bytes } of orderExtents(source.path, extents)) {
     if (offset !== end) {
       fail('file_malformed', {
         path: source.path,

@@ -1,7 +1,7 @@
 import { fail } from '../base/errors.ts'
 
 /** Where the bytes of a named tensor lie in one file. */
-interface Extent {
+export interface Extent {
   readonly name: string
   readonly offset: number
   readonly bytes: number

@@ -25,7 +25,7 @@ describe('verifyGraph', () => {
   })
 
   it.each([
-    ['an unknown op', right.replace('rmsNorm(', 'layerNorm('), "n: op 'layerNorm' is unknown"],
+    ['an unknown op', right.replace('rmsNorm(', 'meanNorm('), "n: op 'meanNorm' is unknown"],
     ['an op that only objects have', right.replace('rmsNorm(', 'toString('), "n: op 'toString' is unknown"],
     ['a value before its definition', right.replace('x: n)', 'x: y)'), "h: reads 'y' before it is defined"],
     ['an unknown value', right.replace('gain: g', 'gain: q'), "n: reads 'q' before it is defined"],

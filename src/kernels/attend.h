@@ -11,6 +11,7 @@
 #define CK_ATTEND_H
 
 #include "attendTiles.h"
+#include "tanh.h"
 
 /* Positions of a segment. */
 enum { CK_SEGMENT = 1024 };
@@ -76,6 +77,17 @@ static void ck_score_chunk(int format, ck_rows *rows, int64_t width, const uint8
     for (int row = 0; row < rows->count; row += R) {
         R = ck_tile_rows(rows, row);
         ck_score_tile_rows(format, R, rows, row, width, keys, row == 0 ? ahead : keys, from, to);
+    }
+}
+
+/* Scores over `cap` to capped scores. What lies outside a row's positions may be NaN and stays so. */
+static void ck_cap_rows(ck_rows *rows, float cap)
+{
+    for (int row = 0; row < rows->count; row++) {
+        float *scores = rows->scores[row];
+        for (int at = rows->from[row] / CK_LANES * CK_LANES; at < rows->to[row]; at += CK_LANES) {
+            ck_store(scores + at, ck_tanh(ck_load(scores + at)) * cap);
+        }
     }
 }
 
@@ -185,8 +197,8 @@ CK_INLINE int ck_clamp_to_chunk(int64_t at)
     return at < 0 ? 0 : at < CK_CHUNK ? (int)at : CK_CHUNK;
 }
 
-/* All rows over their positions in the segment, after ck_set_queries. */
-static void ck_attend_segment(int format, const ck_cache_row cache, ck_rows *rows, int64_t segment)
+/* All rows over their positions in the segment, after ck_set_queries; `cap`: what their scores were divided by, or 0. */
+static void ck_attend_segment(int format, const ck_cache_row cache, ck_rows *rows, float cap, int64_t segment)
 {
     const int64_t width = cache.width;
     int64_t low = (segment + 1) * CK_SEGMENT, high = segment * CK_SEGMENT;
@@ -210,6 +222,9 @@ static void ck_attend_segment(int format, const ck_cache_row cache, ck_rows *row
         }
         ck_score_chunk(format, rows, width, keys, values, low > chunk ? low - chunk : 0,
                        high - chunk < CK_CHUNK ? high - chunk : CK_CHUNK);
+        if (cap > 0.0f) {
+            ck_cap_rows(rows, cap);
+        }
         ck_weigh_rows(rows);
         ck_value_chunk(format, rows, width, values, next);
     }

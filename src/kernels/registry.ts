@@ -21,6 +21,7 @@ import {
   multiplyForward,
   scaleForward,
   sigmoidForward,
+  softCapForward,
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
@@ -40,7 +41,16 @@ export const families = {
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  pointwise: [gluForward, addForward, multiplyForward, activateForward, scaleForward, sigmoidForward, decayGateForward],
+  pointwise: [
+    gluForward,
+    addForward,
+    multiplyForward,
+    activateForward,
+    scaleForward,
+    softCapForward,
+    sigmoidForward,
+    decayGateForward,
+  ],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
@@ -71,6 +81,7 @@ export const sharedHeaders: readonly string[] = [
     'runs.h',
     'simd.h',
     'split.h',
+    'tanh.h',
     'tiles.h',
   ],
 ]

@@ -1,5 +1,11 @@
 import type { Attributes } from '../ir/graph.ts'
-import type { Activation } from '../kernels/activations.ts'
+import { defineOp, type Refusal } from '../ir/op.ts'
+import { mapTensor } from '../ir/tensor.ts'
+import { type Activation, activationCodes } from '../kernels/activations.ts'
+import { activateForward } from '../kernels/pointwise/pointwise.kernel.ts'
+import { denseRow, widthFrom } from './shapes.ts'
+
+export type { Activation } from '../kernels/activations.ts'
 
 /** The activations in float64. */
 export const activationOf: { readonly [A in Activation]: (value: number) => number } = {
@@ -41,4 +47,48 @@ export function erfc(x: number): number {
     term *= (2 * x * x) / (2 * n + 1)
   }
   return 1 - density * sum
+}
+
+/** An op of one f32 operand that applies the activation that its attributes name, element by element. */
+export function defineActivation<A extends Attributes>(
+  name: string,
+  {
+    check = () => {},
+    activation,
+    kinds,
+    refusals = [],
+  }: {
+    readonly check?: (attributes: A, refuse: (what: string) => never) => void
+    readonly activation: (attributes: A) => Activation
+    /** All attributes that there are. */
+    readonly kinds: readonly A[]
+    readonly refusals?: readonly Refusal<'x', A>[]
+  },
+) {
+  return defineOp({
+    name,
+    inputs: { x: ['f32'] },
+    outputs: ['y'],
+    infer({ x }, attributes: A, refuse) {
+      if (x.shape.length < 2) refuse('x needs two axes or more')
+      check(attributes, refuse)
+      return { y: x }
+    },
+    reference({ x }, attributes) {
+      return { y: mapTensor(x, activationOf[activation(attributes)]) }
+    },
+    lower({ x }, { y }, attributes, to) {
+      const dims = { rows: y.type.shape[0]!, cols: widthFrom(y.type, 1), xRow: to.stride(x), yRow: to.stride(y) }
+      to.call(activateForward, { ...dims, activation: activationCodes[activation(attributes)], x, y })
+    },
+    tolerance: { relative: 4 },
+    samples: (lanes) =>
+      kinds.flatMap((attributes) =>
+        [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
+          inputs: { x: { dtype: 'f32', shape: [3, cols] } } as const,
+          attributes,
+        })),
+      ),
+    refusals: [{ inputs: { x: denseRow([3]) }, attributes: kinds[0]!, says: 'two axes' }, ...refusals],
+  })
 }

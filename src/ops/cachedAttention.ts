@@ -7,7 +7,7 @@ import {
   segmentPositions,
   widestHead,
 } from '../kernels/attention/attention.kernel.ts'
-import { attendTo, checkScaleAndWindow, firstAttended } from './attention.ts'
+import { type AttentionAttributes, attendTo, checkAttributes, firstAttended } from './attention.ts'
 import { cacheDtypeOf, checkCacheWidth } from './cacheWrite.ts'
 import { axis, denseRow } from './shapes.ts'
 
@@ -16,7 +16,8 @@ const enoughPairs = 64
 
 /**
  * Attention of q [tokens, heads, width] over caches [sequences, kvHeads, context, width]: token t reads positions
- * 0 .. positions[t] of sequence sequences[t], of these with a `window` (not 0) only the last so many.
+ * 0 .. positions[t] of sequence sequences[t], of these with a `window` (not 0) only the last so many. Scores are
+ * capped as in `attention`.
  */
 export const cachedAttention = defineOp({
   name: 'cachedAttention',
@@ -28,7 +29,7 @@ export const cachedAttention = defineOp({
     sequences: ['i32'],
   },
   outputs: ['y'],
-  infer({ q, keys, values, positions, sequences }, { scale, window }: { scale: number; window?: number }, refuse) {
+  infer({ q, keys, values, positions, sequences }, attributes: AttentionAttributes, refuse) {
     if (q.shape.length !== 3 || keys.shape.length !== 4) refuse('q needs three axes and keys four')
     if (keys.shape.join() !== values.shape.join() || keys.dtype !== values.dtype)
       refuse('keys and values differ in type')
@@ -38,10 +39,10 @@ export const cachedAttention = defineOp({
       refuse('positions and sequences need a row per token')
     checkCacheWidth(keys, refuse)
     if (axis(q, 2) > widestHead) refuse(`heads are ${axis(q, 2)} wide; accepted: at most ${widestHead}`)
-    checkScaleAndWindow(scale, window, refuse)
+    checkAttributes(attributes, refuse)
     return { y: q }
   },
-  reference({ q, keys, values, positions, sequences }, { scale, window }) {
+  reference({ q, keys, values, positions, sequences }, attributes) {
     const [tokens = 0, heads = 0, width = 0] = q.shape
     const [, kvHeads = 1, context = 0] = keys.shape
     const y = tensor(q.shape)
@@ -51,13 +52,13 @@ export const cachedAttention = defineOp({
         const at = (t * heads + h) * width
         const row = (u: number) => (head * context + u) * width
         const position = positions.data[t]!
-        const first = firstAttended(position, window)
-        attendTo(q.data, at, width, scale, first, position + 1, keys.data, row, values.data, row, y.data)
+        const first = firstAttended(position, attributes.window)
+        attendTo(q.data, at, width, attributes, first, position + 1, keys.data, row, values.data, row, y.data)
       }
     }
     return { y }
   },
-  lower({ q, keys, values, positions, sequences }, { y }, { scale, window = 0 }, to) {
+  lower({ q, keys, values, positions, sequences }, { y }, { scale, window = 0, softCap = 0 }, to) {
     const tokens = q.type.shape[0]!
     const dims = {
       tokens,
@@ -70,7 +71,7 @@ export const cachedAttention = defineOp({
     }
     const { heads, width, context, kvHeads } = dims
     const dtype = cacheDtypeOf(keys.type)
-    const inputs = { window, scale, q, keys, values, positions, sequences }
+    const inputs = { window, scale, softCap, q, keys, values, positions, sequences }
     const reach = window > 0 ? Math.min(window, context) : context
     if (reach <= segmentPositions || to.most(tokens) * kvHeads >= enoughPairs) {
       to.call(attentionForward[dtype], { ...dims, ...inputs, yRow: to.stride(y), y })
@@ -89,10 +90,10 @@ export const cachedAttention = defineOp({
       [
         { heads: 1, kvHeads: 1, width: 1, context: 160 },
         { heads: 6, kvHeads: 2, width: lanes + 1, context: 160, window: 33 },
-        { heads: 4, kvHeads: 4, width: 2 * lanes, context: 160 },
+        { heads: 4, kvHeads: 4, width: 2 * lanes, context: 160, softCap: 1.3 },
         { heads: 4, kvHeads: 1, width: 10, context: 2048 },
-        { heads: 3, kvHeads: 1, width: 3, context: 3072, window: 1100 },
-      ].flatMap(({ heads, kvHeads, width: plainWidth, context, window = 0 }) =>
+        { heads: 3, kvHeads: 1, width: 3, context: 3072, window: 1100, softCap: 0.5 },
+      ].flatMap(({ heads, kvHeads, width: plainWidth, context, window = 0, softCap = 0 }) =>
         [1, 5].map((tokens) => {
           const width = dtype === 'q8_0' ? 32 * Math.ceil(plainWidth / 16) : plainWidth
           const cache = { dtype, shape: [2, kvHeads, context, width] }
@@ -104,7 +105,7 @@ export const cachedAttention = defineOp({
               positions: { dtype: 'i32' as const, shape: [tokens], values: { below: context } },
               sequences: { dtype: 'i32' as const, shape: [tokens], values: { below: 2 } },
             },
-            attributes: { scale: 0.3, window },
+            attributes: { scale: 0.3, window, softCap },
           }
         }),
       ),

@@ -1,4 +1,4 @@
-import { defineActivation } from './activation.ts'
+import { defineActivation } from './activations.ts'
 import { denseRow } from './shapes.ts'
 
 /** `erf`: exact. `tanh`: the approximation x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). */

@@ -31,6 +31,7 @@ import { sigmoid } from './sigmoid.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
 import { sliceHeads } from './sliceHeads.ts'
+import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
 import { takeRows } from './takeRows.ts'
 
@@ -68,6 +69,7 @@ export const ops = {
   silu,
   slice,
   sliceHeads,
+  softCap,
   softmax,
   takeRows,
 } as const satisfies { readonly [name: string]: AnyOp }

@@ -47,8 +47,11 @@ export function insertCache(graph: Graph, { context, sequences: count, dtype }: 
     }
     const keys = write('keys', k)
     const values = write('values', v)
-    const { scale, window } = node.attributes
-    const attributes = { scale: Number(scale), ...(window === undefined ? {} : { window: Number(window) }) }
+    const optional = (['window', 'softCap'] as const).flatMap((key) => {
+      const value = node.attributes[key]
+      return value === undefined ? [] : [[key, Number(value)] as const]
+    })
+    const attributes = { scale: Number(node.attributes.scale), ...Object.fromEntries(optional) }
     const ends = isCausal || !last ? positions : last
     rewriter.define(
       name,

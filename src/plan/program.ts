@@ -80,7 +80,7 @@ export interface Repeat {
 
 export type Step = Call | Barrier | Repeat
 
-export type Mode = 'prefill' | 'decode' | 'trace'
+export type Mode = 'prefill' | 'decode' | 'encode' | 'trace'
 
 /** Where a value of the graph lies: `columns` elements of each row of a buffer, from element `column` on. */
 export interface ValuePlace {

@@ -1,5 +1,6 @@
 import { bytesOf, type WeightDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
+import { chatTemplateKeys } from '../chat/readChatTemplate.ts'
 import type { Checkpoint, TensorRecord } from '../formats/checkpoint.ts'
 import { type GgufValue, storedValue } from '../formats/ggufValue.ts'
 import { ConfigReader } from '../templates/configReader.ts'
@@ -24,6 +25,9 @@ export interface ModelSource {
   /** Query heads that share a head of keys and values. */
   readonly headsPerValue: number
 }
+
+/** Other readers ask for the key. */
+const noTokenizer: Readonly<Record<string, GgufValue>> = { 'tokenizer.ggml.model': { type: 'string', value: 'none' } }
 
 /** Keys that speak of the files that were read. */
 const ownKeys = /^split\./
@@ -119,6 +123,32 @@ function multiplied(read: SourceTensor['read'], cols: number, factorOf: (row: nu
   }
 }
 
+/** Weights that are parts of one tensor have its name, in its order. */
+function joinNamesakes(tensors: readonly SourceTensor[]): readonly SourceTensor[] {
+  const parts = new Map<string, SourceTensor[]>()
+  for (const tensor of tensors) parts.set(tensor.name, [...(parts.get(tensor.name) ?? []), tensor])
+  return [...parts.values()].map((own) => (own.length === 1 ? own[0]! : stacked(own)))
+}
+
+function stacked(parts: readonly SourceTensor[]): SourceTensor {
+  const { name, shape, dtype } = parts[0]!
+  const starts = parts.map((_, i) => parts.slice(0, i).reduce((rows, part) => rows + part.shape[0]!, 0))
+  const rows = parts.reduce((sum, part) => sum + part.shape[0]!, 0)
+  return {
+    name,
+    dtype,
+    shape: [rows, ...shape.slice(1)],
+    read(from, count) {
+      const pieces = parts.flatMap((part, i) => {
+        const begin = Math.max(from - starts[i]!, 0)
+        const end = Math.min(from + count - starts[i]!, part.shape[0]!)
+        return end > begin ? [part.read(begin, end - begin)] : []
+      })
+      return Uint8Array.from(Buffer.concat(pieces))
+    },
+  }
+}
+
 function fromTransformers(checkpoint: Checkpoint): ModelSource {
   const { path, architecture, description } = checkpoint
   const template = templates.find(({ transformers }) => transformers.includes(architecture))
@@ -156,9 +186,11 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
       'general.architecture': { type: 'string', value: family },
       'general.name': { type: 'string', value: checkpoint.name },
       ...metadata,
-      ...(tokenizer ? writeGgufTokenizer(tokenizer, vocabulary) : {}),
+      ...(tokenizer
+        ? { ...writeGgufTokenizer(tokenizer, vocabulary), ...chatTemplateKeys(description, path) }
+        : noTokenizer),
     },
-    tensors,
+    tensors: joinNamesakes(tensors),
     headsPerValue: headsPerValue(
       metadata[`${family}.attention.head_count`]?.value,
       metadata[`${family}.attention.head_count_kv`]?.value,

@@ -36,6 +36,8 @@ export interface ModelInfo {
   readonly bos: number
   /** -1: none. */
   readonly eos: number
+  /** Width of what an encoder gives for a text; 0: the model continues text. */
+  readonly embedding: number
 }
 
 /** `ck_generation_options`. */
@@ -67,6 +69,13 @@ export interface Piece {
   readonly finish?: Finish
 }
 
+/** A part of a text for `ck_tokenize_parts`. */
+export interface TextPart {
+  readonly text: string
+  /** Special tokens written in it become their ids; else they are text. */
+  readonly special: boolean
+}
+
 /** ck.h with JavaScript's types. Functions that compute run on a thread of koffi and answer with a promise. */
 export interface Library {
   /** `ck_program.abi`. */
@@ -79,9 +88,12 @@ export interface Library {
   modelVerify(model: Pointer): Promise<Answer<void>>
   contextOpen(model: Pointer, threads: number): Answer<Pointer>
   contextClose(context: Pointer): void
+  /** `embedding` [info.embedding] is written until the promise settles. */
+  contextEmbed(context: Pointer, ids: Int32Array, embedding: Float32Array): Promise<Answer<void>>
   contextStop(context: Pointer): void
   contextPeek(context: Pointer, offset: number, bytes: number): Answer<Uint8Array>
   tokenize(model: Pointer, text: string, flags: number): Answer<Int32Array>
+  tokenizeParts(model: Pointer, parts: readonly TextPart[], flags: number): Answer<Int32Array>
   detokenize(model: Pointer, ids: Int32Array, special: boolean): Answer<string>
   generationOpen(context: Pointer, sequence: number, ids: Int32Array, settings: GenerationSettings): Answer<Pointer>
   generationNext(generation: Pointer): Promise<Answer<Piece>>
@@ -91,6 +103,8 @@ export interface Library {
 /** Flags of `tokenize`. */
 export const addSpecialFlag = 1
 export const parseSpecialFlag = 2
+/** Of `tokenizeParts`: other ids stand before. */
+export const continuesFlag = 4
 
 const infoType = koffi.struct({
   name: 'str',
@@ -105,6 +119,7 @@ const infoType = koffi.struct({
   has_tokenizer: 'int32_t',
   bos: 'int32_t',
   eos: 'int32_t',
+  embedding: 'int64_t',
 })
 
 const samplingType = koffi.struct({
@@ -164,9 +179,12 @@ export function loadLibrary(path: string, dir: string): Library {
   const modelVerify = native('ck_model_verify', 'int', [any, any])
   const contextOpen = native('ck_context_open', 'int', [any, 'int32_t', any, any])
   const contextClose = native('ck_context_close', 'void', [any])
+  const contextEmbed = native('ck_context_embed', 'int', [any, any, 'int64_t', any, any])
   const contextStop = native('ck_context_stop', 'void', [any])
   const contextPeek = native('ck_context_peek', 'int', [any, 'uint64_t', 'uint64_t', any, any])
   const tokenize = native('ck_tokenize', 'int', [any, any, 'int64_t', 'int32_t', any, 'int64_t', any, any])
+  const texts = [any, any, any, 'int32_t', 'int32_t', any, 'int64_t', any, any]
+  const tokenizeParts = native('ck_tokenize_parts', 'int', [any, ...texts])
   const detokenize = native('ck_detokenize', 'int', [any, any, 'int64_t', 'int32_t', any, 'int64_t', any, any])
   const options = koffi.pointer(optionsType)
   const generationOpen = native('ck_generation_open', 'int', [any, any, 'int64_t', options, any, any])
@@ -189,6 +207,8 @@ export function loadLibrary(path: string, dir: string): Library {
       return answer(contextOpen, [model, threads, out], () => out[0]!)
     },
     contextClose: (context) => void contextClose(context),
+    contextEmbed: (context, ids, embedding) =>
+      answerLater(contextEmbed, [context, ids, ids.length, embedding], nothing),
     contextStop: (context) => void contextStop(context),
     contextPeek(context, offset, bytes) {
       const out = new Uint8Array(bytes)
@@ -200,6 +220,22 @@ export function loadLibrary(path: string, dir: string): Library {
         const count = new BigInt64Array(1)
         const values = [model, bytes, bytes.length, flags, ids, ids.length, count]
         return answer(tokenize, values, () => Number(count[0]))
+      }
+      return fillTwice((size) => new Int32Array(size), bytes.length + 8, call)
+    },
+    tokenizeParts(model, parts, flags) {
+      const pieces = parts.map(({ text }) => Buffer.from(text, 'utf8'))
+      const bytes = Buffer.concat(pieces)
+      let end = 0n
+      const ends = BigInt64Array.from(pieces, ({ length }) => {
+        end += BigInt(length)
+        return end
+      })
+      const special = Int32Array.from(parts, (part) => Number(part.special))
+      const call = (ids: Int32Array) => {
+        const count = new BigInt64Array(1)
+        const values = [model, bytes, ends, special, parts.length, flags, ids, ids.length, count]
+        return answer(tokenizeParts, values, () => Number(count[0]))
       }
       return fillTwice((size) => new Int32Array(size), bytes.length + 8, call)
     },
@@ -288,6 +324,7 @@ function readInfo(pointer: number | bigint): ModelInfo {
     hasTokenizer: raw.has_tokenizer === 1,
     bos: Number(raw.bos),
     eos: Number(raw.eos),
+    embedding: Number(raw.embedding),
   }
 }
 

@@ -177,6 +177,31 @@ export class Sequence {
     }
   }
 
+  /**
+   * The embedding of a text or of ids, of an encoder: f32 [embedding], of length 1. A text gets the special tokens that the
+   * model asks for. Refuses `token_out_of_range`, `context_exceeded`, `tokenizer_missing`, `session_busy`, `aborted`, and
+   * `engine_failed` for a model that is no encoder.
+   */
+  async embed(
+    input: string | readonly number[] | Int32Array,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
+    this.#begin('embed')
+    const { info, dir } = this.#owner
+    try {
+      const ids = typeof input === 'string' ? this.#owner.tokenize(input, { addSpecial: true }) : input
+      const checked = this.#checkedIds(ids, false, 0)
+      // An embedding of no width is refused before it is written.
+      const embedding = new Float32Array(Math.max(1, info.embedding))
+      const { library, context } = this.#calls
+      const start = () => library.contextEmbed(context, checked, embedding)
+      resultOf(await this.#compute('embed', start, options.signal), 'embed', dir)
+      return embedding
+    } finally {
+      this.#running = undefined
+    }
+  }
+
   /** Forgets all tokens. */
   reset(): void {
     this.rewind(0)

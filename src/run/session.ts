@@ -2,13 +2,24 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
+import { Chat, type ChatOptions } from './chat.ts'
 import { Session, type SessionOwner } from './engineSession.ts'
-import { addSpecialFlag, type Library, loadLibrary, type ModelInfo, parseSpecialFlag } from './library.ts'
+import {
+  addSpecialFlag,
+  continuesFlag,
+  type Library,
+  loadLibrary,
+  type ModelInfo,
+  parseSpecialFlag,
+  type TextPart,
+} from './library.ts'
 import type { Pointer } from './native.ts'
 import type { SiteName } from './profileLibrary.ts'
 import { openedOf, resultOf } from './refusal.ts'
 import { whole } from './settings.ts'
 
+export type { ChatTurn, Thinking } from '../chat/contract.ts'
+export type { Chat, ChatOptions, ChatPiece, ChatStats } from './chat.ts'
 export type { EvalOptions, Profile, Session } from './engineSession.ts'
 export type { EvalMode, Finish, ModelInfo, Overflow, Piece } from './library.ts'
 export type { Counter, SiteEvent, SiteEvents, SiteName } from './profileLibrary.ts'
@@ -75,6 +86,16 @@ export class Model implements SessionOwner {
     return resultOf(this.library.tokenize(this.#pointer, text, flags), 'tokenize', this.dir)
   }
 
+  /**
+   * The ids of a text in parts: special tokens count only where a part says so, and words go over the ends of parts. The
+   * text is a start unless it `continues` other ids. Refuses `tokenizer_missing`.
+   */
+  tokenizeParts(parts: readonly TextPart[], options: { readonly continues?: boolean } = {}): Int32Array {
+    this.#mustHaveTokenizer()
+    const answer = this.library.tokenizeParts(this.#pointer, parts, options.continues ? continuesFlag : 0)
+    return resultOf(answer, 'tokenize', this.dir)
+  }
+
   /** The text of ids; special tokens appear in it only with `special`. Refuses `tokenizer_missing`, `token_out_of_range`. */
   detokenize(ids: readonly number[] | Int32Array, options: { readonly special?: boolean } = {}): string {
     this.#mustHaveTokenizer()
@@ -106,6 +127,30 @@ export class Model implements SessionOwner {
     const session = new Session(this, context, threads, () => this.#sessions.delete(session))
     this.#sessions.add(session)
     return session
+  }
+
+  /** The embedding of a text or of ids, in a session of its own; see `Session.embed`. */
+  async embed(input: string | readonly number[] | Int32Array): Promise<Float32Array> {
+    const session = this.session()
+    try {
+      return await session.embed(input)
+    } finally {
+      await session.close()
+    }
+  }
+
+  /**
+   * A conversation by the model's chat template, in a session of its own. Refuses `template_missing`, `template_invalid`,
+   * `tokenizer_missing`, and `option_invalid` for thinking that the template lacks.
+   *
+   * @example
+   * const chat = model.chat({ system: 'Answer in one sentence.' })
+   * for await (const { kind, text } of chat.send('What is a compiler?')) if (kind === 'answer') process.stdout.write(text)
+   * console.log(chat.stats.prefilled)
+   */
+  chat(options: ChatOptions = {}): Chat {
+    this.#mustBeOpen()
+    return new Chat(this, options)
   }
 
   /** Closes the sessions, then the weights. May be called again. */

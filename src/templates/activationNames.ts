@@ -1,4 +1,4 @@
-import type { Activation } from '../kernels/activations.ts'
+import type { Activation } from '../ops/activations.ts'
 import type { ConfigReader } from './configReader.ts'
 
 /** What checkpoints call the activations; the first name of each is the one that is written. */

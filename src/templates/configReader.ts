@@ -125,6 +125,21 @@ export class ConfigReader {
       this.refuse(key, value, `${String(accepted)} (others are not supported)`)
   }
 
+  /** The keys of sentence-transformers' 1_Pooling/config.json; none where there is no such file. */
+  poolingKeys(): readonly string[] {
+    return Object.keys(this.#pooling)
+  }
+
+  /** What 1_Pooling/config.json says of a key, or undefined. */
+  pooling(key: string): Json | undefined {
+    return this.#pooling[key]
+  }
+
+  get #pooling(): { readonly [key: string]: Json } {
+    const { description } = this.#checkpoint
+    return (description.format === 'transformers' && description.pooling) || {}
+  }
+
   /** The shape of a tensor of the checkpoint, or undefined. */
   shapeOf(tensor: string): readonly number[] | undefined {
     return this.#checkpoint.tensors.get(tensor)?.shape

@@ -3,16 +3,19 @@ import type { Operand } from '../ir/op.ts'
 import { add } from '../ops/add.ts'
 import { attention } from '../ops/attention.ts'
 import { embedding } from '../ops/embedding.ts'
+import { gelu } from '../ops/gelu.ts'
 import { linear } from '../ops/linear.ts'
 import { multiply } from '../ops/multiply.ts'
+import { relu } from '../ops/relu.ts'
 import { reshape } from '../ops/reshape.ts'
 import { rmsNorm } from '../ops/rmsNorm.ts'
 import { rope } from '../ops/rope.ts'
 import { scale } from '../ops/scale.ts'
 import { silu } from '../ops/silu.ts'
 import { slice } from '../ops/slice.ts'
+import { softCap } from '../ops/softCap.ts'
 import { takeRows } from '../ops/takeRows.ts'
-import type { DecoderConfig, Fused, LayerKind } from './decoderConfig.ts'
+import type { DecoderConfig, LayerKind } from './decoderConfig.ts'
 import { ropeTables } from './ropeTables.ts'
 
 /** What a block works with besides its input. */
@@ -52,9 +55,11 @@ export function buildDecoder(
   const normed = g.apply(rmsNorm, 'output_norm', { x, gain: w('output_norm.weight') }, { eps: c.eps })
   const taken = g.apply(takeRows, 'output_rows', { x: normed, index }, {})
   const head = w(c.tied ? 'token_embd.weight' : 'output.weight')
-  const { logits } = c.scales
-  const products = g.apply(linear, logits === 1 ? 'logits' : 'logits_unscaled', { x: taken, w: head }, {})
-  g.output(scaled(g, 'logits', products, logits))
+  const { scales, softCaps } = c
+  const isLast = scales.logits === 1 && softCaps.logits === 0
+  const products = g.apply(linear, isLast ? 'logits' : 'logits_plain', { x: taken, w: head }, {})
+  const uncapped = scaled(g, softCaps.logits > 0 ? 'logits_scaled' : 'logits', products, scales.logits)
+  g.output(softCaps.logits > 0 ? g.apply(softCap, 'logits', { x: uncapped }, { cap: softCaps.logits }) : uncapped)
 }
 
 /** factor · x; x itself where the factor is 1. */
@@ -68,12 +73,12 @@ export function project({ g, c, w, bias, named }: BlockContext, product: string,
   return g.apply(linear, named(name), inputs, {})
 }
 
-/** Products of one x, by name and width: each with its own weight, or slices of the product of a `fused` one. */
-function projectAll(at: BlockContext, fused: Fused, widths: Readonly<Record<string, number>>, x: Operand): Operand[] {
+/** Queries, keys and values of x: each by its own weight, or slices of one product. */
+function projectHeads(at: BlockContext, widths: Readonly<Record<string, number>>, x: Operand): Operand[] {
   const { g, c, named } = at
   const parts = Object.entries(widths)
-  if (!c.fused.includes(fused)) return parts.map(([name]) => project(at, name, x))
-  const product = project(at, fused, x, parts.map(([name]) => name).join('+'))
+  if (!c.fused.includes('attn_qkv')) return parts.map(([name]) => project(at, name, x))
+  const product = project(at, 'attn_qkv', x, parts.map(([name]) => name).join('+'))
   let from = 0
   return parts.map(([name, cols]) => {
     from += cols
@@ -90,44 +95,76 @@ export function selfAttention(
   const { g, c, kind, named, turns } = at
   const [queryCols, keyCols] = [c.heads * c.headDim, c.kvHeads * c.headDim]
   const widths = { attn_q: queryCols, attn_k: keyCols, attn_v: keyCols }
-  const [queries, keys, values] = projectAll(at, 'attn_qkv', widths, h) as [Operand, Operand, Operand]
+  const [queries, keys, values] = projectHeads(at, widths, h) as [Operand, Operand, Operand]
   const heads = (which: string, x: Operand, count: number) =>
     g.apply(reshape, named(`${which}_heads`), { x }, { heads: count })
-  const turned = (which: 'attn_q' | 'attn_k', product: Operand, count: number) => {
-    const x = adjust(which, heads(which, product, count))
+  const turned = (which: 'attn_q' | 'attn_k', x: Operand) => {
     if (!turns || kind.rope === 'none') return x
     return g.apply(rope, named(`${which}_rope`), { x, table: turns }, { style: c.ropes[kind.rope]!.style })
   }
-  const q = turned('attn_q', queries, c.heads)
-  const k = turned('attn_k', keys, c.kvHeads)
+  // Both are adjusted before either turns: where a norm reads all heads, threads then meet once for both.
+  const adjusted = [
+    adjust('attn_q', heads('attn_q', queries, c.heads)),
+    adjust('attn_k', heads('attn_k', keys, c.kvHeads)),
+  ] as const
+  const [q, k] = [turned('attn_q', adjusted[0]), turned('attn_k', adjusted[1])]
   const v = heads('attn_v', values, c.kvHeads)
   const window = kind.window > 0 ? { window: kind.window } : {}
-  const mixed = g.apply(attention, named('attn'), { q, k, v }, { scale: c.scales.attention, ...window })
+  const cap = c.softCaps.attention > 0 ? { softCap: c.softCaps.attention } : {}
+  const mixed = g.apply(attention, named('attn'), { q, k, v }, { scale: c.scales.attention, ...window, ...cap })
   const flat = g.apply(reshape, named('attn_flat'), { x: mixed }, { heads: 0 })
   return project(at, 'attn_output', flat)
 }
 
-/** down(silu(gate(h)) · up(h)) */
+/** down(activation(gate(h)) · up(h)) */
 export function gatedFeedForward(at: BlockContext, h: Operand): Operand {
-  const { g, c, named } = at
-  const [gate, up] = projectAll(at, 'ffn_up', { ffn_gate: c.ffn, ffn_up: c.ffn }, h) as [Operand, Operand]
-  const active = g.apply(silu, named('ffn_silu'), { x: gate }, {})
+  const { g, named } = at
+  const gate = project(at, 'ffn_gate', h)
+  const up = project(at, 'ffn_up', h)
+  const active = activate(at, gate)
   const gated = g.apply(multiply, named('ffn_gated'), { x: active, z: up }, {})
   return project(at, 'ffn_down', gated)
 }
 
-/** x + attention(norm(x)), then + feedForward(norm(that)): the pre-norm block. */
-export function preNormBlock(at: BlockContext, x: Operand, adjust?: Parameters<typeof selfAttention>[2]): Operand {
-  return mixedBlock(at, x, (h) => selfAttention(at, h, adjust))
+function activate({ g, c, named }: BlockContext, x: Operand): Operand {
+  switch (c.activation) {
+    case 'silu':
+      return g.apply(silu, named('ffn_silu'), { x }, {})
+    case 'relu':
+      return g.apply(relu, named('ffn_relu'), { x }, {})
+    default:
+      return g.apply(gelu, named('ffn_gelu'), { x }, { kind: c.activation === 'gelu_tanh' ? 'tanh' : 'erf' })
+  }
 }
 
-/** The pre-norm block with what `mix` makes of the normed stream in the place of attention. */
-export function mixedBlock(at: BlockContext, x: Operand, mix: (h: Operand) => Operand): Operand {
+/** Where norms stand: before attention and feed-forward, behind them, on what they add to the stream, or both. */
+export type NormPlaces = 'before' | 'behind' | 'around'
+
+/** x + attention, then + feed-forward, with norms at these places. `adjust` may change q and k before the turn. */
+export function residualBlock(
+  at: BlockContext,
+  x: Operand,
+  places: NormPlaces,
+  adjust?: Parameters<typeof selfAttention>[2],
+): Operand {
+  return mixedBlock(at, x, places, (h) => selfAttention(at, h, adjust))
+}
+
+/** The same with what `mix` makes of the stream in the place of attention. */
+export function mixedBlock(at: BlockContext, x: Operand, places: NormPlaces, mix: (h: Operand) => Operand): Operand {
   const { g, c, w, named } = at
-  const h = g.apply(rmsNorm, named('attn_norm'), { x, gain: w('attn_norm') }, { eps: c.eps })
-  const y = addTo(at, x, 'attn', mix(h))
-  const m = g.apply(rmsNorm, named('ffn_norm'), { x: y, gain: w('ffn_norm') }, { eps: c.eps })
-  return addTo(at, y, 'ffn', gatedFeedForward(at, m))
+  const norm = (name: string, z: Operand) => g.apply(rmsNorm, named(name), { x: z, gain: w(name) }, { eps: c.eps })
+  const before = (name: string, z: Operand) => (places === 'behind' ? z : norm(name, z))
+  const behind = (name: string, z: Operand) => (places === 'before' ? z : norm(name, z))
+  const mixed = mix(before('attn_norm', x))
+  const y = addTo(at, x, 'attn', behind('post_attention_norm', mixed))
+  const fed = gatedFeedForward(at, before('ffn_norm', y))
+  return addTo(at, y, 'ffn', behind('post_ffw_norm', fed))
+}
+
+/** x + attention(norm(x)), then + feedForward(norm(that)): the pre-norm block. */
+export function preNormBlock(at: BlockContext, x: Operand, adjust?: Parameters<typeof selfAttention>[2]): Operand {
+  return residualBlock(at, x, 'before', adjust)
 }
 
 /** The stream x with what a part of the block adds to it. */

@@ -1,3 +1,5 @@
+import type { Activation } from '../ops/activations.ts'
+import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
 import { type LayerWindows, windowsFromGguf } from './layerWindows.ts'
 import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
@@ -21,9 +23,12 @@ export interface DecoderConfig {
   /** One per layer. */
   readonly pattern: readonly LayerKind[]
   readonly scales: DecoderScales
+  readonly softCaps: SoftCaps
+  /** Of the gate. */
+  readonly activation: Activation
   /** Products of a layer that have a bias, by their weights' names in GGUF (`attn_q`). */
   readonly biases: readonly string[]
-  /** Products whose weights lie in one tensor, by the name of that: q, k and v; the gate and what it gates. */
+  /** Products whose weights lie in one tensor, by the name of that in GGUF: q, k and v; the gate and what it gates. */
   readonly fused: readonly Fused[]
 }
 
@@ -47,6 +52,15 @@ export interface DecoderScales {
   readonly logits: number
 }
 
+/** What scores before softmax, and logits, are bent to stay below; 0: nothing. */
+export interface SoftCaps {
+  readonly attention: number
+  readonly logits: number
+}
+
+/** Nothing is bent. */
+export const uncapped: SoftCaps = { attention: 0, logits: 0 }
+
 /** Every layer turns by the first rope, and reads as far back as its window. */
 export function windowPattern(windows: LayerWindows): readonly LayerKind[] {
   return windows.map((window) => ({ window, rope: 0 }))
@@ -68,8 +82,15 @@ const ffnProducts = ['ffn_gate', 'ffn_up', 'ffn_down']
 /** The biases of q, k and v. */
 export const inputBiases: readonly string[] = attentionProducts.slice(0, 3)
 
-/** Config of a GGUF checkpoint. `style` is the family's: converters reorder some families' heads for pairwise turns. */
-export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']): DecoderConfig {
+/**
+ * Config of a GGUF checkpoint. `style` is the family's: converters reorder some families' heads for pairwise turns. So is the
+ * `usual` activation, which files name only where they have another.
+ */
+export function decoderFromGguf(
+  read: ConfigReader,
+  style: RopeConfig['style'],
+  usual: Activation = 'silu',
+): DecoderConfig {
   const dim = read.count('embedding_length')
   const heads = read.count('attention.head_count')
   if (!read.has('attention.key_length') && dim % heads !== 0)
@@ -95,18 +116,28 @@ export function decoderFromGguf(read: ConfigReader, style: RopeConfig['style']):
     ropes: [rope],
     pattern: windowPattern(windowsFromGguf(read, layers)),
     scales: plainScales(headDim),
+    softCaps: uncapped,
+    activation: readActivation(read, 'hidden_activation', usual),
     biases: [...attentionProducts, ...ffnProducts].filter((name) => read.shapeOf(`blk.0.${name}.bias`)),
     fused: [],
   })
 }
 
-/** Config of config.json. `habits`: of the family's rope. Every layer reads all tokens. */
-export function decoderFromTransformers(read: ConfigReader, habits: RopeHabits = {}): DecoderConfig {
+/** What families differ in. */
+export interface DecoderHabits extends RopeHabits {
+  /** Default: `hidden_act`. */
+  readonly activationKey?: string
+}
+
+/** Config of config.json. Every layer reads all tokens. */
+export function decoderFromTransformers(
+  read: ConfigReader,
+  { activationKey = 'hidden_act', ...habits }: DecoderHabits = {},
+): DecoderConfig {
   const dim = read.count('hidden_size')
   const heads = read.count('num_attention_heads')
   const headDim = read.count('head_dim', Math.floor(dim / heads), widestHead)
   const layers = read.layers('num_hidden_layers')
-  read.only('hidden_act', 'silu')
   const trained = read.count('max_position_embeddings', 2048)
   const rope = ropeFromTransformers(read, headDim, trained, habits)
   return checkHeads(read, 'num_key_value_heads', {
@@ -123,6 +154,8 @@ export function decoderFromTransformers(read: ConfigReader, habits: RopeHabits =
     ropes: [rope],
     pattern: plainPattern(layers),
     scales: plainScales(headDim),
+    softCaps: uncapped,
+    activation: readActivation(read, activationKey, 'silu'),
     biases: [
       ...(read.flag('attention_bias', false) ? attentionProducts : []),
       ...(read.flag('mlp_bias', false) ? ffnProducts : []),

@@ -1,8 +1,18 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
+import type { Activation } from '../ops/activations.ts'
+import { activationName } from './activationNames.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
 import { windowMetadata } from './layerWindows.ts'
 import { ropeMetadata } from './ropeTables.ts'
 import type { GgufForm } from './template.ts'
+
+/** What files of a family mean where they are silent. */
+export interface GgufHabits {
+  /** The activation. Default: silu. */
+  readonly usual?: Activation
+  /** The last of so many layers has no window; absent: all have it. */
+  readonly period?: number
+}
 
 /**
  * The keys by which a GGUF file of a family describes a config. `isPairwise`: the family's GGUF files have the heads of q and
@@ -13,6 +23,7 @@ export function decoderToGguf(
   c: DecoderConfig,
   isPairwise: boolean,
   more: Readonly<Record<string, GgufValue>> = {},
+  { usual = 'silu', period }: GgufHabits = {},
 ): GgufForm {
   const rope = c.ropes[0]!
   const { pairs, style } = rope
@@ -28,7 +39,11 @@ export function decoderToGguf(
     'attention.value_length': count(c.headDim),
     'attention.layer_norm_rms_epsilon': { type: 'float32', value: c.eps },
     ...ropeMetadata(rope),
-    ...windowMetadata(c.pattern.map(({ window }) => window)),
+    ...windowMetadata(
+      c.pattern.map(({ window }) => window),
+      period,
+    ),
+    ...(c.activation === usual ? {} : { hidden_activation: { type: 'string', value: activationName(c.activation) } }),
     ...more,
     vocab_size: count(c.vocabulary),
   }

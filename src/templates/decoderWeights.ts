@@ -7,18 +7,27 @@ export function weightSpec(name: string, transformers: string, ...shape: number[
   return { name, gguf: name, transformers, shape }
 }
 
+/** Norms of a layer over the width of the model: transformers' names by ours. */
+export type LayerNorms = Readonly<Record<string, string>>
+
+const preNorms: LayerNorms = { attn_norm: 'input_layernorm', ffn_norm: 'post_attention_layernorm' }
+
 /** The weights of the decoder; `perLayer` adds those that a family has besides. */
 export function decoderWeights(
   c: DecoderConfig,
   perLayer: (ours: string, theirs: string) => readonly WeightSpec[] = () => [],
+  norms: LayerNorms = preNorms,
 ): readonly WeightSpec[] {
   const layers = Array.from({ length: c.layers }, (_, i) => {
     const ours = `blk.${i}.`
     const theirs = `model.layers.${i}.`
+    const gains = Object.entries(norms).map(([name, its]) => [
+      weightSpec(`${ours}${name}.weight`, `${theirs}${its}.weight`, c.dim),
+    ])
     return [
-      weightSpec(`${ours}attn_norm.weight`, `${theirs}input_layernorm.weight`, c.dim),
+      ...gains.slice(0, 1).flat(),
       ...attentionProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
-      weightSpec(`${ours}ffn_norm.weight`, `${theirs}post_attention_layernorm.weight`, c.dim),
+      ...gains.slice(1).flat(),
       ...feedForwardProducts(c).flatMap((product) => productSpecs(c, ours, theirs, product)),
       ...perLayer(ours, theirs),
     ]
@@ -32,8 +41,8 @@ export function decoderWeights(
   ]
 }
 
-/** A product's names in GGUF and in transformers, and the shape of its weight. */
-type Product = readonly [ours: string, theirs: string, rows: number, cols: number]
+/** A product's names in GGUF and in transformers, and the shape of its weight. `part`: see WeightSpec. */
+type Product = readonly [ours: string, theirs: string, rows: number, cols: number, part?: WeightSpec['part']]
 
 function attentionProducts({ dim, heads, kvHeads, headDim, fused }: DecoderConfig): readonly Product[] {
   const [queries, keys] = [heads * headDim, kvHeads * headDim]
@@ -49,13 +58,22 @@ function attentionProducts({ dim, heads, kvHeads, headDim, fused }: DecoderConfi
 
 function feedForwardProducts({ dim, ffn, fused }: DecoderConfig): readonly Product[] {
   const down: Product = ['ffn_down', 'mlp.down_proj', dim, ffn]
-  if (fused.includes('ffn_up')) return [['ffn_up', 'mlp.gate_up_proj', 2 * ffn, dim], down]
+  if (fused.includes('ffn_up')) {
+    const part = (from: number) => ({ from, of: 2 * ffn })
+    return [
+      ['ffn_gate', 'mlp.gate_up_proj', ffn, dim, part(0)],
+      ['ffn_up', 'mlp.gate_up_proj', ffn, dim, part(ffn)],
+      down,
+    ]
+  }
   return [['ffn_gate', 'mlp.gate_proj', ffn, dim], ['ffn_up', 'mlp.up_proj', ffn, dim], down]
 }
 
 function productSpecs(c: DecoderConfig, before: string, beforeTheirs: string, product: Product): readonly WeightSpec[] {
-  const [ours, theirs, rows, cols] = product
-  const weight = weightSpec(`${before}${ours}.weight`, `${beforeTheirs}${theirs}.weight`, rows, cols)
+  const [ours, theirs, rows, cols, part] = product
+  const named = weightSpec(`${before}${ours}.weight`, `${beforeTheirs}${theirs}.weight`, rows, cols)
+  // GGUF calls the gate and what it gates by the name of the latter.
+  const weight = part ? { ...named, gguf: `${before}ffn_up.weight`, part } : named
   if (!c.biases.includes(ours)) return [weight]
   return [weight, weightSpec(`${before}${ours}.bias`, `${beforeTheirs}${theirs}.bias`, rows)]
 }

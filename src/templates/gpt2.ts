@@ -78,6 +78,7 @@ export const gpt2 = defineTemplate<Gpt2Config>({
   name: 'gpt2',
   gguf: ['gpt2'],
   transformers: ['GPT2LMHeadModel'],
+  tokenizer: 'byte-level BPE',
   config: { gguf: fromGguf, transformers: fromTransformers },
   weights,
   // Causal masks of old exports.

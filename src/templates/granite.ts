@@ -1,5 +1,5 @@
 import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
+import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
 import { decoderToGguf } from './decoderToGguf.ts'
 import { decoderWeights } from './decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
@@ -10,6 +10,7 @@ export const granite = defineTemplate({
   name: 'granite',
   gguf: ['granite'],
   transformers: ['GraniteForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf(read) {
       const config = decoderFromGguf(read, 'pairwise')
@@ -19,7 +20,9 @@ export const granite = defineTemplate({
         residual: read.positive('residual_scale', 1),
         logits: 1 / read.positive('logit_scale', 1),
       }
-      return { ...config, scales }
+      // Converters of models that know no positions say so by this key.
+      const pattern = read.flag('rope.scaling.finetuned', true) ? config.pattern : withoutTurns(config.pattern)
+      return { ...config, scales, pattern }
     },
     transformers(read) {
       const scales = {
@@ -43,3 +46,7 @@ export const granite = defineTemplate({
     }),
   sizes: decoderSizes,
 })
+
+function withoutTurns(pattern: DecoderConfig['pattern']): DecoderConfig['pattern'] {
+  return pattern.map(({ window }) => ({ window, rope: 'none' }))
+}

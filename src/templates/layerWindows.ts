@@ -34,10 +34,11 @@ export function qwenWindows(read: ConfigReader, layers: number): LayerWindows {
 
 /**
  * GGUF's `attention.sliding_window`, of the layers that `attention.sliding_window_pattern` names: a list with true for each of
- * them, or a period of which the last layer reads all. `period` is the family's own; absent: all layers have the window.
+ * them, or a period of which the last layer reads all. `period` is the family's own; absent: all layers have the window. So is
+ * the window of files that do not say one, `usual`; 0 is none.
  */
-export function windowsFromGguf(read: ConfigReader, layers: number, period?: number): LayerWindows {
-  const window = Math.max(0, read.number('attention.sliding_window', 0))
+export function windowsFromGguf(read: ConfigReader, layers: number, period?: number, usual = 0): LayerWindows {
+  const window = Math.max(0, read.number('attention.sliding_window', usual))
   const key = 'attention.sliding_window_pattern'
   if (window === 0) return Array.from({ length: layers }, () => 0)
   if (read.isList(key)) return read.flags(key, layers)!.map((isShort) => (isShort ? window : 0))
@@ -45,15 +46,23 @@ export function windowsFromGguf(read: ConfigReader, layers: number, period?: num
   return Array.from({ length: layers }, (_, i) => (every === undefined || (i + 1) % every !== 0 ? window : 0))
 }
 
-/** GGUF's keys for it, behind the family's name; they have place for one size of window. */
-export function windowMetadata(windows: LayerWindows): Readonly<Record<string, GgufValue>> {
+/**
+ * GGUF's keys for it, behind the family's name; they have place for one size of window. The pattern is left out where it is
+ * that of the family's `period`.
+ */
+export function windowMetadata(windows: LayerWindows, period?: number): Readonly<Record<string, GgufValue>> {
   const window = Math.max(...windows)
   if (window === 0) return {}
+  return { 'attention.sliding_window': { type: 'uint32', value: window }, ...patternMetadata(windows, period) }
+}
+
+function patternMetadata(windows: LayerWindows, period: number | undefined): Readonly<Record<string, GgufValue>> {
   const flags = windows.map((each) => each > 0)
+  const fits = (every: number) => flags.every((flag, i) => flag === ((i + 1) % every !== 0))
+  if (period === undefined ? flags.every(Boolean) : fits(period)) return {}
+  const every = flags.findIndex((flag) => !flag) + 1
   return {
-    'attention.sliding_window': { type: 'uint32', value: window },
-    ...(flags.every(Boolean)
-      ? {}
-      : { 'attention.sliding_window_pattern': { type: 'array', of: 'bool', value: flags } }),
+    'attention.sliding_window_pattern':
+      every > 0 && fits(every) ? { type: 'uint32', value: every } : { type: 'array', of: 'bool', value: flags },
   }
 }

@@ -12,6 +12,7 @@ export const llama = defineTemplate({
   name: 'llama',
   gguf: ['llama'],
   transformers: ['LlamaForCausalLM'],
+  tokenizer: 'SentencePiece, later byte-level BPE',
   config: {
     gguf: (read) => decoderFromGguf(read, 'pairwise'),
     transformers: (read) => decoderFromTransformers(read),

@@ -11,6 +11,7 @@ export const mistral = defineTemplate({
   ...llama,
   name: 'mistral',
   transformers: ['MistralForCausalLM'],
+  tokenizer: 'SentencePiece, later byte-level BPE',
   config: {
     gguf: llama.config.gguf,
     transformers(reader) {

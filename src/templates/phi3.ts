@@ -20,6 +20,7 @@ export const phi3 = defineTemplate({
   name: 'phi3',
   gguf: ['phi3'],
   transformers: ['Phi3ForCausalLM'],
+  tokenizer: 'SentencePiece, later byte-level BPE',
   config: {
     gguf(read) {
       const isSeparate = read.shapeOf('blk.0.attn_q.weight') !== undefined

@@ -77,7 +77,7 @@ export function projectTogether(at: PlainBlock, h: Operand): Projected {
 export function attend(
   at: PlainBlock,
   { q, k, v }: Projected,
-  attributes: { readonly scale: number; readonly window?: number },
+  attributes: { readonly scale: number; readonly window?: number; readonly causal?: boolean },
 ): Operand {
   const mixed = at.g.apply(attention, at.named('attn'), { q, k, v }, attributes)
   return product(at, 'attn_output', at.g.apply(reshape, at.named('attn_flat'), { x: mixed }, { heads: 0 }))

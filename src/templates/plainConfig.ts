@@ -1,5 +1,5 @@
 import type { GgufValue } from '../formats/ggufValue.ts'
-import type { Activation } from '../kernels/activations.ts'
+import type { Activation } from '../ops/activations.ts'
 import { activationName, readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
 import type { ModelSizes } from './template.ts'

@@ -1,12 +1,17 @@
 import type { PlainConfig } from './plainConfig.ts'
 import type { WeightSpec } from './template.ts'
 
-/** The weight and the bias of a norm, `width` wide. */
-export function normSpecs(name: string, transformers: string, width: number): readonly WeightSpec[] {
-  return ['weight', 'bias'].map((part) => ({
+/** The weight and the bias of a norm, `width` wide; `theirParts` are their names in a transformers folder. */
+export function normSpecs(
+  name: string,
+  transformers: string,
+  width: number,
+  theirParts: readonly [string, string] = ['weight', 'bias'],
+): readonly WeightSpec[] {
+  return ['weight', 'bias'].map((part, i) => ({
     name: `${name}.${part}`,
     gguf: `${name}.${part}`,
-    transformers: `${transformers}.${part}`,
+    transformers: `${transformers}.${theirParts[i]}`,
     shape: [width],
   }))
 }

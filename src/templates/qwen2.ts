@@ -14,6 +14,7 @@ export const qwen2 = defineTemplate({
   name: 'qwen2',
   gguf: ['qwen2'],
   transformers: ['Qwen2ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf: (read) => decoderFromGguf(read, 'split'),
     transformers(reader) {

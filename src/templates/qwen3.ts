@@ -15,6 +15,7 @@ export const qwen3 = defineTemplate({
   name: 'qwen3',
   gguf: ['qwen3'],
   transformers: ['Qwen3ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf: (read) => decoderFromGguf(read, 'split'),
     transformers(reader) {

@@ -29,7 +29,9 @@ export const qwen35 = defineTemplate<Qwen35Config>({
     Array.from({ length: extraLayers }, (_, i) => new RegExp(`^blk\\.${layers + i}\\.`)),
   graph: (g, c, w) =>
     buildDecoder(g, c, w, (at, x) =>
-      mixedBlock(at, x, (h) => (at.kind.rope === 'none' ? gatedDeltaNet(at, h, c.delta) : gatedAttention(at, h))),
+      mixedBlock(at, x, 'before', (h) =>
+        at.kind.rope === 'none' ? gatedDeltaNet(at, h, c.delta) : gatedAttention(at, h),
+      ),
     ),
   toGguf: qwen35ToGguf,
   sizes: decoderSizes,

@@ -3,11 +3,18 @@ import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import { GraphBuilder } from '../ir/build.ts'
 import type { Graph } from '../ir/graph.ts'
+import { bert } from './bert.ts'
 import { ConfigReader } from './configReader.ts'
+import { gemma } from './gemma.ts'
+import { gemma2 } from './gemma2.ts'
+import { gemma3 } from './gemma3.ts'
+import { glm } from './glm.ts'
+import { glm4 } from './glm4.ts'
 import { gpt2 } from './gpt2.ts'
 import { granite } from './granite.ts'
 import { llama } from './llama.ts'
 import { mistral } from './mistral.ts'
+import { olmo2 } from './olmo2.ts'
 import { phi3 } from './phi3.ts'
 import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
@@ -26,8 +33,15 @@ export const templates: readonly Template[] = [
   phi3,
   smollm3,
   granite,
+  gemma,
+  gemma2,
+  gemma3,
+  olmo2,
+  glm,
+  glm4,
   gpt2,
   starcoder2,
+  bert,
 ] as readonly Template[]
 
 /** A checkpoint understood: its template, its graph (ir1), and the source of every weight by our name. */

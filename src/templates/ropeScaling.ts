@@ -37,7 +37,7 @@ export function ropeFromGguf(
       : 'none'
   const type = read.choice('rope.scaling.type', ['none', 'linear', 'yarn', 'longrope'], unnamed)
   const { pairs, theta } = base
-  return { style, pairs, theta, ...ggufVariants[type](read, base) }
+  return { style, pairs, theta, ...sound(read, 'rope.scaling.type', type, ggufVariants[type](read, base)) }
 }
 
 /** What families differ in. */
@@ -73,8 +73,15 @@ export function ropeFromTransformers(
   const pairs = Math.ceil(turned / 2)
   // Of an odd width the last pair reaches one element further, and the exponents stay those of the width.
   const base = { pairs, theta: turned % 2 === 0 ? theta : theta ** ((2 * pairs) / turned), trained }
-  const scaling = ropeVariants[kinds[type]!].fromTransformers(read, group, base)
+  const scaling = sound(read, typeKey, type, ropeVariants[kinds[type]!].fromTransformers(read, group, base))
   return { style: 'split', pairs, theta: base.theta, ...scaling }
+}
+
+/** Refuses numbers that each are accepted and together give no finite turns. */
+function sound(read: ConfigReader, key: string, type: string, scaling: RopeScaling): RopeScaling {
+  const numbers = [scaling.scale, scaling.magnitude, ...scaling.divisors.flatMap(({ values = [] }) => values)]
+  if (numbers.every((value) => Number.isFinite(value) && value > 0)) return scaling
+  return read.refuse(key, type, 'a base, a factor and lengths of context that give finite turns')
 }
 
 const ownNames: Readonly<Record<string, keyof typeof ropeVariants>> = {

@@ -29,6 +29,7 @@ export const smollm3 = defineTemplate({
   name: 'smollm3',
   gguf: ['smollm3'],
   transformers: ['SmolLM3ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: {
     gguf(read) {
       const config = decoderFromGguf(read, 'pairwise')

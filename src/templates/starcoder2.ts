@@ -30,9 +30,10 @@ function fromTransformers(read: ConfigReader): Starcoder2Config {
   const dim = read.count('hidden_size', 3072)
   const heads = read.count('num_attention_heads', 24)
   const headDim = headWidth(read, 'head_dim', 'num_attention_heads', dim, heads)
+  const context = read.count('max_position_embeddings', 4096)
   return {
     vocabulary: read.count('vocab_size', 49152),
-    context: read.count('max_position_embeddings', 4096),
+    context,
     layers: read.layers('num_hidden_layers'),
     dim,
     ffn: read.count('intermediate_size', 12288),
@@ -88,6 +89,7 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
   name: 'starcoder2',
   gguf: ['starcoder2'],
   transformers: ['Starcoder2ForCausalLM'],
+  tokenizer: 'byte-level BPE',
   config: { gguf: fromGguf, transformers: fromTransformers },
   weights,
   ignored: [/\.rotary_emb\.inv_freq$/],

@@ -12,6 +12,8 @@ export interface WeightSpec {
   readonly shape: readonly number[]
   /** Computed in f32, whatever it is stored in. */
   readonly isExact?: true
+  /** It is some rows of a larger tensor, of `of` rows from row `from` on, in every source. Absent: all of its own. */
+  readonly part?: { readonly from: number; readonly of: number }
   /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
   readonly transform?: Transform
   /** Values computed from the config, for a weight that this source does not store. */
@@ -42,6 +44,8 @@ export interface Template<C = unknown> {
   readonly gguf: readonly string[]
   /** `architectures` values of config.json. */
   readonly transformers: readonly string[]
+  /** What cuts the text of the published checkpoints; for documents only, for a checkpoint brings its own. */
+  readonly tokenizer?: string
   /** One reader per source, one config type. */
   readonly config: { readonly [F in SourceFormat]: (read: ConfigReader) => C }
   weights(config: C): readonly WeightSpec[]
@@ -64,6 +68,8 @@ export interface ModelSizes {
   readonly layers: number
   /** A model that is built for at most so many tokens turns otherwise than one for more; absent: all turn alike. */
   readonly short?: number
+  /** Width of what an encoder gives for a text; absent: the model continues text. */
+  readonly embedding?: number
 }
 
 /** Defines a template. */

@@ -16,14 +16,22 @@ export function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSour
   const name = spec[format]
   const transform: TransformRule | undefined =
     format === 'transformers' && spec.transform ? transforms[spec.transform] : undefined
-  const shape = storedShape(spec.shape, transform)
+  const whole = spec.part ? [spec.part.of, ...spec.shape.slice(1)] : spec.shape
+  const shape = storedShape(whole, transform)
   const accepted = `[${shape.join(', ')}]`
   const tensor =
     checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
   if (tensor.shape.join() !== shape.join()) {
     fail('tensor_shape', { path: checkpoint.path, tensor: name, found: `[${tensor.shape.join(', ')}]`, accepted })
   }
-  return transform ? { from: 'tensor', tensor, transform } : { from: 'tensor', tensor }
+  const own = spec.part ? rowsOf(tensor, spec.part.from, spec.shape) : tensor
+  return transform ? { from: 'tensor', tensor: own, transform } : { from: 'tensor', tensor: own }
+}
+
+/** The rows of a tensor that have this shape, from row `from` on, as a tensor of their own. */
+function rowsOf(tensor: TensorRecord, from: number, shape: readonly number[]): TensorRecord {
+  const rowBytes = tensor.bytes / tensor.shape[0]!
+  return { ...tensor, shape, offset: tensor.offset + from * rowBytes, bytes: shape[0]! * rowBytes }
 }
 
 /** The shape that a weight has in a transformers folder. */

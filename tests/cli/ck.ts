@@ -24,6 +24,8 @@ type Listener = (text: string) => NodeJS.Signals | undefined
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Standard input; default: none. */
+  readonly input?: string
   /** Called with all of the text so far whenever more of it comes. */
   readonly onStdout?: Listener
   readonly onStderr?: Listener
@@ -52,15 +54,16 @@ export function openCk(): Ck {
 export function runProgram(
   program: string,
   parameters: readonly string[],
-  { env, cwd = root, onStdout, onStderr }: RunOptions,
+  { env, cwd = root, input, onStdout, onStderr }: RunOptions,
 ): Promise<Ended> {
   const start = performance.now()
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, {
       cwd,
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    child.stdin.on('error', () => {}).end(input ?? '')
     let stdout = ''
     let stderr = ''
     let isSignalled = false

@@ -16,6 +16,8 @@ import { seededRandom } from './random.ts'
 const dtypes = ['f32', 'f16', 'q8_0'] as const
 const [heads, kvHeads, width] = [3, 1, 32]
 const scale = 0.2
+/** Of the runs with a window. */
+const someCap = 1.5
 
 const floats = (count: number, next: () => number) => Float32Array.from({ length: count }, next)
 const bytesOf = (values: Float32Array | Int32Array) => new Uint8Array(values.buffer)
@@ -69,7 +71,8 @@ describe.each(kernelTargets.filter(({ name }) => !/sanitizers|dotprod|^x86-64-v4
           positions: bytesOf(Int32Array.from(positions)),
           sequences: bytesOf(new Int32Array(tokens)),
         }
-        const attributes = { scale, window }
+        const softCap = window ? someCap : 0
+        const attributes = { scale, window, softCap }
         const yRow = heads * width
         const whole = runner.run([
           { kernel: attentionForward[dtype], dims: { ...dims, yRow }, attributes, buffers: inputs },
@@ -107,7 +110,7 @@ describe.each(kernelTargets.filter(({ name }) => !/sanitizers|dotprod|^x86-64-v4
             queries,
             at * width,
             width,
-            Math.fround(scale),
+            { scale: Math.fround(scale), softCap },
             first,
             position + 1,
             keys.values,

@@ -2,6 +2,7 @@
 #include "probe.h"
 
 #include "dot.h"
+#include "tanh.h"
 
 void ck_probe_fwd_exp(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
 {
@@ -10,6 +11,16 @@ void ck_probe_fwd_exp(int part, int parts, int64_t count, const float *restrict 
     for (int64_t i = 0; i < count; i += CK_LANES) {
         const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
         ck_store_n(y + i, ck_exp(ck_load_n(x + i, left)), left);
+    }
+}
+
+void ck_probe_fwd_tanh(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
+{
+    (void)part;
+    (void)parts;
+    for (int64_t i = 0; i < count; i += CK_LANES) {
+        const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
+        ck_store_n(y + i, ck_tanh(ck_load_n(x + i, left)), left);
     }
 }
 

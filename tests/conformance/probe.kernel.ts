@@ -1,20 +1,27 @@
 import { defineKernel, type Kernel } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 
+function probeMap<N extends 'exp' | 'tanh'>(name: N) {
+  return defineKernel({
+    name: `probe_fwd_${name}`,
+    family: 'probe',
+    dims: ['count'],
+    attributes: {},
+    buffers: {
+      x: { dtype: 'f32', access: 'read', shape: ['count'] },
+      y: { dtype: 'f32', access: 'write', shape: ['count'] },
+    },
+    inPlace: [],
+    split: { items: [], own: [] },
+    flops: () => 0,
+  })
+}
+
 /** y = ck_exp(x). */
-export const probeExp = defineKernel({
-  name: 'probe_fwd_exp',
-  family: 'probe',
-  dims: ['count'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['count'] },
-    y: { dtype: 'f32', access: 'write', shape: ['count'] },
-  },
-  inPlace: [],
-  split: { items: [], own: [] },
-  flops: () => 0,
-})
+export const probeExp = probeMap('exp')
+
+/** y = ck_tanh(x). */
+export const probeTanh = probeMap('tanh')
 
 /** half = x rounded to binary16, back = half as f32. */
 export const probeHalf = defineKernel({
@@ -52,8 +59,8 @@ export const probeDot = defineKernel({
   flops: ({ groups, lanes }) => 16 * groups * lanes,
 })
 
-/** Functions of simd.h and dot.h that no kernel shows by themselves. */
-export const probes: readonly Kernel[] = [probeExp, probeHalf, probeDot]
+/** Functions of the shared headers that no kernel shows by themselves. */
+export const probes: readonly Kernel[] = [probeExp, probeTanh, probeHalf, probeDot]
 
 /** What the harness compiles: every kernel and the probes. */
 export const testedKernels: readonly Kernel[] = [...kernels.values(), ...probes]

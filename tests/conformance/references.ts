@@ -362,7 +362,7 @@ function cached(dtype: CacheDtype): Fill {
 function weigh(
   { q, keys, values, sequences }: Values,
   { heads, kvHeads, width, context }: Dims,
-  scale: number,
+  { scale, softCap }: { readonly [name: string]: number },
   at: number,
   from: number,
   to: number,
@@ -374,7 +374,8 @@ function weigh(
     all.subarray((head * context! + u) * width!, (head * context! + u + 1) * width!)
   const scores = Array.from({ length: to - from }, (_, i) => {
     const key = row(keys!, from + i)
-    return scale * query.reduce((sum, value, c) => sum + value * key[c]!, 0)
+    const score = scale! * query.reduce((sum, value, c) => sum + value * key[c]!, 0)
+    return softCap! > 0 ? softCap! * Math.tanh(score / softCap!) : score
   })
   const most = Math.max(...scores)
   const sums = new Float64Array(width!)
@@ -389,7 +390,7 @@ function weigh(
 }
 
 const queryRows = ({ heads, width }: Dims) => heads! * width!
-const attentionAttributes = ({ window }: Dims) => ({ scale: 0.25, window: window ?? 0 })
+const attentionAttributes = ({ window, cap }: Dims) => ({ scale: 0.25, window: window ?? 0, softCap: cap ?? 0 })
 const attentionFill = (dtype: CacheDtype): { readonly [buffer: string]: Fill } => ({
   keys: cached(dtype),
   values: cached(dtype),
@@ -404,13 +405,23 @@ function attention(dtype: CacheDtype): Reference {
         [
           { tokens: 1, heads: 1, kvHeads: 1, width: 1, context: 64, sequenceCount: 1, reach: 0 },
           { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 128, sequenceCount: 2, reach: 78 },
-          { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63 },
+          { tokens: 4, heads: 4, kvHeads: 4, width: 2 * lanes, context: 64, sequenceCount: 1, reach: 63, cap: 0.7 },
           { tokens: 70, heads: 4, kvHeads: 2, width: 10, context: 192, sequenceCount: 1, reach: 133 },
           { tokens: 9, heads: 4, kvHeads: 1, width: 3 * lanes - 1, context: 192, sequenceCount: 3, reach: 128 },
           { tokens: 5, heads: 19, kvHeads: 1, width: 24, context: 128, sequenceCount: 2, reach: 64 },
           { tokens: 3, heads: 2, kvHeads: 1, width: 64, context: 320, sequenceCount: 1, reach: 319 },
           { tokens: 4, heads: 3, kvHeads: 1, width: 5, context: 2112, sequenceCount: 1, reach: 2049 },
-          { tokens: 9, heads: 4, kvHeads: 2, width: 16, context: 192, sequenceCount: 1, reach: 150, window: 33 },
+          {
+            tokens: 9,
+            heads: 4,
+            kvHeads: 2,
+            width: 16,
+            context: 192,
+            sequenceCount: 1,
+            reach: 150,
+            window: 33,
+            cap: 2,
+          },
           { tokens: 1, heads: 2, kvHeads: 1, width: 10, context: 128, sequenceCount: 1, reach: 101, window: 1 },
           { tokens: 3, heads: 2, kvHeads: 2, width: 4, context: 3136, sequenceCount: 1, reach: 3073, window: 1026 },
         ].map((size) => ({ ...size, width: headWidth(dtype, size.width) })),
@@ -420,12 +431,13 @@ function attention(dtype: CacheDtype): Reference {
       ),
     attributes: attentionAttributes,
     fill: attentionFill(dtype),
-    compute(values, dims, { scale, window }) {
+    compute(values, dims, attributes) {
+      const { window } = attributes
       const { tokens, heads, width } = dims
       const y = new Float64Array(tokens! * heads! * width!)
       for (let at = 0; at < tokens! * heads!; at++) {
         const end = values.positions![Math.floor(at / heads!)]! + 1
-        const { total, sums } = weigh(values, dims, scale!, at, window ? Math.max(0, end - window) : 0, end)
+        const { total, sums } = weigh(values, dims, attributes, at, window ? Math.max(0, end - window) : 0, end)
         y.set(
           sums.map((sum) => sum / total),
           at * width!,
@@ -444,7 +456,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
       strided(
         [
           { tokens: 1, heads: 6, kvHeads: 2, width: lanes + 1, context: 1088, segments: 2, reach: 1060 },
-          { tokens: 3, heads: 2, kvHeads: 2, width: 10, context: 2112, segments: 3, reach: 2050 },
+          { tokens: 3, heads: 2, kvHeads: 2, width: 10, context: 2112, segments: 3, reach: 2050, cap: 1.2 },
           { tokens: 2, heads: 3, kvHeads: 1, width: 4, context: 64, segments: 1, reach: 40 },
         ].map((size) => ({ ...size, sequenceCount: 1, width: headWidth(dtype, size.width) })),
         queryRows,
@@ -452,7 +464,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
       ),
     attributes: attentionAttributes,
     fill: attentionFill(dtype),
-    compute(values, dims, { scale }) {
+    compute(values, dims, attributes) {
       const { tokens, heads, width, segments } = dims
       const sums = new Float64Array(tokens! * heads! * segments! * width!)
       const states = new Float64Array(tokens! * heads! * segments! * 2)
@@ -460,7 +472,7 @@ function attentionSegments(dtype: CacheDtype): Reference {
         const row = Math.floor(at / segments!)
         const from = (at % segments!) * 1024
         const to = Math.min(from + 1024, values.positions![Math.floor(row / heads!)]! + 1)
-        const { most, total, sums: own } = weigh(values, dims, scale!, row, from, to)
+        const { most, total, sums: own } = weigh(values, dims, attributes, row, from, to)
         sums.set(own, at * width!)
         states.set([most, total], at * 2)
       }
@@ -753,18 +765,18 @@ export const references: { readonly [N in KernelName]: Reference } = {
   },
   ropeTable_fwd_f32: {
     sizes: () => mixed(6, { tokens: [1, 5], pairs: [1, 5, 64] }),
-    attributes: { theta: 500000, scale: 0.25 },
+    attributes: { theta: 500000, scale: 0.25, magnitude: 1.25 },
     fill: {
       positions: ({ tokens }, random) => Array.from({ length: tokens! }, () => random.whole(100000)),
       factors: ({ tokens, pairs }) => (tokens === 1 ? null : Array.from({ length: pairs! }, (_, i) => 1 + i)),
     },
-    compute({ positions, factors }, { tokens, pairs }, { theta, scale }) {
+    compute({ positions, factors }, { tokens, pairs }, { theta, scale, magnitude }) {
       const table = new Float64Array(tokens! * 2 * pairs!)
       for (let i = 0; i < table.length; i++) {
         const pair = i % pairs!
         const t = Math.floor(i / (2 * pairs!))
         const angle = (positions![t]! * scale! * theta! ** (-pair / pairs!)) / (factors?.[pair] ?? 1)
-        table[i] = Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle)
+        table[i] = magnitude! * (Math.floor(i / pairs!) % 2 ? Math.sin(angle) : Math.cos(angle))
       }
       return { table }
     },
@@ -880,6 +892,12 @@ export const references: { readonly [N in KernelName]: Reference } = {
     attributes: { factor: 0.75 },
     compute: ({ x }) => ({ y: x!.map((value) => 0.75 * value) }),
     epsilons: 1,
+  },
+  softCap_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    attributes: { cap: 0.8 },
+    compute: ({ x }) => ({ y: x!.map((value) => 0.8 * Math.tanh(value / 0.8)) }),
+    epsilons: 4,
   },
   softmax_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),

@@ -3,7 +3,7 @@ import { halfToNumber, numberToHalf } from '../../src/base/dtypes.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'
-import { probeDot, probeExp, probeHalf } from './probe.kernel.ts'
+import { probeDot, probeExp, probeHalf, probeTanh } from './probe.kernel.ts'
 import { seededRandom } from './random.ts'
 
 const bytesOfFloats = (values: ArrayLike<number>) => new Uint8Array(Float32Array.from(values).buffer)
@@ -22,15 +22,15 @@ for (const target of kernelTargets) {
       runner = await openKernels(target)
     })
 
-    function exponentials(x: Float32Array): Float32Array {
-      const call = { kernel: probeExp, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
+    function mapped(kernel: typeof probeExp | typeof probeTanh, x: Float32Array): Float32Array {
+      const call = { kernel, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
       return new Float32Array(runner.run([call])[0]!.buffers.y!.buffer)
     }
 
     it('raises e to any power within 2 ulp', () => {
       const count = 300_001
       const x = Float32Array.from({ length: count }, (_, i) => -87.3 + (i / (count - 1)) * (88.7 + 87.3))
-      const y = exponentials(x)
+      const y = mapped(probeExp, x)
       let worst = 0
       for (let i = 0; i < count; i++) worst = Math.max(worst, ulps(y[i]!, Math.exp(x[i]!)))
       expect(worst).toBeLessThanOrEqual(2)
@@ -38,10 +38,35 @@ for (const target of kernelTargets) {
 
     it('raises e to the edges of the range', () => {
       const { POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY, NaN: nan } = Number
-      const y = exponentials(Float32Array.of(0, -0, NEGATIVE_INFINITY, -1e30, -104, -95, 89, infinity, nan))
+      const y = mapped(probeExp, Float32Array.of(0, -0, NEGATIVE_INFINITY, -1e30, -104, -95, 89, infinity, nan))
       expect([...y.subarray(0, 5)]).toEqual([1, 1, 0, 0, 0])
       expect(ulps(y[5]!, Math.exp(-95))).toBeLessThanOrEqual(1)
       expect([...y.subarray(6)]).toEqual([infinity, infinity, nan])
+    })
+
+    it('gives the hyperbolic tangent within 3 ulp, of small numbers too, and the same of -x', () => {
+      const count = 100_001
+      const wide = Array.from({ length: count }, (_, i) => (i / (count - 1)) * 12)
+      const small = Array.from({ length: 2000 }, (_, i) => 2 ** (-i / 20))
+      const x = Float32Array.from([...wide, ...small])
+      const y = mapped(probeTanh, x)
+      let worst = 0
+      for (let i = 1; i < x.length; i++) worst = Math.max(worst, ulps(y[i]!, Math.tanh(x[i]!)))
+      expect(worst).toBeLessThanOrEqual(3)
+      const negative = mapped(
+        probeTanh,
+        x.map((value) => -value),
+      )
+      expect(negative.every((value, i) => Object.is(value, -y[i]!))).toBe(true)
+      const { POSITIVE_INFINITY: infinity, NaN: nan } = Number
+      expect([...mapped(probeTanh, Float32Array.of(0, -0, infinity, -infinity, 1e30, nan))]).toEqual([
+        0,
+        -0,
+        1,
+        -1,
+        1,
+        nan,
+      ])
     })
 
     it('sums products of 8-bit codes without an error, the largest ones too', () => {

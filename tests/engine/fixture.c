@@ -116,6 +116,9 @@ static const ck_state states[] = {
     {"panels", CK_STATE_POSITIONS, offsetof(memory, panels), sizeof(struct panel) * HEADS * CONTEXT / PANEL, HEADS,
      PANEL, {{1, 2}, {LANES / HEADS, 1}}},
 };
+#if defined(FIXTURE_CHAT)
+extern const ck_chat_contract ck_model_chat;
+#endif
 
 const ck_program ck_model_program = {
     .abi = FIXTURE_ABI,
@@ -142,4 +145,7 @@ const ck_program ck_model_program = {
     .logits = offsetof(memory, logits),
     .prefill = step,
     .decode = step_one,
+#if defined(FIXTURE_CHAT)
+    .chat = &ck_model_chat,
+#endif
 };

@@ -25,6 +25,8 @@ export interface BuildOptions {
   readonly flags?: readonly string[]
   /** C files of this folder to link in; a file with `main` makes an executable. Default: a shared library. */
   readonly program?: string
+  /** Further C files to link in. */
+  readonly others?: readonly string[]
 }
 
 /** A new empty folder for one test file. */
@@ -39,10 +41,10 @@ export function scratchFolder(): Scratch {
   const folder = mkdtempSync(join(tmpdir(), 'ck-engine-'))
   return {
     path: folder,
-    build(path, { program, flags = [], defines = [] } = {}) {
+    build(path, { program, flags = [], defines = [], others = [] } = {}) {
       const common = ['-std=c11', '-O1', '-g', '-fPIC', '-Wall', '-Wextra', '-Werror', `-I${engine}`, ...flags]
       const objects = engineObjects(folder, [...common, ...defines.filter((define) => define === noFutex).map(asFlag)])
-      const sources = [join(here, 'fixture.c'), ...(program ? [program] : [])]
+      const sources = [join(here, 'fixture.c'), ...(program ? [program] : []), ...others]
       const kind = program ? [] : ['-shared']
       const output = ['-o', path, '-lm', '-lpthread']
       execFileSync('cc', [...common, ...defines.map(asFlag), ...kind, ...sources, ...objects, ...output])
@@ -58,7 +60,7 @@ export const noFutex = 'CK_NO_FUTEX'
 const asFlag = (define: string) => `-D${define}`
 
 function engineObjects(folder: string, flags: readonly string[]): string[] {
-  const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && name !== 'main.c')
+  const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && !/^main/.test(name))
   const objects = join(folder, `objects-${crc32(flags.join(' '))}`)
   if (!existsSync(objects)) {
     mkdirSync(objects)
@@ -68,8 +70,17 @@ function engineObjects(folder: string, flags: readonly string[]): string[] {
 }
 
 /** A C file of this folder, or the executable's main.c. */
-export function source(name: 'exercise.c' | 'mutateTokens.c' | 'mutateWeights.c' | 'main.c'): string {
-  return join(name === 'main.c' ? engine : here, name)
+export function source(
+  name:
+    | 'exercise.c'
+    | 'mutateTokens.c'
+    | 'mutateWeights.c'
+    | 'main.c'
+    | 'main_chat.c'
+    | 'main_prompt.c'
+    | 'main_text.c',
+): string {
+  return join(name.startsWith('main') ? engine : here, name)
 }
 
 export interface WeightsOptions {
@@ -107,8 +118,12 @@ export function sealed(file: Buffer): Buffer {
   return file
 }
 
-/** A tokenizer of bytes: ids 0 .. 255 are bytes, then BOS, EOS and the pieces, which no text is cut into. */
-export function tablesOf(pieces: readonly (string | Uint8Array)[]): Uint8Array {
+/**
+ * A tokenizer of bytes: ids 0 .. 255 are bytes, then BOS, EOS and the pieces, which no text is cut into; `controls` of them
+ * are special tokens.
+ */
+export function tablesOf(pieces: readonly (string | Uint8Array)[], controls: readonly string[] = []): Uint8Array {
+  const isControl = (piece: string | Uint8Array) => controls.some((control) => control === piece)
   const text = (bytes: string | Uint8Array, type: Piece['type']): Piece => ({ bytes: Buffer.from(bytes), type })
   return compileTokenizer({
     kind: 'bpe',
@@ -117,7 +132,7 @@ export function tablesOf(pieces: readonly (string | Uint8Array)[]): Uint8Array {
       ...Array.from({ length: 256 }, (_, byte) => text(Uint8Array.of(byte), 'normal')),
       text('<bos>', 'control'),
       text('<eos>', 'control'),
-      ...pieces.map((piece) => text(piece, 'unused')),
+      ...pieces.map((piece) => text(piece, isControl(piece) ? 'control' : 'unused')),
     ],
     scores: null,
     merges: new Uint32Array(0),

@@ -10,8 +10,9 @@ const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  folder.build(model, { program: source('main.c'), flags })
-  folder.build(slow, { program: source('main.c'), defines: ['FIXTURE_DELAY_MS=30'] })
+  const others = [source('main_chat.c'), source('main_prompt.c'), source('main_text.c')]
+  folder.build(model, { program: source('main.c'), others, flags })
+  folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_DELAY_MS=30'] })
   const script = [firstPiece, firstPiece + 1, ...Buffer.from('é!'), eos]
   writeWeights(join(folder.path, 'weights.bump'), { script, pieces: [' Hello', ' world'] })
 })

@@ -87,7 +87,8 @@ function lastLogits(path: string, ids: readonly number[]): Float64Array {
   const row = (u: number) => u * width
   const mixed = new Float64Array(width)
   const first = firstAttended(last, attributes.window as number | undefined)
-  attendTo(q.subarray(row(last)), 0, width, Number(attributes.scale), first, ids.length, k, row, v, row, mixed)
+  const scale = Number(attributes.scale)
+  attendTo(q.subarray(row(last)), 0, width, { scale }, first, ids.length, k, row, v, row, mixed)
   const after: Graph = {
     ...graph,
     nodes: graph.nodes.filter((_, i) => i !== at),

@@ -281,6 +281,22 @@ describe('insertCache', () => {
     )
   })
 
+  it('lets all attention that is not causal share a cache, and tells it where the sequence ends', () => {
+    const text = rewrite(
+      (graph) => insertCache(graph, { context: 64, sequences: 1, dtype: 'f32' }),
+      `
+      input positions i32[tokens]
+      input x f32[tokens, 2, 8]
+      y: a f32[tokens, 2, 8] = attention(q: x, k: x, v: x) {scale: 0.5, causal: false}
+      y: b f32[tokens, 2, 8] = attention(q: a, k: a, v: a) {scale: 0.5, causal: false}
+      output b`,
+    )
+    expect(text.match(/^state /gm)).toHaveLength(2)
+    expect(text).toContain('input last i32[tokens]')
+    expect(text).toContain('= cacheWrite(cache: a_keys, x: a, positions: positions, sequences: sequences)')
+    expect(text).toMatch(/= cachedAttention\(q: a, .*positions: last, sequences: sequences\) \{scale: 0.5\}/)
+  })
+
   it('leaves a graph without attention as it is', () => {
     const graph = graphOf('input x f32[tokens, 4]\ny: y f32[tokens, 4] = silu(x: x)\noutput y')
     expect(insertCache(graph, { context: 64, sequences: 1, dtype: 'f32' })).toBe(graph)

@@ -76,6 +76,7 @@ describe('load', () => {
       hasTokenizer: true,
       bos,
       eos,
+      embedding: 0,
     })
   })
 

@@ -7,7 +7,7 @@
 typedef struct {
     int format;
     int64_t tokens, heads, kv_heads, width, context, q_row, y_row, window;
-    float scale;
+    float scale, soft_cap;
     const float *q;
     const uint8_t *keys, *values;
     const int32_t *positions, *sequences;
@@ -42,6 +42,12 @@ CK_INLINE ck_cache_row ck_cache_of(const ck_attention *a, int64_t row)
     return (ck_cache_row){a->keys + at, a->values + at, a->width};
 }
 
+/* Lays the queries out so that scores are scaled, and divided by the cap where there is one. */
+static void ck_scale_queries(const ck_attention *a, ck_rows *rows)
+{
+    ck_set_queries(rows, a->width, a->soft_cap > 0.0f ? a->scale / a->soft_cap : a->scale);
+}
+
 static void ck_add_row(const ck_attention *a, ck_rows *rows, int64_t token, int64_t head, float *y)
 {
     const ck_span span = ck_span_of(a->positions[token], a->window);
@@ -61,9 +67,9 @@ static void ck_attend_rows(const ck_attention *a, ck_rows *rows, int64_t cache_r
         segments.begin = own.begin < segments.begin ? own.begin : segments.begin;
         segments.end = own.end > segments.end ? own.end : segments.end;
     }
-    ck_set_queries(rows, a->width, a->scale);
+    ck_scale_queries(a, rows);
     for (int64_t segment = segments.begin; segment < segments.end; segment++) {
-        ck_attend_segment(a->format, ck_cache_of(a, cache_row), rows, segment);
+        ck_attend_segment(a->format, ck_cache_of(a, cache_row), rows, a->soft_cap, segment);
         for (int row = 0; row < rows->count; row++) {
             const ck_span own = ck_segments_of((ck_span){rows->begin[row], rows->end[row]});
             const ck_row_state state = {rows->most[row], rows->total[row]};
@@ -119,8 +125,8 @@ static void ck_attend_item(const ck_attention *a, ck_rows *rows, int64_t token, 
         for (int64_t head = first; head < (kv_head + 1) * group && rows->count < limit; head++) {
             ck_add_row(a, rows, token, head, NULL);
         }
-        ck_set_queries(rows, a->width, a->scale);
-        ck_attend_segment(a->format, ck_cache_of(a, ck_row_of(a, token, kv_head)), rows, segment);
+        ck_scale_queries(a, rows);
+        ck_attend_segment(a->format, ck_cache_of(a, ck_row_of(a, token, kv_head)), rows, a->soft_cap, segment);
         for (int row = 0; row < rows->count; row++) {
             const int64_t at = (first + row) * segments + segment;
             const ck_row_state state = {rows->most[row], rows->total[row]};
@@ -185,27 +191,28 @@ void ck_attentionMerge_fwd_f32(int part, int parts, int64_t tokens, int64_t head
 #define CK_DEFINE(dtype, type, format)                                                                                 \
     void ck_attention_fwd_##dtype(int part, int parts, int64_t tokens, int64_t heads, int64_t kvHeads, int64_t width,  \
                                   int64_t context, int64_t sequenceCount, int64_t qRow, int64_t yRow, int64_t window,  \
-                                  float scale, const float *restrict q, const type *restrict keys,                     \
+                                  float scale, float softCap, const float *restrict q, const type *restrict keys,      \
                                   const type *restrict values, const int32_t *restrict positions,                      \
                                   const int32_t *restrict sequences, float *restrict y)                                \
     {                                                                                                                  \
         (void)sequenceCount;                                                                                           \
         const uint8_t *caches[] = {(const uint8_t *)keys, (const uint8_t *)values};                                    \
-        const ck_attention a = {format, tokens, heads, kvHeads,   width,     context,   qRow,    yRow,                 \
-                                window, scale,  q,     caches[0], caches[1], positions, sequences};                    \
+        const ck_attention a = {format, tokens, heads,   kvHeads, width, context,   qRow,      yRow,                   \
+                                window, scale,  softCap, q,       caches[0], caches[1], positions, sequences};         \
         ck_attend_items(&a, y, part, parts);                                                                           \
     }                                                                                                                  \
     void ck_attentionSegments_fwd_##dtype(int part, int parts, int64_t tokens, int64_t heads, int64_t kvHeads,         \
                                           int64_t width, int64_t context, int64_t sequenceCount, int64_t segments,     \
-                                          int64_t qRow, int64_t window, float scale, const float *restrict q,          \
-                                          const type *restrict keys, const type *restrict values,                      \
-                                          const int32_t *restrict positions, const int32_t *restrict sequences,        \
-                                          float *restrict sums, float *restrict states)                                \
+                                          int64_t qRow, int64_t window, float scale, float softCap,                    \
+                                          const float *restrict q, const type *restrict keys,                          \
+                                          const type *restrict values, const int32_t *restrict positions,              \
+                                          const int32_t *restrict sequences, float *restrict sums,                     \
+                                          float *restrict states)                                                      \
     {                                                                                                                  \
         (void)sequenceCount;                                                                                           \
         const uint8_t *caches[] = {(const uint8_t *)keys, (const uint8_t *)values};                                    \
-        const ck_attention a = {format, tokens, heads, kvHeads,   width,     context,   qRow,    0,                    \
-                                window, scale,  q,     caches[0], caches[1], positions, sequences};                    \
+        const ck_attention a = {format, tokens, heads,   kvHeads, width, context,   qRow,      0,                      \
+                                window, scale,  softCap, q,       caches[0], caches[1], positions, sequences};         \
         ck_attend_segments(&a, segments, sums, states, part, parts);                                                   \
     }
 

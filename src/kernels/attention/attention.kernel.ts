@@ -35,7 +35,7 @@ function attention<C extends CacheDtype>(dtype: C) {
     name: `attention_fwd_${dtype}`,
     family: 'attention',
     dims: [...shapes, 'qRow', 'yRow'],
-    attributes: { window: 'int64_t', scale: 'float' },
+    attributes: { window: 'int64_t', scale: 'float', softCap: 'float' },
     buffers: { q: queries, ...caches(dtype), y: result },
     inPlace: [],
     split: { items: ['kvHeads', 'tokens'], own: ['q', 'y'], ownWhenOne: ['tokens'] },
@@ -48,7 +48,7 @@ function attentionSegments<C extends CacheDtype>(dtype: C) {
     name: `attentionSegments_fwd_${dtype}`,
     family: 'attention',
     dims: [...shapes, 'segments', 'qRow'],
-    attributes: { window: 'int64_t', scale: 'float' },
+    attributes: { window: 'int64_t', scale: 'float', softCap: 'float' },
     buffers: {
       q: queries,
       ...caches(dtype),
@@ -62,8 +62,8 @@ function attentionSegments<C extends CacheDtype>(dtype: C) {
 }
 
 /**
- * Causal attention with grouped heads: y[t, h] = softmax(scale * q[t, h] · keys) · values over the positions
- * max(0, p - window + 1) .. p of sequence sequences[t], where p is positions[t] and a window of 0 has no end; query head h
+ * Causal attention with grouped heads: y[t, h] = softmax(s) · values with s = scale * q[t, h] · keys, or where softCap is
+ * not 0 softCap * tanh(s / softCap), over the positions max(0, p - window + 1) .. p of sequence sequences[t], where p is positions[t] and a window of 0 has no end; query head h
  * with cache head floor(h / (heads / kvHeads)). What the cache holds at other positions may be any bytes. A head has at
  * most `widestHead` columns, for q8_0 a multiple of 32.
  */

@@ -3,8 +3,25 @@
 
 #include "activate.h"
 #include "split.h"
+#include "tanh.h"
 
-enum { CK_GROUP = 16 }; /* columns per item of glu */
+enum { CK_GROUP = 16 }; /* columns per item of the kernels that divide rows too */
+
+/* Columns [begin, end) of a row. */
+typedef struct {
+    int64_t row, begin, end;
+} ck_columns;
+
+/* What items [item, end) have of the row of the first one; `item` becomes the first of the next row. */
+CK_INLINE ck_columns ck_take_columns(int64_t *item, int64_t end, int64_t cols)
+{
+    const int64_t groups = (cols + CK_GROUP - 1) / CK_GROUP;
+    const int64_t row = *item / groups, group = *item % groups;
+    const int64_t taken = end - *item < groups - group ? end - *item : groups - group;
+    const int64_t last = (group + taken) * CK_GROUP;
+    *item += taken;
+    return (ck_columns){row, group * CK_GROUP, last < cols ? last : cols};
+}
 
 /* y[col] = of(a, b), a and b being the vectors of x and z there, for col in [col, end). */
 #define CK_MAP(of, x, z, y, col, end)                                                                                  \
@@ -21,18 +38,14 @@ enum { CK_GROUP = 16 }; /* columns per item of glu */
 void ck_glu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t yRow,
                     int64_t activation, const float *gate, const float *up, float *y)
 {
-    const int64_t groups = (cols + CK_GROUP - 1) / CK_GROUP;
     int64_t item, end;
-    ck_share(rows * groups, part, parts, &item, &end);
+    ck_share(rows * ((cols + CK_GROUP - 1) / CK_GROUP), part, parts, &item, &end);
     while (item < end) {
-        const int64_t row = item / groups, group = item % groups;
-        const int64_t taken = end - item < groups - group ? end - item : groups - group;
-        const int64_t last = (group + taken) * CK_GROUP < cols ? (group + taken) * CK_GROUP : cols;
-        const float *x = gate + row * gateRow, *z = up + row * upRow;
-        float *to = y + row * yRow;
-        int64_t col = group * CK_GROUP;
-        CK_MAP(ck_activate(activation, a) * b, x, z, to, col, last)
-        item += taken;
+        const ck_columns of = ck_take_columns(&item, end, cols);
+        const float *x = gate + of.row * gateRow, *z = up + of.row * upRow;
+        float *to = y + of.row * yRow;
+        int64_t col = of.begin;
+        CK_MAP(ck_activate(activation, a) * b, x, z, to, col, of.end)
     }
 }
 
@@ -126,6 +139,22 @@ void ck_decayGate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64
             const ck_vf gate =
                 ck_decay_gate(ck_load_n(from + col, left), ck_load_n(rate + col, left), ck_load_n(bias + col, left));
             ck_store_n(to + col, gate, left);
+        }
+    }
+}
+
+void ck_softCap_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, float cap,
+                        const float *x, float *y)
+{
+    int64_t item, end;
+    ck_share(rows * ((cols + CK_GROUP - 1) / CK_GROUP), part, parts, &item, &end);
+    while (item < end) {
+        const ck_columns of = ck_take_columns(&item, end, cols);
+        const float *from = x + of.row * xRow;
+        float *to = y + of.row * yRow;
+        for (int64_t col = of.begin; col < of.end; col += CK_LANES) {
+            const int64_t left = of.end - col < CK_LANES ? of.end - col : CK_LANES;
+            ck_store_n(to + col, ck_tanh(ck_load_n(from + col, left) / cap) * cap, left);
         }
     }
 }

@@ -106,3 +106,18 @@ export const scaleForward = defineKernel({
   split: { items: ['rows'], own: ['x', 'y'] },
   flops: ({ rows, cols }) => rows * cols,
 })
+
+/** y = cap * tanh(x / cap), cap > 0. Divided among parts by groups of 16 columns: rows of logits are few and long. */
+export const softCapForward = defineKernel({
+  name: 'softCap_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: { cap: 'float' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows', 'cols'], own: [] },
+  flops: ({ rows, cols }) => 22 * rows * cols,
+})

@@ -178,9 +178,9 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_flat.a8 a8 [tokens, 96] */
@@ -295,7 +295,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 4, 24] */
     ck_attention_fwd_f16(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
@@ -393,8 +393,8 @@ const ck_program ck_model_program = {
         0xa6, 0x82, 0xf3, 0xcc, 0x3d, 0x97, 0x55, 0xd9, 0x7e, 0xef, 0x47, 0xf9, 0x1b, 0xd1, 0x82, 0x01,
     },
     .state_id = {
-        0xd3, 0x55, 0x1d, 0x00, 0xb3, 0xea, 0xb1, 0x01, 0x81, 0x4c, 0xd3, 0xa1, 0xa8, 0xae, 0xad, 0x40,
-        0xe9, 0xf0, 0x19, 0x64, 0xa6, 0x26, 0xbe, 0x27, 0x6a, 0x37, 0x20, 0x12, 0x9d, 0x5c, 0x14, 0x65,
+        0xbf, 0xeb, 0xad, 0xac, 0x0b, 0x3a, 0xe2, 0xf7, 0x2c, 0xa7, 0x92, 0x89, 0x84, 0x6b, 0xf7, 0xfe,
+        0x39, 0xf9, 0x9b, 0x4d, 0xf9, 0xc6, 0xfb, 0x9e, 0x5d, 0xa1, 0x86, 0xd3, 0x58, 0x4f, 0x51, 0x3a,
     },
     .name = "tiny random llama",
     .target = "x86-64-v3",

@@ -152,9 +152,9 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 10] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.31622776f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.31622776f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 42] */
@@ -245,7 +245,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 10] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.31622776f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.31622776f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
@@ -325,8 +325,8 @@ const ck_program ck_model_program = {
         0x18, 0x8a, 0xc4, 0x55, 0x2f, 0x44, 0x0d, 0x0a, 0x4d, 0x35, 0x56, 0x96, 0x5c, 0x4c, 0x9c, 0xee,
     },
     .state_id = {
-        0xe9, 0x9f, 0x12, 0x88, 0x97, 0xd4, 0x27, 0xcd, 0xd3, 0x80, 0xc1, 0xc1, 0xc0, 0x80, 0xfe, 0x93,
-        0xca, 0xe4, 0xf9, 0xf0, 0x7a, 0xba, 0x90, 0x65, 0xf6, 0x07, 0x60, 0x12, 0x39, 0x9d, 0x5f, 0x62,
+        0xfc, 0x0f, 0x47, 0xb5, 0x4e, 0xba, 0x47, 0xcb, 0xd7, 0xa3, 0xb7, 0x1b, 0x80, 0x06, 0xeb, 0xcb,
+        0xb0, 0x36, 0x1f, 0x55, 0x04, 0x6b, 0xcd, 0x67, 0x85, 0x5f, 0x5c, 0x5d, 0x92, 0x7f, 0x75, 0x19,
     },
     .name = "llama",
     .target = "x86-64-v3",

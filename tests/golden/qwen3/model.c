@@ -26,16 +26,16 @@
 #define ATTN_Q_NORM_X_ROW  288
 #define ATTN_Q_NORM_Y_ROW  288
 
+#define ATTN_K_NORM_GROUPS 3
+#define ATTN_K_NORM_COLS   24
+#define ATTN_K_NORM_X_ROW  288
+#define ATTN_K_NORM_Y_ROW  288
+
 #define ATTN_Q_ROPE_HEADS 6
 #define ATTN_Q_ROPE_WIDTH 24
 #define ATTN_Q_ROPE_PAIRS 12
 #define ATTN_Q_ROPE_X_ROW 288
 #define ATTN_Q_ROPE_Y_ROW 288
-
-#define ATTN_K_NORM_GROUPS 3
-#define ATTN_K_NORM_COLS   24
-#define ATTN_K_NORM_X_ROW  288
-#define ATTN_K_NORM_Y_ROW  288
 
 #define ATTN_K_ROPE_HEADS 3
 #define ATTN_K_ROPE_WIDTH 24
@@ -146,15 +146,15 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, PREFILL_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
-                          memory(s, PREFILL_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, PREFILL_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, PREFILL_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, PREFILL_ATTN_Q_K_V), memory(s, PREFILL_ROPE),
+                          memory(s, PREFILL_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -174,9 +174,9 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, PREFILL_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
-                         memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
-                         memory(s, PREFILL_ATTN));
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, PREFILL_ATTN_Q_K_V),
+                         memory(s, at->attn_keys_cache), memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS),
+                         memory(s, MODEL_SEQUENCES), memory(s, PREFILL_ATTN));
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_output f32 [tokens, 36] */
@@ -249,15 +249,15 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                        ATTN_Q_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V), weight(s, at->attn_q_norm),
                        memory(s, DECODE_ATTN_Q_K_V));
 
-    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
-    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
-                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
-                          memory(s, DECODE_ATTN_Q_K_V));
-
     /* blk.*.attn_k_norm f32 [tokens, 3, 24] */
     ck_rmsNorm_fwd_f32(part, parts, s->tokens, ATTN_K_NORM_GROUPS, ATTN_K_NORM_COLS, ATTN_K_NORM_X_ROW,
                        ATTN_K_NORM_Y_ROW, 0.002f, memory(s, DECODE_ATTN_Q_K_V + 576), weight(s, at->attn_k_norm),
                        memory(s, DECODE_ATTN_Q_K_V + 576));
+
+    /* blk.*.attn_q_rope f32 [tokens, 6, 24] */
+    ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_Q_ROPE_HEADS, ATTN_Q_ROPE_WIDTH, ATTN_Q_ROPE_PAIRS,
+                          ATTN_Q_ROPE_X_ROW, ATTN_Q_ROPE_Y_ROW, memory(s, DECODE_ATTN_Q_K_V), memory(s, DECODE_ROPE),
+                          memory(s, DECODE_ATTN_Q_K_V));
 
     /* blk.*.attn_k_rope f32 [tokens, 3, 24] */
     ck_rope_fwd_split_f32(part, parts, s->tokens, ATTN_K_ROPE_HEADS, ATTN_K_ROPE_WIDTH, ATTN_K_ROPE_PAIRS,
@@ -277,7 +277,7 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
     ck_wait(s->barrier, part);
     /* blk.*.attn f32 [tokens, 6, 24] */
     ck_attention_fwd_f32(part, parts, s->tokens, ATTN_HEADS, ATTN_KV_HEADS, ATTN_WIDTH, ATTN_CONTEXT, 1, ATTN_Q_ROW,
-                         ATTN_Y_ROW, 0, 0.20412415f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
+                         ATTN_Y_ROW, 0, 0.20412415f, 0.0f, memory(s, DECODE_ATTN_Q_K_V), memory(s, at->attn_keys_cache),
                          memory(s, at->attn_values_cache), memory(s, MODEL_POSITIONS), memory(s, MODEL_SEQUENCES),
                          memory(s, DECODE_ATTN));
 
@@ -357,8 +357,8 @@ const ck_program ck_model_program = {
         0xe9, 0x85, 0x64, 0x56, 0x4f, 0xaa, 0x11, 0x25, 0x20, 0x6e, 0xb0, 0x70, 0x6a, 0x8e, 0x9d, 0x06,
     },
     .state_id = {
-        0xed, 0x46, 0xc5, 0x39, 0x0e, 0xd0, 0x68, 0x45, 0x32, 0xac, 0xeb, 0x18, 0x30, 0x0b, 0x69, 0xa1,
-        0x99, 0xe2, 0x8e, 0xa9, 0xed, 0x89, 0x83, 0x5b, 0x47, 0xe5, 0xc2, 0xfe, 0x51, 0x78, 0x28, 0x9e,
+        0x4c, 0x9c, 0x63, 0xf3, 0x40, 0x21, 0xf7, 0x0c, 0x82, 0x5a, 0x65, 0xe9, 0xcd, 0xd0, 0xdb, 0x2f,
+        0xad, 0x66, 0xb8, 0x95, 0x62, 0x05, 0xc9, 0xdd, 0xca, 0x64, 0x4d, 0xbd, 0x74, 0x5a, 0x20, 0x29,
     },
     .name = "qwen3",
     .target = "x86-64-v3",

@@ -1,0 +1,21 @@
+import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { decoderSizes } from './decoderConfig.ts'
+import { decoderToGguf } from './decoderToGguf.ts'
+import { decoderWeights } from './decoderWeights.ts'
+import { glmFromGguf, glmFromTransformers } from './glm4.ts'
+import { exportedAngles } from './llama.ts'
+import { defineTemplate } from './template.ts'
+
+/** GLM-4 of 2024: neighbours in the first half of a head turn together. */
+export const glm = defineTemplate({
+  name: 'glm',
+  gguf: ['chatglm'],
+  transformers: ['GlmForCausalLM'],
+  tokenizer: 'byte-level BPE',
+  config: { gguf: glmFromGguf, transformers: glmFromTransformers },
+  weights: (c) => decoderWeights(c),
+  ignored: [exportedAngles],
+  graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
+  toGguf: (c) => decoderToGguf('chatglm', c, false),
+  sizes: decoderSizes,
+})
