@@ -1,34 +1,43 @@
 import { contains } from './codeSet.ts'
+import type { UnicodeForm } from './normalStep.ts'
 import { twoStages } from './splitTables.ts'
 import { unicodeSets } from './unicodeSets.ts'
 
 /**
- * What C needs to bring text to NFC (Unicode Standard Annex 15): the blob's section `nfc`. Decompositions, compositions
- * and the order of combining marks are read off this JavaScript engine's `normalize`.
+ * What C needs to bring text to a normalisation form (Unicode Standard Annex 15), as the blob's step tables. Decompositions,
+ * compositions and the order of combining marks are read off this JavaScript engine's `normalize`.
  */
-export function nfcTables(): Uint8Array {
+export function formTables(form: UnicodeForm): Uint8Array {
   const marks = orderOfMarks()
+  const decomposed = form === 'NFKC' || form === 'NFKD' ? 'NFKD' : 'NFD'
+  const composes = form === 'NFC' || form === 'NFKC'
   const expansions: number[][] = []
   const compositions: number[][] = []
   for (let code = 0xa0; code < 0x30000; code++) {
     if (code >= 0xac00 && code < 0xe000) continue
     const text = String.fromCodePoint(code)
-    const parts = codesOf(text.normalize('NFD'))
-    if (parts.length === 1 && parts[0] === code) continue
-    expansions.push([code, ...parts, 0, 0, 0, 0].slice(0, 5))
-    const before = codesOf(String.fromCodePoint(...parts.slice(0, -1)).normalize('NFC'))
-    const composes = parts.length > 1 && before.length === 1 && text.normalize('NFC') === text
-    if (composes) compositions.push([before[0]!, parts.at(-1)!, code])
+    const parts = codesOf(text.normalize(decomposed))
+    if (parts.length !== 1 || parts[0] !== code) expansions.push([code, ...parts])
+    const canonical = codesOf(text.normalize('NFD'))
+    if (!composes || canonical.length < 2 || text.normalize('NFC') !== text) continue
+    const before = codesOf(String.fromCodePoint(...canonical.slice(0, -1)).normalize('NFC'))
+    if (before.length === 1) compositions.push([before[0]!, canonical.at(-1)!, code])
   }
   compositions.sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)
-  const classes = classOfCodes(marks, expansions, compositions)
+  const classes = classOfCodes(form, marks, expansions, compositions)
   const { blockOf, values } = twoStages(
     Array.from(classes, (_, code) => code),
     classes,
   )
-  const rows = Uint32Array.from([...expansions.flat(), ...compositions.flat()])
-  const head = Uint32Array.of(values.length / 256, expansions.length, compositions.length, 0)
-  return Buffer.concat([head, blockOf, values, rows].map((part) => Buffer.from(part.buffer)))
+  let first = 0
+  const rows = expansions.flatMap(([code, ...parts]) => {
+    first += parts.length
+    return [code!, first - parts.length, parts.length]
+  })
+  const parts = expansions.flatMap(([, ...parts]) => parts)
+  const numbers = Uint32Array.from([...rows, ...parts, ...compositions.flat()])
+  const head = Uint32Array.of(values.length / 256, expansions.length, parts.length, compositions.length)
+  return Buffer.concat([head, blockOf, values, numbers].map((part) => Buffer.from(part.buffer)))
 }
 
 const codesOf = (text: string) => [...text].map((character) => character.codePointAt(0)!)
@@ -59,6 +68,7 @@ function orderOfMarks(): ReadonlyMap<number, number> {
 }
 
 function classOfCodes(
+  form: UnicodeForm,
   marks: ReadonlyMap<number, number>,
   expansions: readonly number[][],
   compositions: readonly number[][],
@@ -66,9 +76,10 @@ function classOfCodes(
   const classes = new Array<number>(0x30000).fill(0)
   for (const [code, ...parts] of expansions) {
     const text = String.fromCodePoint(code!)
-    if (text.normalize('NFC') !== text || marks.has(parts[0]!)) classes[code!] = 254
+    if (text.normalize(form) !== text || marks.has(parts[0]!)) classes[code!] = 254
   }
   for (const [, second] of compositions) classes[second!] = 254
+  if (form === 'NFD' || form === 'NFKD') classes.fill(254, 0xac00, 0xd7a4)
   const vowelsAndTails = [0x1161, 0x1175, 0x11a8, 0x11c2]
   for (let code = 0x1161; code <= 0x11c2; code++) if (contains(vowelsAndTails, code)) classes[code] = 254
   for (const [code, order] of marks) classes[code] = order
