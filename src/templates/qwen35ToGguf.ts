@@ -3,8 +3,12 @@ import { decoderToGguf } from './decoderToGguf.ts'
 import type { DeltaSizes, Qwen35Config } from './qwen35Config.ts'
 import type { GgufForm } from './template.ts'
 
-/** How the rotation is shared among the axes of an image; a text has one position for all of them. */
-const sections = [11, 11, 10, 0]
+/** How the rotation's pairs are shared among the axes of an image; a text has one position for all of them. */
+function sectionsOf(pairs: number): readonly number[] {
+  const time = Math.ceil(pairs / 3)
+  const height = Math.ceil((pairs - time) / 2)
+  return [time, height, pairs - time - height, 0]
+}
 
 /**
  * A Qwen3.5 as a GGUF file has it. Value heads that share a key head are neighbours in transformers' folders and as many
@@ -20,7 +24,7 @@ export function qwen35ToGguf(c: Qwen35Config): GgufForm {
   return {
     metadata: {
       ...metadata,
-      'qwen35.rope.dimension_sections': { type: 'array', of: 'int32', value: sections },
+      'qwen35.rope.dimension_sections': { type: 'array', of: 'int32', value: sectionsOf(c.ropes[0]!.pairs) },
       'qwen35.ssm.conv_kernel': count(delta.taps),
       'qwen35.ssm.state_size': count(delta.keyWidth),
       'qwen35.ssm.group_count': count(delta.keyHeads),
