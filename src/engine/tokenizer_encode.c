@@ -101,7 +101,7 @@ static int joins_last(uint32_t behaviour, int matches, int matched_before) {
 static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end,
                          ck_before before) {
     if (level == e->tokenizer->header->splits) {
-        return encode_piece(e, text + from, end - from, from > 0 && before == CK_BEFORE_NOTHING ? CK_BEFORE_SPECIAL : before);
+        return encode_piece(e, text + from, end - from, from > 0 ? CK_BEFORE_SPECIAL : before);
     }
     uint32_t rule = e->tokenizer->automata[level].behaviour;
     uint32_t behaviour = rule & ~(uint32_t)CK_SPLIT_INVERT;

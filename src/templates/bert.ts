@@ -10,6 +10,9 @@ import { count, headWidth, type PlainConfig, plainFromGguf, plainSizes, plainToG
 import { normSpecs, productSpecs } from './plainWeights.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
+/** Added to the squares of a pooled row: one of zeros stays as it is. */
+const shortest = 1e-24
+
 interface BertConfig extends PlainConfig {
   /** What the names of a transformers folder begin with: `bert.` where a head stands beside the encoder. */
   readonly prefix: string
@@ -138,7 +141,9 @@ export const bert = defineTemplate<BertConfig>({
       const sum = g.apply(add, at.named('ffn_residual'), { x: y, z: feedForward(at, y) }, {})
       x = norm(at, 'layer_output_norm', sum)
     }
-    g.output(g.apply(l2Norm, 'embedding', { x: g.apply(poolRows, 'pooled', { x }, { kind: c.pooling }) }, {}))
+    g.output(
+      g.apply(l2Norm, 'embedding', { x: g.apply(poolRows, 'pooled', { x }, { kind: c.pooling }) }, { eps: shortest }),
+    )
   },
   toGguf: (c) => ({
     metadata: {

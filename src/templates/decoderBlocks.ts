@@ -147,11 +147,16 @@ export function residualBlock(
   places: NormPlaces,
   adjust?: Parameters<typeof selfAttention>[2],
 ): Operand {
+  return mixedBlock(at, x, places, (h) => selfAttention(at, h, adjust))
+}
+
+/** The same with what `mix` makes of the stream in the place of attention. */
+export function mixedBlock(at: BlockContext, x: Operand, places: NormPlaces, mix: (h: Operand) => Operand): Operand {
   const { g, c, w, named } = at
   const norm = (name: string, z: Operand) => g.apply(rmsNorm, named(name), { x: z, gain: w(name) }, { eps: c.eps })
   const before = (name: string, z: Operand) => (places === 'behind' ? z : norm(name, z))
   const behind = (name: string, z: Operand) => (places === 'before' ? z : norm(name, z))
-  const mixed = selfAttention(at, before('attn_norm', x), adjust)
+  const mixed = mix(before('attn_norm', x))
   const y = addTo(at, x, 'attn', behind('post_attention_norm', mixed))
   const fed = gatedFeedForward(at, before('ffn_norm', y))
   return addTo(at, y, 'ffn', behind('post_ffw_norm', fed))

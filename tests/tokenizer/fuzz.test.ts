@@ -78,7 +78,7 @@ describe('a damaged blob', () => {
 describe('arguments of the C tokenizer', () => {
   const driver = built.open(compileTokenizer(byteContract(seeded(1))))
   it.each([
-    ['E' as const, 4, new Uint8Array(0), 'flags 0 to 3'],
+    ['E' as const, 4, new Uint8Array(0), 'accepted: 0 to 3'],
     ['D' as const, 0, idBytes([-1]), 'token id -1 at position 0'],
     ['D' as const, 0, idBytes([0, 1 << 30]), 'at position 1'],
   ])('%s with %d is refused with a sentence', (operation, argument, payload, message) => {

@@ -60,6 +60,38 @@ export const activateForward = defineKernel({
   flops: ({ rows, cols }) => 15 * rows * cols,
 })
 
+/** y = 1 / (1 + exp(-x)). */
+export const sigmoidForward = defineKernel({
+  name: 'sigmoid_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows'], own: ['x', 'y'] },
+  flops: ({ rows, cols }) => 15 * rows * cols,
+})
+
+/** y = exp(rate * softplus(x + bias)), softplus(v) = ln(1 + exp(v)). */
+export const decayGateForward = defineKernel({
+  name: 'decayGate_fwd_f32',
+  family: 'pointwise',
+  dims: ['rows', 'cols', 'xRow', 'yRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    rate: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    bias: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+  },
+  inPlace: [['y', 'x']],
+  split: { items: ['rows'], own: ['x', 'y'] },
+  flops: ({ rows, cols }) => 45 * rows * cols,
+})
+
 /** y = factor * x. */
 export const scaleForward = defineKernel({
   name: 'scale_fwd_f32',
