@@ -74,12 +74,14 @@ describe('the number of threads', () => {
   it('changes no byte, where a text has several blocks and lines go across their ends', async () => {
     const row = recorded.cases.find(({ name }) => name === 'several blocks')!
     const files = writeTexts(row, folder)
-    expect(statSync(files[0]!).size).toBeGreaterThan(3 * 2 ** 20)
+    expect(statSync(files[0]!).size).toBeGreaterThan(2 * 2 ** 20)
+    const words = new Set<number>()
     for (const threads of [1, 3, 64]) {
       const { found, result } = await trained(row, files, threads)
       expect(found).toEqual(expected(row))
-      expect(result.words).toBe((await trained(row, files, 2)).result.words)
+      words.add(result.words)
     }
+    expect(words.size).toBe(1)
   })
 
   it('changes nothing where one line is longer than a block', async () => {
@@ -91,8 +93,11 @@ describe('the number of threads', () => {
   })
 })
 
+/** Three blocks of text and two that are none. A function, since vitest prints what a test is given. */
+const wrongFromThirdBlock = () => Buffer.concat([Buffer.alloc(3 * 2 ** 20, 'word\n'), Buffer.alloc(2 ** 21, 0xff)])
+
 describe('a tokenizer is not trained, and no file is written or changed,', () => {
-  it.each<[string, Uint8Array | string, Partial<TokenizerTraining>, RegExp]>([
+  it.each<[string, Uint8Array | string | (() => Uint8Array), Partial<TokenizerTraining>, RegExp]>([
     [
       'on bytes that are not UTF-8',
       Buffer.from('ab\nc\xc3\n\xff', 'latin1'),
@@ -100,12 +105,7 @@ describe('a tokenizer is not trained, and no file is written or changed,', () =>
       /own at byte 4: 0xC3 is no UTF-8; accepted: UTF-8 text$/,
     ],
     ['on half a character at the end', Buffer.from('ab\xe2\x82', 'latin1'), {}, /own at byte 2: 0xE2 is no UTF-8/],
-    [
-      'on the first of several wrong bytes',
-      Buffer.concat([Buffer.alloc(3 * 2 ** 20, 'word\n'), Buffer.alloc(2 ** 21, '\xff')]),
-      { threads: 4 },
-      /own at byte 3145728: /,
-    ],
+    ['on the first of several wrong bytes', wrongFromThirdBlock, { threads: 4 }, /own at byte 3145728: /],
     [
       'for less than the bytes',
       'text',
@@ -141,7 +141,7 @@ describe('a tokenizer is not trained, and no file is written or changed,', () =>
   ])('%s', async (_name, bytes, more, sentence) => {
     writeFileSync(out, 'older')
     const before = readdirSync(folder).toSorted()
-    await expect(trainOn(bytes, more)).rejects.toThrow(sentence)
+    await expect(trainOn(typeof bytes === 'function' ? bytes() : bytes, more)).rejects.toThrow(sentence)
     expect(readFileSync(out, 'utf8')).toBe('older')
     expect(readdirSync(folder).toSorted()).toEqual([...new Set([...before, 'cache', 'own'])].toSorted())
   })
