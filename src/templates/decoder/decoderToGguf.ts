@@ -1,10 +1,10 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import type { Activation } from '../ops/activations.ts'
-import { activationName } from './activationNames.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import type { Activation } from '../../ops/activations.ts'
+import { activationName } from '../plain/activationNames.ts'
+import { ropeMetadata } from '../rope/ropeTables.ts'
+import type { GgufForm } from '../template.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
 import { windowMetadata } from './layerWindows.ts'
-import { ropeMetadata } from './ropeTables.ts'
-import type { GgufForm } from './template.ts'
 
 /** What files of a family mean where they are silent. */
 export interface GgufHabits {

@@ -1,6 +1,6 @@
+import { ropeSpecs } from '../rope/ropeTables.ts'
+import type { WeightSpec } from '../template.ts'
 import type { DecoderConfig } from './decoderConfig.ts'
-import { ropeSpecs } from './ropeTables.ts'
-import type { WeightSpec } from './template.ts'
 
 /** A weight whose GGUF name is ours. */
 export function weightSpec(name: string, transformers: string, ...shape: number[]): WeightSpec {

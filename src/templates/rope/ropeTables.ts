@@ -1,9 +1,9 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import type { GraphBuilder } from '../ir/build.ts'
-import type { Operand } from '../ir/op.ts'
-import { ropeTable } from '../ops/ropeTable.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import type { GraphBuilder } from '../../ir/build.ts'
+import type { Operand } from '../../ir/op.ts'
+import { ropeTable } from '../../ops/ropeTable.ts'
+import type { WeightSpec } from '../template.ts'
 import type { RopeConfig } from './ropeScaling.ts'
-import type { WeightSpec } from './template.ts'
 
 /** Cosines and sines of `positions` for each of a model's ropes. `w` gives the weights that `ropeSpecs` names. */
 export function ropeTables(

@@ -1,7 +1,7 @@
-import { weightSpec } from './decoderWeights.ts'
+import { weightSpec } from '../decoder/decoderWeights.ts'
+import type { WeightSpec } from '../template.ts'
+import type { Transform } from '../transforms.ts'
 import type { Qwen35Config } from './qwen35Config.ts'
-import type { WeightSpec } from './template.ts'
-import type { Transform } from './transforms.ts'
 
 /** The weights of a Qwen3.5. Norms are stored less one in transformers' folders, but for that of the recurrent layers. */
 export function qwen35Weights(c: Qwen35Config): readonly WeightSpec[] {

@@ -1,5 +1,5 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import type { ConfigReader } from './configReader.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import type { ConfigReader } from '../configReader.ts'
 
 /** Tokens that each layer reads back, its own among them; 0: all. */
 export type LayerWindows = readonly number[]

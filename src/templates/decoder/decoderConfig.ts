@@ -1,9 +1,9 @@
-import type { Activation } from '../ops/activations.ts'
-import { readActivation } from './activationNames.ts'
-import type { ConfigReader } from './configReader.ts'
+import type { Activation } from '../../ops/activations.ts'
+import type { ConfigReader } from '../configReader.ts'
+import { readActivation } from '../plain/activationNames.ts'
+import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from '../rope/ropeScaling.ts'
+import type { ModelSizes } from '../template.ts'
 import { type LayerWindows, windowsFromGguf } from './layerWindows.ts'
-import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
-import type { ModelSizes } from './template.ts'
 
 /** What the decoder families with grouped attention and a gated feed-forward have in common. */
 export interface DecoderConfig {

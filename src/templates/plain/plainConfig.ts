@@ -1,8 +1,8 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import type { Activation } from '../ops/activations.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import type { Activation } from '../../ops/activations.ts'
+import type { ConfigReader } from '../configReader.ts'
+import type { ModelSizes } from '../template.ts'
 import { activationName, readActivation } from './activationNames.ts'
-import type { ConfigReader } from './configReader.ts'
-import type { ModelSizes } from './template.ts'
 
 /** What the families with LayerNorm, biases and a feed-forward without a gate have in common. */
 export interface PlainConfig {

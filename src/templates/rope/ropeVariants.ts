@@ -1,5 +1,5 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import type { ConfigReader } from './configReader.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import type { ConfigReader } from '../configReader.ts'
 import { llama3Divisors, longMagnitude, yarnDivisors, yarnMagnitude } from './ropeDivisors.ts'
 
 /** What a rotation is before it is scaled. */

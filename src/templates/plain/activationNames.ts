@@ -1,5 +1,5 @@
-import type { Activation } from '../ops/activations.ts'
-import type { ConfigReader } from './configReader.ts'
+import type { Activation } from '../../ops/activations.ts'
+import type { ConfigReader } from '../configReader.ts'
 
 /** What checkpoints call the activations; the first name of each is the one that is written. */
 const names: { readonly [A in Activation]: readonly [string, ...string[]] } = {

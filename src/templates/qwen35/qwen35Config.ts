@@ -1,6 +1,11 @@
-import type { HeadOrder } from '../ops/deltaRule.ts'
-import type { ConfigReader } from './configReader.ts'
-import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, type LayerKind } from './decoderConfig.ts'
+import type { HeadOrder } from '../../ops/deltaRule.ts'
+import type { ConfigReader } from '../configReader.ts'
+import {
+  type DecoderConfig,
+  decoderFromGguf,
+  decoderFromTransformers,
+  type LayerKind,
+} from '../decoder/decoderConfig.ts'
 
 /** A decoder some of whose layers have a recurrent state in the place of attention: those without a rope. */
 export interface Qwen35Config extends DecoderConfig {

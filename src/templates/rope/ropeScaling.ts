@@ -1,4 +1,4 @@
-import type { ConfigReader } from './configReader.ts'
+import type { ConfigReader } from '../configReader.ts'
 import { type RopeScaling, ropeVariants } from './ropeVariants.ts'
 
 /** Rotary position embedding of some layers: see the ops ropeTable and rope. */

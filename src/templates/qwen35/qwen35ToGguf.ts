@@ -1,7 +1,7 @@
-import type { GgufValue } from '../formats/ggufValue.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
+import type { GgufValue } from '../../formats/ggufValue.ts'
+import { decoderToGguf } from '../decoder/decoderToGguf.ts'
+import type { GgufForm } from '../template.ts'
 import type { DeltaSizes, Qwen35Config } from './qwen35Config.ts'
-import type { GgufForm } from './template.ts'
 
 /** How the rotation's pairs are shared among the axes of an image; a text has one position for all of them. */
 function sectionsOf(pairs: number): readonly number[] {

@@ -1,5 +1,5 @@
+import type { WeightSpec } from '../template.ts'
 import type { PlainConfig } from './plainConfig.ts'
-import type { WeightSpec } from './template.ts'
 
 /** The weight and the bias of a norm, `width` wide; `theirParts` are their names in a transformers folder. */
 export function normSpecs(
