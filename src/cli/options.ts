@@ -197,7 +197,7 @@ export const options = {
   minFrequency: {
     value: 'count',
     check: wholeNumber(0),
-    help: 'pairs that stand in the texts less often do not join (default 0: any)',
+    help: 'pairs that stand in the texts less often do not join (default 0: all may)',
   },
   form: {
     letter: 'o',
