@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { fail } from '../../base/errors.ts'
+import { makeFolder } from '../../base/makeFolder.ts'
+import { openFile } from '../../formats/byteSource.ts'
+import { beginBeside, writeBeside } from '../../formats/writeBeside.ts'
+import { type CleanDocument, cleanDocument, digestOf } from './cleanDocument.ts'
+import {
+  type DataInfo,
+  type DataOptions,
+  type DataPart,
+  dataFile,
+  dataParts,
+  partFile,
+  type PartInfo,
+  tablesFile,
+} from './dataInfo.ts'
+import { reportPlace } from './document.ts'
+import { collectFindings } from './findings.ts'
+import type { DataTokenizer } from './openDataTokenizer.ts'
+import { findInputs, type Input, type ReadOptions, readDocuments } from './readDocuments.ts'
+import { splitDocuments } from './splitDocuments.ts'
+import { tokenizeDocument } from './tokenizeDocument.ts'
+import { TokenFileWriter } from './writeTokenFile.ts'
+
+/** What is done where nothing else is asked for. */
+export const usualDataOptions: DataOptions = {
+  separator: null,
+  invalid: 'refuse',
+  controls: 'remove',
+  ascii: false,
+  longest: 2 ** 28,
+  validation: 0.05,
+  split: 'end',
+  seed: '1',
+  addSpecial: false,
+  endToken: false,
+}
+
+/** What `prepareData` needs besides paths. */
+export interface PrepareSettings {
+  readonly options?: Partial<DataOptions>
+  /** Needed for text; ids may do without. */
+  readonly tokenizer?: DataTokenizer
+  readonly signal?: AbortSignal
+  /** Told the share that is done. */
+  readonly onProgress?: (done: number) => void
+}
+
+/**
+ * Writes a data set of the given files to the folder `out`, whole or not at all; an earlier data set or an empty folder is
+ * replaced, nothing else. The files are read twice, and one document at a time is held. The same input gives the same
+ * bytes. Refuses `file_missing`, `file_malformed`, `tokenizer_missing`, `template_missing`, `template_failed`, `write_failed`.
+ */
+export async function prepareData(
+  paths: readonly string[],
+  out: string,
+  { options: given = {}, tokenizer, signal, onProgress = () => {} }: PrepareSettings = {},
+): Promise<DataInfo> {
+  const options = { ...usualDataOptions, ...given }
+  requireReplaceable(out)
+  const reading: ReadOptions = { ...options, tokenizer: tokenizer?.sha256 ?? null }
+  const inputs = findInputs(paths, reading)
+  const vocabulary = vocabularyOf(inputs, tokenizer)
+  const pause = pauses(inputs, signal, onProgress)
+  const { findings, report } = collectFindings()
+
+  // Only when all is read is it known where the last share of the bytes begins.
+  const kept: boolean[] = []
+  const seen = new Set<string>()
+  let bytes = 0
+  for (const input of inputs) {
+    for (const document of readDocuments(input, reading)) {
+      await pause(document.place)
+      const clean = cleanDocument(document, options, report)
+      const digest = clean && digestOf(clean).toString('latin1', 0, 16)
+      const isRepeated = digest !== undefined && seen.has(digest)
+      if (isRepeated) report('duplicates', reportPlace(document.place))
+      if (digest !== undefined) seen.add(digest)
+      kept.push(clean !== undefined && !isRepeated)
+      if (clean && !isRepeated) bytes += clean.bytes
+    }
+  }
+
+  const partial = `${resolve(out)}.partial-${process.pid}`
+  const whereWritten = orRefuse(out)
+  whereWritten(() => {
+    rmSync(partial, { recursive: true, force: true })
+    makeFolder(partial)
+  })
+  try {
+    const place = splitDocuments(options, bytes)
+    const placed = async (add: (part: DataPart, document: CleanDocument) => void) => {
+      let index = 0
+      for (const input of inputs) {
+        for (const document of readDocuments(input, reading)) {
+          await pause(document.place)
+          if (!kept[index++]) continue
+          const clean = cleanDocument(document, options, () => {})
+          if (clean) for (const [part, piece] of place(clean, digestOf(clean))) add(part, piece)
+        }
+      }
+      if (index !== kept.length) {
+        const what = `${index} documents, and ${kept.length} when they were counted`
+        fail('file_malformed', { path: paths.join(', '), what, accepted: 'files that nobody changes meanwhile' })
+      }
+    }
+    const idBytes = vocabulary <= 2 ** 16 ? 2 : 4
+    const parts = await writeParts(partial, idBytes, vocabulary, async (add) => {
+      await placed((part, document) => {
+        const { ids, loss } = tokenizeDocument(document, vocabulary, options, tokenizer)
+        if (ids.length > 0) add(part, document.bytes, ids, loss)
+      })
+    })
+    requireTokens(parts, options, paths)
+    const info: DataInfo = {
+      format: 1,
+      tokenizer: tokenizer ? { sha256: tokenizer.sha256 } : null,
+      vocabulary,
+      options,
+      inputs: inputs.map(({ name, bytes }) => ({ name, bytes })),
+      findings: findings(),
+      ...parts,
+    }
+    if (tokenizer) writeBeside(join(partial, tablesFile), (file) => file.append(tokenizer.tables))
+    writeBeside(join(partial, dataFile), (file) => file.append(Buffer.from(`${JSON.stringify(info, null, 1)}\n`)))
+    whereWritten(() => {
+      rmSync(resolve(out), { recursive: true, force: true })
+      renameSync(partial, resolve(out))
+    })
+    return info
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+}
+
+type AddTokens = (part: DataPart, bytes: number, ids: Int32Array, loss?: Uint8Array) => void
+
+async function writeParts(
+  dir: string,
+  idBytes: 2 | 4,
+  vocabulary: number,
+  fill: (add: AddTokens) => Promise<void>,
+): Promise<{ readonly [P in DataPart]: PartInfo }> {
+  const pending = dataParts.map((part) => {
+    const begun = beginBeside(join(dir, partFile(part)))
+    return { part, begun, writer: new TokenFileWriter(begun.file, idBytes, vocabulary), bytes: 0 }
+  })
+  try {
+    await fill((part, bytes, ids, loss) => {
+      const place = pending.find((one) => one.part === part)!
+      place.bytes += bytes
+      place.writer.add(ids, loss)
+    })
+    const entries = pending.map(({ part, begun, writer, bytes }) => {
+      const counts = writer.finish()
+      begun.commit()
+      return [part, { ...counts, bytes, sha256: hashFile(join(dir, partFile(part))) }] as const
+    })
+    return Object.fromEntries(entries) as unknown as { readonly [P in DataPart]: PartInfo }
+  } finally {
+    for (const { begun } of pending) begun.abandon()
+  }
+}
+
+/** SHA-256 of a file, hex. Refuses `file_missing`. */
+export function hashFile(path: string): string {
+  const source = openFile(path)
+  try {
+    const hash = createHash('sha256')
+    const piece = new Uint8Array(2 ** 20)
+    for (let at = 0; at < source.size; at += piece.length) {
+      const part = piece.subarray(0, Math.min(piece.length, source.size - at))
+      source.read(at, part)
+      hash.update(part)
+    }
+    return hash.digest('hex')
+  } finally {
+    source.close()
+  }
+}
+
+/** Without a tokenizer all inputs must be ids, and the largest vocabulary counts. */
+function vocabularyOf(inputs: readonly Input[], tokenizer: DataTokenizer | undefined): number {
+  if (tokenizer) return tokenizer.tokenizer.vocabulary
+  const text = inputs.find(({ vocabulary }) => vocabulary === undefined)
+  if (text) fail('tokenizer_missing', { path: text.path })
+  return Math.max(...inputs.map(({ vocabulary = 0 }) => vocabulary))
+}
+
+function requireTokens(
+  { train, validation }: { readonly [P in DataPart]: PartInfo },
+  { validation: share, split }: DataOptions,
+  paths: readonly string[],
+): void {
+  const path = paths.join(', ')
+  if (train.tokens === 0) {
+    fail('file_malformed', { path, what: 'nothing is left to train on', accepted: 'at least one document with text' })
+  }
+  if (share > 0 && validation.tokens === 0) {
+    const other = split === 'documents' ? '--split end, ' : ''
+    const accepted = `more documents, ${other}a larger --validation, or --validation 0`
+    fail('file_malformed', { path, what: `no document falls to validation`, accepted })
+  }
+}
+
+function requireReplaceable(out: string): void {
+  const dir = resolve(out)
+  const isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory()
+  if (isFolder === undefined) return orRefuse(out)(() => makeFolder(dirname(dir)))
+  if (isFolder && (readdirSync(dir).length === 0 || existsSync(join(dir, dataFile)))) return
+  fail('write_failed', { path: out, cause: 'something else than a data set is there' })
+}
+
+function orRefuse(path: string): <T>(action: () => T) => T {
+  return (action) => {
+    try {
+      return action()
+    } catch (error) {
+      if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
+      throw error
+    }
+  }
+}
+
+const pauseMilliseconds = 100
+
+/** Tells how far two readings of the inputs are, and refuses `aborted`, from time to time. */
+function pauses(
+  inputs: readonly Input[],
+  signal: AbortSignal | undefined,
+  onProgress: (done: number) => void,
+): (place: { readonly path: string }) => Promise<void> {
+  let last = performance.now()
+  let path = ''
+  let files = 0
+  return async (place) => {
+    if (place.path !== path) {
+      path = place.path
+      files++
+    } else if (performance.now() - last < pauseMilliseconds) return
+    onProgress(Math.min(1, (files - 1) / (2 * inputs.length)))
+    await setImmediate()
+    last = performance.now()
+    if (signal?.aborted) fail('aborted', { what: 'data prepare' })
+  }
+}
