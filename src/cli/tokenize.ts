@@ -35,7 +35,11 @@ function idsOf(text: string): readonly number[] {
   return text.trim() === '' ? [] : idList(text, '--text')
 }
 
-async function withTokenizer<T>(path: string, io: Io, use: (tokenizer: Pick<Tokenizer, 'encode' | 'decode'>) => T): Promise<T> {
+async function withTokenizer<T>(
+  path: string,
+  io: Io,
+  use: (tokenizer: Pick<Tokenizer, 'encode' | 'decode'>) => T,
+): Promise<T> {
   if (isRunFolder(path)) {
     const { load } = await import('../run/session.ts')
     const model = await load(path)

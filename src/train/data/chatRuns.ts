@@ -28,10 +28,18 @@ const day = new Date(2024, 0, 1, 12)
  * any is one that was asked for none. `path` names the conversation. Refuses `template_invalid` for a template that is no
  * contract, and `template_failed` for a conversation that it does not take.
  */
-export function chatRuns({ where, contract, reason }: ChatArtifact, turns: readonly ChatTurn[], path: string): ChatRun[] {
+export function chatRuns(
+  { where, contract, reason }: ChatArtifact,
+  turns: readonly ChatTurn[],
+  path: string,
+): ChatRun[] {
   if (!contract) {
     const what = `cannot be learnt, because what it writes is known by running it only (${reason ?? ''})`
-    return fail('template_invalid', { path: where, what, accepted: 'a template that ck inspect --chat shows as a contract' })
+    return fail('template_invalid', {
+      path: where,
+      what,
+      accepted: 'a template that ck inspect --chat shows as a contract',
+    })
   }
   const last = turns.at(-1)!
   const shape = shapeFor(contract, last.content)

@@ -17,7 +17,8 @@ const loneSurrogates = /\p{Surrogate}/gu
  */
 export function cleanText(found: string | Uint8Array, place: Place, options: CleanOptions, report: Report): string {
   const where = reportPlace(place)
-  let text = typeof found === 'string' ? wellFormed(found, place, options, report) : decode(found, place, options, report)
+  let text =
+    typeof found === 'string' ? wellFormed(found, place, options, report) : decode(found, place, options, report)
   if (text.startsWith('\uFEFF')) text = text.slice(1)
   const count = text.match(controls)?.length ?? 0
   if (count > 0 && options.controls === 'remove') {

@@ -111,4 +111,3 @@ function describeBare(file: string): CheckpointDescription {
     ...(existsSync(templateFile) ? { chatTemplate: read(templateFile) } : {}),
   }
 }
-

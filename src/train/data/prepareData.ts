@@ -1,29 +1,18 @@
-import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { fail } from '../../base/errors.ts'
 import { makeFolder } from '../../base/makeFolder.ts'
-import { openFile } from '../../formats/byteSource.ts'
-import { beginBeside, writeBeside } from '../../formats/writeBeside.ts'
+import { writeBeside } from '../../formats/writeBeside.ts'
 import { type CleanDocument, cleanDocument, digestOf } from './cleanDocument.ts'
-import {
-  type DataInfo,
-  type DataOptions,
-  type DataPart,
-  dataFile,
-  dataParts,
-  partFile,
-  type PartInfo,
-  tablesFile,
-} from './dataInfo.ts'
+import { type DataInfo, type DataOptions, type DataPart, dataFile, type PartInfo, tablesFile } from './dataInfo.ts'
 import { reportPlace } from './document.ts'
 import { collectFindings } from './findings.ts'
 import type { DataTokenizer } from './openDataTokenizer.ts'
 import { findInputs, type Input, type ReadOptions, readDocuments } from './readDocuments.ts'
 import { splitDocuments } from './splitDocuments.ts'
 import { tokenizeDocument } from './tokenizeDocument.ts'
-import { TokenFileWriter } from './writeTokenFile.ts'
+import { writeParts } from './writeParts.ts'
 
 /** What is done where nothing else is asked for. */
 export const usualDataOptions: DataOptions = {
@@ -136,52 +125,6 @@ export async function prepareData(
   }
 }
 
-type AddTokens = (part: DataPart, bytes: number, ids: Int32Array, loss?: Uint8Array) => void
-
-async function writeParts(
-  dir: string,
-  idBytes: 2 | 4,
-  vocabulary: number,
-  fill: (add: AddTokens) => Promise<void>,
-): Promise<{ readonly [P in DataPart]: PartInfo }> {
-  const pending = dataParts.map((part) => {
-    const begun = beginBeside(join(dir, partFile(part)))
-    return { part, begun, writer: new TokenFileWriter(begun.file, idBytes, vocabulary), bytes: 0 }
-  })
-  try {
-    await fill((part, bytes, ids, loss) => {
-      const place = pending.find((one) => one.part === part)!
-      place.bytes += bytes
-      place.writer.add(ids, loss)
-    })
-    const entries = pending.map(({ part, begun, writer, bytes }) => {
-      const counts = writer.finish()
-      begun.commit()
-      return [part, { ...counts, bytes, sha256: hashFile(join(dir, partFile(part))) }] as const
-    })
-    return Object.fromEntries(entries) as unknown as { readonly [P in DataPart]: PartInfo }
-  } finally {
-    for (const { begun } of pending) begun.abandon()
-  }
-}
-
-/** SHA-256 of a file, hex. Refuses `file_missing`. */
-export function hashFile(path: string): string {
-  const source = openFile(path)
-  try {
-    const hash = createHash('sha256')
-    const piece = new Uint8Array(2 ** 20)
-    for (let at = 0; at < source.size; at += piece.length) {
-      const part = piece.subarray(0, Math.min(piece.length, source.size - at))
-      source.read(at, part)
-      hash.update(part)
-    }
-    return hash.digest('hex')
-  } finally {
-    source.close()
-  }
-}
-
 /** Without a tokenizer all inputs must be ids, and the largest vocabulary counts. */
 function vocabularyOf(inputs: readonly Input[], tokenizer: DataTokenizer | undefined): number {
   if (tokenizer) return tokenizer.tokenizer.vocabulary
@@ -209,7 +152,10 @@ function requireTokens(
 function requireReplaceable(out: string): void {
   const dir = resolve(out)
   const isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory()
-  if (isFolder === undefined) return orRefuse(out)(() => makeFolder(dirname(dir)))
+  if (isFolder === undefined) {
+    orRefuse(out)(() => makeFolder(dirname(dir)))
+    return
+  }
   if (isFolder && (readdirSync(dir).length === 0 || existsSync(join(dir, dataFile)))) return
   fail('write_failed', { path: out, cause: 'something else than a data set is there' })
 }
