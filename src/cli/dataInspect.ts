@@ -20,7 +20,7 @@ export const dataInspect = defineCommand({
     'and compared with their checksums.\n',
   examples: ['ck data inspect data/shakespeare', 'ck data inspect data/chats --batch 12 --rows 1 --row-tokens 256'],
   async run({ model: folder, options, io }) {
-    const { batch: step = 0, rows = 2, rowTokens = 64, seed = 1n, json } = options
+    const { batch: step = 0, seed = 1n, json } = options
     const { DataSet } = await import('../train/data/dataSet.ts')
     const { hashFile } = await import('../train/data/hashFile.ts')
     const data = DataSet.open(folder)
@@ -30,6 +30,10 @@ export const dataInspect = defineCommand({
         if (hashFile(path) === data.info[part].sha256) continue
         fail('file_malformed', { path, what: 'its content is not what was written', accepted: 'an undamaged file' })
       }
+      // A small data set is shown too.
+      const held = data.info.train.tokens
+      const rowTokens = options.rowTokens ?? Math.min(64, held)
+      const rows = options.rows ?? Math.min(2, Math.floor(held / rowTokens))
       const batches = data.batches({ batch: rows, tokens: rowTokens, seed: seedOf(seed) })
       const batch = batches.batchAt(step)
       const { epoch } = batches.stateAt(step)
@@ -92,7 +96,11 @@ function printLengths(data: DataSet): string {
 }
 
 /** A row with its documents and what is learnt of it marked; ids where there is no tokenizer. */
-function rowText({ tokens, ids, targets, starts }: Batch, row: number, tokenizer: Tokenizer | undefined): string {
+function rowText(
+  { tokens, ids, targets, starts, lengths }: Batch,
+  row: number,
+  tokenizer: Tokenizer | undefined,
+): string {
   const base = row * tokens
   let out = ''
   let run: number[] = []
@@ -101,7 +109,7 @@ function rowText({ tokens, ids, targets, starts }: Batch, row: number, tokenizer
     out += tokenizer ? quoted(tokenizer, run) : run.join(' ')
     run = []
   }
-  for (let i = 0; i < tokens; i++) {
+  for (let i = 0; i < lengths[row]!; i++) {
     const begins = i > 0 && starts[base + i] === i
     // A token is learnt where the one before has it as target.
     const isLearnt = i > 0 && targets[base + i - 1]! >= 0

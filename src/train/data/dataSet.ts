@@ -39,9 +39,11 @@ export interface Batch {
   readonly positions: Int32Array
   /** [rows, tokens] place in the row of the first token that this one may attend to; its own where a row is empty. */
   readonly starts: Int32Array
+  /** [rows] how many first tokens of a row are there. */
+  readonly lengths: Int32Array
   /** Targets of at least 0: the weight of this batch among others. */
   readonly targetCount: number
-  /** Tokens that are not empty. */
+  /** The sum of `lengths`. */
   readonly tokenCount: number
 }
 
@@ -114,6 +116,8 @@ function openPart(folder: string, part: DataPart, info: DataInfo): TokenFile {
   return fail('file_malformed', { path, what, accepted })
 }
 
+type Rows = Pick<Batch, 'ids' | 'targets' | 'positions' | 'starts' | 'lengths'>
+
 /** The batches of a part. Windows of `tokens` tokens are its rows: each token is in one row of an epoch. */
 export class Batches {
   /** Rows of an epoch. */
@@ -163,6 +167,7 @@ export class Batches {
       targets: new Int32Array(size).fill(-1),
       positions: new Int32Array(size),
       starts: new Int32Array(size),
+      lengths: new Int32Array(rows),
     }
     let targetCount = 0
     let tokenCount = 0
@@ -175,19 +180,16 @@ export class Batches {
       const shuffle = shuffles.get(epoch) ?? permutation(this.rowsPerEpoch, this.#seed, epoch)
       shuffles.set(epoch, shuffle)
       const window = this.#isShuffled ? shuffle(place) : place
-      const counts = this.#fillRow(isThere ? window : this.rowsPerEpoch, row * tokens, out)
-      targetCount += counts.targets
-      tokenCount += counts.tokens
+      targetCount += this.#fillRow(isThere ? window : this.rowsPerEpoch, row, out)
+      tokenCount += out.lengths[row]!
     }
     return { rows, tokens, ...out, targetCount, tokenCount }
   }
 
-  #fillRow(
-    window: number,
-    base: number,
-    { ids, targets, positions, starts }: Pick<Batch, 'ids' | 'targets' | 'positions' | 'starts'>,
-  ): { readonly targets: number; readonly tokens: number } {
+  /** Writes a window into a row, and gives the number of its targets. */
+  #fillRow(window: number, row: number, { ids, targets, positions, starts, lengths }: Rows): number {
     const tokens = this.#tokens
+    const base = row * tokens
     const from = window * tokens
     const held = Math.max(0, this.#file.header.tokens - from)
     // One token more than the row has: the last one's target.
@@ -206,7 +208,8 @@ export class Batches {
       targets[base + i] = span.ids[next]!
       count++
     }
-    return { targets: count, tokens: filled }
+    lengths[row] = filled
+    return count
   }
 }
 
