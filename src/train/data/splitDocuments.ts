@@ -43,8 +43,11 @@ function cutAt(document: CleanDocument, bytes: number): readonly [CleanDocument,
     const { ids, idBytes } = document
     const at = Math.floor(bytes / idBytes)
     if (at === 0) return undefined
-    const piece = (part: Int32Array): CleanDocument => ({ ...document, ids: part, bytes: part.length * idBytes })
-    return [piece(ids.subarray(0, at)), piece(ids.subarray(at))]
+    const rest = { ...document, place: { ...document.place, at: document.place.at + at } }
+    return [
+      { ...document, ids: ids.subarray(0, at), bytes: at * idBytes },
+      { ...rest, ids: ids.subarray(at), bytes: (ids.length - at) * idBytes },
+    ]
   }
   const all = Buffer.from(document.text, 'utf8')
   let at = bytes
