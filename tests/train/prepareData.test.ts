@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -48,6 +48,15 @@ function documentsOf(folder: string, part: DataPart) {
 
 const textsOf = (folder: string, part: DataPart) =>
   documentsOf(folder, part).map(({ ids }) => tokenizer.tokenizer.decode([...ids], { special: true }))
+
+/** A copy of a data set that says that its ids are of another tokenizer. */
+function fakedTokenizer(folder: string): string {
+  const copy = join(dir, `copy${made++}`)
+  cpSync(folder, copy, { recursive: true })
+  const path = join(copy, 'data.json')
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/"sha256": "[0-9a-f]{4}/, '"sha256": "0000'))
+  return copy
+}
 
 const refusal = (paths: readonly string[], options: Partial<DataOptions> = {}) =>
   prepared(paths, options).then(
@@ -216,6 +225,9 @@ describe('preparing ids', () => {
       ...documentsOf(first.out, 'train'),
       ...documentsOf(first.out, 'validation'),
     ])
+    await expect(prepareData([first.out, fakedTokenizer(first.out)], join(dir, 'mixed'))).rejects.toThrow(
+      /its ids are of another tokenizer; accepted: ids of the same tokenizer$/,
+    )
     expect(again.info.train.lossTokens).toBe(first.info.train.lossTokens + first.info.validation.lossTokens)
   })
 

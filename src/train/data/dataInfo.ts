@@ -39,8 +39,8 @@ export interface DataOptions {
 /** data.json of a data set. */
 export interface DataInfo {
   readonly format: 1
-  /** The tables that made the ids, which lie in tokenizer.bin; null: the inputs were ids. */
-  readonly tokenizer: { readonly sha256: string } | null
+  /** SHA-256, hex, of the tables that made the ids, which lie in tokenizer.bin, and of the chat template; null: none. */
+  readonly tokenizer: { readonly sha256: string; readonly template: string | null } | null
   readonly vocabulary: number
   readonly options: DataOptions
   readonly inputs: readonly { readonly name: string; readonly bytes: number }[]

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -88,7 +89,7 @@ export async function prepareData(
           await pause(document.place)
           if (!kept[index++]) continue
           const clean = cleanDocument(document, options, () => {})
-          if (clean) for (const [part, piece] of place(clean, digestOf(clean))) add(part, piece)
+          if (clean) for (const [part, piece] of place(clean)) add(part, piece)
         }
       }
       if (index !== kept.length) {
@@ -106,7 +107,7 @@ export async function prepareData(
     requireTokens(parts, options, paths)
     const info: DataInfo = {
       format: 1,
-      tokenizer: tokenizer ? { sha256: tokenizer.sha256 } : null,
+      tokenizer: tokenizer ? { sha256: tokenizer.sha256, template: templateHash(tokenizer) } : null,
       vocabulary,
       options,
       inputs: inputs.map(({ name, bytes }) => ({ name, bytes })),
@@ -123,6 +124,10 @@ export async function prepareData(
   } finally {
     rmSync(partial, { recursive: true, force: true })
   }
+}
+
+function templateHash({ chat }: DataTokenizer): string | null {
+  return chat ? createHash('sha256').update(chat.template).digest('hex') : null
 }
 
 /** Without a tokenizer all inputs must be ids, and the largest vocabulary counts. */

@@ -30,9 +30,11 @@ export interface Input {
 
 /**
  * The files that paths mean: a data set's two parts, else the file itself. `.jsonl` and `.ndjson` are JSON lines, `.bin` is
- * ids, everything else is text. Refuses `file_missing`, `file_malformed`, and ids of another tokenizer.
+ * ids, everything else is text. Of a data set it is known whose ids it has; bare
+ * ids are taken as they are. Refuses `file_missing`, `file_malformed`, and ids of another tokenizer.
  */
 export function findInputs(paths: readonly string[], { tokenizer }: Pick<ReadOptions, 'tokenizer'>): readonly Input[] {
+  let expected = tokenizer
   return paths.flatMap((path): readonly Input[] => {
     if (!statPath(path).isDirectory()) return [inputOf(path)]
     if (!existsSync(join(path, dataFile))) {
@@ -40,9 +42,11 @@ export function findInputs(paths: readonly string[], { tokenizer }: Pick<ReadOpt
       fail('file_malformed', { path, what: `a folder without ${dataFile}`, accepted })
     }
     const info = readDataInfo(path)
-    if (tokenizer !== null && info.tokenizer && info.tokenizer.sha256 !== tokenizer) {
+    const found = info.tokenizer?.sha256 ?? null
+    if (expected !== null && found !== null && found !== expected) {
       fail('file_malformed', { path, what: 'its ids are of another tokenizer', accepted: 'ids of the same tokenizer' })
     }
+    expected ??= found
     return dataParts.filter((part) => info[part].tokens > 0).map((part) => inputOf(join(path, partFile(part))))
   })
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { CleanDocument } from './cleanDocument.ts'
+import { type CleanDocument, digestOf } from './cleanDocument.ts'
 import type { DataOptions, DataPart } from './dataInfo.ts'
 
 /** A document, or a piece of running text, and the part that it belongs to. */
@@ -13,15 +13,15 @@ export type Placed = readonly [DataPart, CleanDocument]
 export function splitDocuments(
   { validation, split, seed }: Pick<DataOptions, 'validation' | 'split' | 'seed'>,
   bytes: number,
-): (document: CleanDocument, digest: Uint8Array) => readonly Placed[] {
+): (document: CleanDocument) => readonly Placed[] {
   const cut = Math.floor(bytes * (1 - validation))
   let position = 0
-  return (document, digest) => {
+  return (document) => {
     const begin = position
     position += document.bytes
     if (validation === 0) return [['train', document]]
     if (split === 'documents') {
-      const drawn = createHash('sha256').update(`${seed};`).update(digest).digest().readUIntBE(0, 6)
+      const drawn = createHash('sha256').update(`${seed};`).update(digestOf(document)).digest().readUIntBE(0, 6)
       return [[drawn < validation * 2 ** 48 ? 'validation' : 'train', document]]
     }
     if (begin >= cut) return [['validation', document]]
