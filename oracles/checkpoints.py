@@ -57,7 +57,8 @@ def record(name: str):
     exact = row.pop("exact", False)
     ids = write_folder(folder, **row)
     model = reference.load(folder, torch.float64)
-    expected = reference.logits(reference.make_float64(model) if exact else model, ids)
+    make_float64 = exact if callable(exact) else reference.make_float64
+    expected = reference.logits(make_float64(model) if exact else model, ids)
     single = reference.nmse(reference.logits(reference.load(folder), ids), expected)
     double = reference.nmse(reference.logits(reference.load(folder, torch.float64), ids), expected)
     if max(single, double) > 1e-9:

@@ -3,7 +3,7 @@
 A row of FOLDERS, by the folder's name: `config` (a transformers configuration) and `seed`; and optionally `dtype` on disk
 (float32), `shard` (bytes per file), `rewrite(config, dtype)` (another config.json), `spread(name, weight)` (the deviation
 of a parameter, or None for the usual one), `exact` (False: the reference is transformers' `double()`, in which what it
-computes in float32 inside stays so; True: `reference.make_float64` knows the family).
+computes in float32 inside stays so; True: `reference.make_float64` knows the family; else the function that does).
 """
 
 import importlib

@@ -19,6 +19,7 @@ describe('a random model', () => {
   const published: readonly [ShapeName, number][] = [
     ['qwen3-0.6b', 596_049_920],
     ['qwen3-4b', 4_022_468_096],
+    ['qwen3.5-0.8b', 752_393_024],
     ['llama-3.2-1b', 1_235_814_400],
   ]
   it.each(published)('of the shape %s has as many parameters as that model', (shape, parameters) => {

@@ -2,10 +2,11 @@ import type { WeightDtype } from '../base/dtypes.ts'
 import type { GgufValue } from '../formats/ggufValue.ts'
 import { type NamedShape, planTensors } from '../quantize/planTensors.ts'
 import { type RecipeName, recipes } from '../quantize/recipes.ts'
-import type { DecoderConfig } from '../templates/decoderConfig.ts'
+import type { DecoderConfig } from '../templates/decoder/decoderConfig.ts'
 import { llama } from '../templates/llama.ts'
 import { qwen3 } from '../templates/qwen3.ts'
-import { llama3Divisors } from '../templates/ropeDivisors.ts'
+import { qwen35 } from '../templates/qwen35.ts'
+import { llama3Divisors } from '../templates/rope/ropeDivisors.ts'
 import type { Template, WeightSpec } from '../templates/template.ts'
 import { madeUpVocabulary } from './madeUpVocabulary.ts'
 import { type Shape, type ShapeName, shapes } from './shapes.ts'
@@ -22,7 +23,8 @@ export interface RandomModel {
   readonly tensors: readonly RandomTensor[]
 }
 
-const families: { readonly [F in Shape['family']]: Template<DecoderConfig> } = { llama, qwen3 }
+// A shape's config is of its own family.
+const families = { llama, qwen3, qwen35 } as { readonly [F in Shape['family']]: Template<DecoderConfig> }
 
 /** A model of a published shape. Matrices are in the recipe's formats, vectors in f32, as converters write them. */
 export function randomModel(name: ShapeName, recipeName: RecipeName): RandomModel {
@@ -61,7 +63,10 @@ function tensorOf(spec: WeightSpec, shape: Shape, dtype: WeightDtype, index: num
   const [rows = 1, cols] = dims
   // A product of unit inputs then has unit variance.
   if (cols !== undefined) return { name, shape: dims, dtype, values: { spread: cols ** -0.5 } }
-  return { name, shape: dims, dtype, values: name === 'rope_freqs.weight' ? ropeDivisors(shape) : gains(rows, index) }
+  if (name === 'rope_freqs.weight') return { name, shape: dims, dtype, values: ropeDivisors(shape) }
+  // A state keeps less than all of its values from token to token.
+  const sign = name.endsWith('.ssm_a') ? -1 : 1
+  return { name, shape: dims, dtype, values: gains(rows, index).map((gain) => sign * gain) }
 }
 
 /** Numbers from 0.8 to 1.2 all over that range: steps of the golden ratio. */

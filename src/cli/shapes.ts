@@ -1,15 +1,16 @@
-import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoderConfig.ts'
-import type { Llama3Scaling } from '../templates/ropeDivisors.ts'
-import { plainRope } from '../templates/ropeScaling.ts'
+import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoder/decoderConfig.ts'
+import type { Qwen35Config } from '../templates/qwen35/qwen35Config.ts'
+import type { Llama3Scaling } from '../templates/rope/ropeDivisors.ts'
+import { plainRope } from '../templates/rope/ropeScaling.ts'
 
 /** A published model without its weights. */
 export interface Shape {
-  readonly family: 'llama' | 'qwen3'
+  readonly family: 'llama' | 'qwen3' | 'qwen35'
   /** How its tokenizer cuts text, by the name in `tokenizer.ggml.pre`. */
   readonly split: string
   /** Of divisors that the file stores: what they are. */
   readonly scaling?: Llama3Scaling
-  readonly config: DecoderConfig
+  readonly config: DecoderConfig | Qwen35Config
 }
 
 const qwen3 = {
@@ -37,6 +38,32 @@ const rows = {
     family: 'qwen3',
     split: 'qwen2',
     config: { ...qwen3, layers: 36, pattern: plainPattern(36), dim: 2560, ffn: 9728, heads: 32 },
+  },
+  'qwen3.5-0.8b': {
+    family: 'qwen35',
+    split: 'qwen2',
+    config: {
+      vocabulary: 248320,
+      context: 262144,
+      layers: 24,
+      pattern: Array.from({ length: 24 }, (_, i) => ({ window: 0, rope: i % 4 === 3 ? 0 : 'none' })),
+      dim: 1024,
+      ffn: 3584,
+      heads: 8,
+      kvHeads: 2,
+      headDim: 256,
+      eps: 1e-6,
+      tied: true,
+      ropes: [plainRope('split', 32, 1e7)],
+      scales: plainScales(256),
+      biases: [],
+      fused: [],
+      softCaps: uncapped,
+      activation: 'silu',
+      delta: { keyHeads: 16, valueHeads: 16, keyWidth: 128, valueWidth: 128, taps: 4, order: 'tiled' },
+      prefix: '',
+      extraLayers: 0,
+    },
   },
   'llama-3.2-1b': {
     family: 'llama',

@@ -96,15 +96,22 @@ ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batc
                                 ck_error *error);
 /* Tokens that the sequence holds; -1: there is no such sequence. */
 int64_t ck_sequence_position(const ck_context *context, int32_t sequence);
-/* Forgets every token from `position` on; position is 0 .. ck_sequence_position. A model with recurrent state goes back to
- * 0 only. */
+/* Forgets every token from `position` on; position is 0 .. ck_sequence_position. A model with recurrent state goes back only
+ * to checkpoints, of which it keeps four per sequence: those that ck_sequence_checkpoint took, and the ends of calls that
+ * appended several tokens to it; and to 0. */
 ck_status ck_sequence_rewind(ck_context *context, int32_t sequence, int64_t position, ck_error *error);
-/* Rewinds the sequence to the longest prefix that it shares with `ids`, or to 0 where it cannot go back to there, and sets
- * *kept to its tokens. For a prompt give all ids but the last, whose logits are still to be computed. */
+/* Keeps what the sequence holds now, so that ck_sequence_rewind can go back to here. A model without recurrent state needs
+ * none. The oldest of four gives way to another, and all behind a position to which the sequence goes back. */
+ck_status ck_sequence_checkpoint(ck_context *context, int32_t sequence, ck_error *error);
+/* ck_sequence_checkpoint of sequence 0. */
+ck_status ck_context_checkpoint(ck_context *context, ck_error *error);
+/* The last position up to `position` to which the sequence can go back; -1: there is no such sequence. */
+int64_t ck_sequence_restorable(const ck_context *context, int32_t sequence, int64_t position);
+/* Rewinds the sequence to the longest prefix that it shares with `ids` and can go back to, and sets *kept to its tokens. For a prompt give all ids but the last, whose logits are still to be computed. */
 ck_status ck_sequence_match(ck_context *context, int32_t sequence, const int32_t *ids, int64_t count, int64_t *kept,
                             ck_error *error);
 /* Sequence `to` then holds the first `tokens` tokens of `from`, 0 .. ck_sequence_position(from), and nothing else; of a
- * model with recurrent state 0 or all of them. */
+ * model with recurrent state those to which `from` could go back. */
 ck_status ck_sequence_copy(ck_context *context, int32_t from, int32_t to, int64_t tokens, ck_error *error);
 /* Writes the tokens of a sequence and what was computed of them. The file is written beside `path` and renamed. */
 ck_status ck_sequence_save(const ck_context *context, int32_t sequence, const char *path, ck_error *error);

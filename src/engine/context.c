@@ -27,8 +27,9 @@ ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **o
     context->ids = calloc(sequences * (size_t)program->context, sizeof *context->ids);
     context->positions = calloc(sequences, sizeof *context->positions);
     context->counts = calloc(sequences, sizeof *context->counts);
+    context->checkpoints = ck_checkpoints_open(program);
     ck_status status = CK_OK;
-    if (!context->memory || !context->ids || !context->positions || !context->counts) {
+    if (!context->memory || !context->ids || !context->positions || !context->counts || !context->checkpoints) {
         status = ck_refuse(error, CK_ERROR_MEMORY,
                            "the system refused %" PRIu64 " bytes for %" PRId32
                            " sequences of %" PRId64 " tokens; build with a smaller --context or fewer --sequences",
@@ -48,6 +49,7 @@ void ck_context_close(ck_context *context) {
     if (!context) return;
     ck_workers_close(context->workers);
     ck_profile_close(context->profile);
+    ck_checkpoints_close(context->checkpoints);
     ck_unmap_zeros(context->memory, context->model->program->memory_bytes);
     free(context->ids);
     free(context->positions);
@@ -184,6 +186,11 @@ ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batc
             memcpy(logits + row * program->vocabulary, context->memory + program->logits, values * sizeof *logits);
             row += outputs;
         }
+    }
+    /* Several tokens at once are a prompt, behind which others may be tried. */
+    for (int32_t sequence = 0; sequence < program->sequence_count; sequence++) {
+        if (context->counts[sequence] < 2) continue;
+        ck_checkpoints_take(context->checkpoints, context->memory, sequence, context->positions[sequence], 0);
     }
     return CK_OK;
 }

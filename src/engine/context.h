@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "checkpoints.h"
 #include "engine.h"
 #include "workers.h"
 
@@ -13,6 +14,7 @@ struct ck_context {
     int32_t *ids;       /* [sequence_count, context]: of a sequence the first positions[sequence] are held */
     int64_t *positions; /* [sequence_count] */
     int64_t *counts;    /* [sequence_count], for the checks of a call */
+    ck_checkpoints *checkpoints;
     ck_workers *workers;
     struct ck_profile *profile; /* NULL: no profile build */
     atomic_int stopping;

@@ -155,16 +155,13 @@ static ck_status shift(ck_generation *g, const int32_t *next, int64_t count, ck_
     const int64_t held = ck_sequence_position(g->context, g->sequence);
     const int64_t left = fitting_tokens(held + count, g->keep, g->model->info.context);
     const int64_t dropped = held + count - left;
-    int64_t kept = g->keep < held ? g->keep : held;
+    const int64_t kept = ck_sequence_restorable(g->context, g->sequence, g->keep < held ? g->keep : held);
     int32_t *text = malloc((size_t)(held + count) * sizeof *text);
     if (!text) return ck_refuse(error, CK_ERROR_MEMORY, "no memory to shift a context of %" PRId64 " tokens", held);
     memcpy(text, ck_sequence_ids(g->context, g->sequence), (size_t)held * sizeof *text);
     memcpy(text + held, next, (size_t)count * sizeof *text);
     memmove(text + g->keep, text + g->keep + dropped, (size_t)(left - g->keep) * sizeof *text);
-    if (ck_sequence_rewind(g->context, g->sequence, kept, NULL)) {
-        kept = 0;
-        ck_sequence_rewind(g->context, g->sequence, 0, NULL);
-    }
+    ck_sequence_rewind(g->context, g->sequence, kept, NULL);
     free(g->prompt);
     g->prompt = text;
     g->prompt_count = left;

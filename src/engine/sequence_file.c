@@ -233,6 +233,8 @@ static void take_body(ck_context *context, int32_t sequence, int64_t tokens, con
         }
     }
     context->positions[sequence] = tokens;
+    ck_checkpoints_drop(context->checkpoints, sequence, 0);
+    ck_checkpoints_take(context->checkpoints, context->memory, sequence, tokens, 0);
 }
 
 ck_status ck_sequence_load(ck_context *context, int32_t sequence, const char *path, ck_error *error) {

@@ -10,13 +10,6 @@ static uint64_t panel_bytes(const ck_state *state) {
     return bytes;
 }
 
-int ck_states_are_whole(const ck_program *program) {
-    for (int32_t i = 0; i < program->state_count; i++) {
-        if (program->states[i].kind == CK_STATE_WHOLE) return 1;
-    }
-    return 0;
-}
-
 static int holds_context(const ck_state *state, int64_t context) {
     const int64_t limit = INT64_C(1) << 31;
     if (state->rows < 1 || state->rows >= limit || state->lanes < 1 || state->lanes > 4096) return 0;

@@ -4,9 +4,6 @@
 
 #include "program.h"
 
-/* 1 where some state is CK_STATE_WHOLE: a sequence then cannot go back to an earlier position. */
-int ck_states_are_whole(const ck_program *program);
-
 /* 1 where every state lies in the memory and its panels hold the context. */
 int ck_states_are_sound(const ck_program *program);
 

@@ -3,7 +3,13 @@ import { add } from './add.ts'
 import { attention } from './attention.ts'
 import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
+import { carriedConvolution } from './carriedConvolution.ts'
+import { carriedDeltaRule } from './carriedDeltaRule.ts'
+import { causalConvolution } from './causalConvolution.ts'
+import { decayGate } from './decayGate.ts'
+import { deltaRule } from './deltaRule.ts'
 import { embedding } from './embedding.ts'
+import { gatedRmsNorm } from './gatedRmsNorm.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
 import { l2Norm } from './l2Norm.ts'
@@ -21,8 +27,10 @@ import { rmsNorm } from './rmsNorm.ts'
 import { rope } from './rope.ts'
 import { ropeTable } from './ropeTable.ts'
 import { scale } from './scale.ts'
+import { sigmoid } from './sigmoid.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { sliceHeads } from './sliceHeads.ts'
 import { softCap } from './softCap.ts'
 import { softmax } from './softmax.ts'
 import { takeRows } from './takeRows.ts'
@@ -33,7 +41,13 @@ export const ops = {
   attention,
   cachedAttention,
   cacheWrite,
+  carriedConvolution,
+  carriedDeltaRule,
+  causalConvolution,
+  decayGate,
+  deltaRule,
   embedding,
+  gatedRmsNorm,
   gelu,
   glu,
   l2Norm,
@@ -51,8 +65,10 @@ export const ops = {
   rope,
   ropeTable,
   scale,
+  sigmoid,
   silu,
   slice,
+  sliceHeads,
   softCap,
   softmax,
   takeRows,

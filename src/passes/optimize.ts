@@ -7,6 +7,7 @@ import { dropDead } from './dropDead.ts'
 import { fuseGlu } from './fuseGlu.ts'
 import { fuseResidualNorm } from './fuseResidualNorm.ts'
 import { type CacheOptions, insertCache } from './insertCache.ts'
+import { insertStates } from './insertStates.ts'
 import { mergeProducts } from './mergeProducts.ts'
 import { quantizeActivations } from './quantizeActivations.ts'
 
@@ -23,6 +24,7 @@ export interface OptimizeOptions {
 export const passes: readonly { name: string; run: (graph: Graph, options: OptimizeOptions) => Graph }[] = [
   { name: 'dropDead', run: dropDead },
   { name: 'insertCache', run: (graph, { cache }) => insertCache(graph, cache) },
+  { name: 'insertStates', run: (graph, { cache }) => insertStates(graph, cache) },
   { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, { strict }) },
   { name: 'fuseGlu', run: fuseGlu },
   { name: 'mergeProducts', run: mergeProducts },

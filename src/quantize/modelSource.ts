@@ -94,6 +94,27 @@ function vectorInOrder(
   }
 }
 
+/** Reads rows with their entries in another order: `colOf` gives the entry that stands at each place. */
+function withColumns(
+  read: SourceTensor['read'],
+  cols: number,
+  dtype: WeightDtype,
+  colOf: (col: number) => number,
+): SourceTensor['read'] {
+  const bytes = bytesOf(dtype, 1)!
+  const places = Array.from({ length: cols }, (_, col) => colOf(col))
+  return (from, count) => {
+    const rows = read(from, count)
+    const out = new Uint8Array(rows.length)
+    for (let row = 0; row < rows.length; row += cols * bytes) {
+      places.forEach((place, col) => {
+        out.set(rows.subarray(row + place * bytes, row + (place + 1) * bytes), row + col * bytes)
+      })
+    }
+    return out
+  }
+}
+
 /** Multiplies f32 rows of `cols` columns; the entries of a vector are rows of one. */
 function multiplied(read: SourceTensor['read'], cols: number, factorOf: (row: number) => number): SourceTensor['read'] {
   return (from, count) => {
@@ -146,8 +167,10 @@ function fromTransformers(checkpoint: Checkpoint): ModelSource {
     const plain = (from: number, count: number) => readRows(checkpoint, spec.name, source, dtype, from, count)
     const order = (row: number) => form.rowOf(spec.name, row)
     const [entries = 0, cols] = spec.shape
-    const ordered =
-      cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
+    const inRows = cols === undefined ? vectorInOrder(plain, entries, dtype, order) : inOrder(plain, cols, dtype, order)
+    const colOf = (col: number) => form.colOf?.(spec.name, col) ?? col
+    const isMoved = Array.from({ length: cols ?? 0 }, (_, col) => colOf(col)).some((place, col) => place !== col)
+    const ordered = isMoved ? withColumns(inRows, cols ?? 1, dtype, colOf) : inRows
     return {
       name: spec.gguf,
       shape: spec.shape,

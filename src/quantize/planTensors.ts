@@ -59,7 +59,7 @@ function isMatrix({ name, shape }: NamedShape): boolean {
   return (
     shape.filter((dim) => dim > 1).length > 1 &&
     name.endsWith('.weight') &&
-    !/_norm\.|ffn_gate_inp\.|^position_embd\.|^token_types\./.test(name)
+    !/_norm\.|ffn_gate_inp\.|ssm_conv1d\.|^position_embd\.|^token_types\./.test(name)
   )
 }
 

@@ -207,11 +207,29 @@ export class Sequence {
     this.rewind(0)
   }
 
-  /** Forgets every token from `position` on. */
+  /**
+   * Forgets every token from `position` on. A model with recurrent state goes back only to where `restorable` says; others
+   * are refused with `engine_failed`.
+   */
   rewind(position: number): void {
     this.#alone('rewind', ({ library, context }) =>
       library.sequence.rewind(context, this.index, whole('position', position, this.position)),
     )
+  }
+
+  /** Keeps what is held now, so that a model with recurrent state can go back to here; others always can. */
+  checkpoint(): void {
+    this.#alone('checkpoint', ({ library, context }) => library.sequence.checkpoint(context, this.index))
+  }
+
+  /**
+   * The last position up to `position` to which `rewind` can go. A model with recurrent state keeps four: those that
+   * `checkpoint` took, and the ends of calls that appended several tokens.
+   */
+  restorable(position: number): number {
+    this.#calls.mustRest('restorable')
+    const { library, context } = this.#calls
+    return library.sequence.restorable(context, this.index, whole('position', position, this.position))
   }
 
   /**

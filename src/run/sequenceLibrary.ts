@@ -21,6 +21,9 @@ export interface SequenceLibrary {
   /** -1: there is no such sequence. */
   position(context: Pointer, sequence: number): number
   rewind(context: Pointer, sequence: number, position: number): Answer<void>
+  checkpoint(context: Pointer, sequence: number): Answer<void>
+  /** The last position up to `position` to which `rewind` can go. */
+  restorable(context: Pointer, sequence: number, position: number): number
   /** Gives how many tokens were kept. */
   match(context: Pointer, sequence: number, ids: Int32Array): Answer<number>
   copy(context: Pointer, from: number, to: number, tokens: number): Answer<void>
@@ -45,6 +48,8 @@ export function bindSequences(
   const evalBatch = native('ck_context_eval_batch', 'int', [any, 'int', koffi.pointer(batchType), any, any])
   const position = native('ck_sequence_position', 'int64_t', [any, 'int32_t'])
   const rewind = native('ck_sequence_rewind', 'int', [any, 'int32_t', 'int64_t', any])
+  const checkpoint = native('ck_sequence_checkpoint', 'int', [any, 'int32_t', any])
+  const restorable = native('ck_sequence_restorable', 'int64_t', [any, 'int32_t', 'int64_t'])
   const match = native('ck_sequence_match', 'int', [any, 'int32_t', any, 'int64_t', any, any])
   const copy = native('ck_sequence_copy', 'int', [any, 'int32_t', 'int32_t', 'int64_t', any])
   const save = native('ck_sequence_save', 'int', [any, 'int32_t', 'str', any])
@@ -55,6 +60,8 @@ export function bindSequences(
     },
     position: (context, sequence) => Number(position(context, sequence)),
     rewind: (context, sequence, to) => answer(rewind, [context, sequence, to], nothing),
+    checkpoint: (context, sequence) => answer(checkpoint, [context, sequence], nothing),
+    restorable: (context, sequence, position) => Number(restorable(context, sequence, position)),
     match(context, sequence, ids) {
       const kept = new BigInt64Array(1)
       return answer(match, [context, sequence, ids, ids.length, kept], () => Number(kept[0]))

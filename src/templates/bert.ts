@@ -2,13 +2,16 @@ import { add } from '../ops/add.ts'
 import { embedding } from '../ops/embedding.ts'
 import { l2Norm } from '../ops/l2Norm.ts'
 import { type PoolKind, poolRows } from '../ops/poolRows.ts'
-import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
-import { weightSpec } from './decoderWeights.ts'
-import { attend, feedForward, norm, plainBlock, projectApart } from './plainBlocks.ts'
-import { count, headWidth, type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plainConfig.ts'
-import { normSpecs, productSpecs } from './plainWeights.ts'
+import { weightSpec } from './decoder/decoderWeights.ts'
+import { readActivation } from './plain/activationNames.ts'
+import { attend, feedForward, norm, plainBlock, projectApart } from './plain/plainBlocks.ts'
+import { count, headWidth, type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
+import { normSpecs, productSpecs } from './plain/plainWeights.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
+
+/** Added to the squares of a pooled row: one of zeros stays as it is. */
+const shortest = 1e-24
 
 interface BertConfig extends PlainConfig {
   /** What the names of a transformers folder begin with: `bert.` where a head stands beside the encoder. */
@@ -138,7 +141,9 @@ export const bert = defineTemplate<BertConfig>({
       const sum = g.apply(add, at.named('ffn_residual'), { x: y, z: feedForward(at, y) }, {})
       x = norm(at, 'layer_output_norm', sum)
     }
-    g.output(g.apply(l2Norm, 'embedding', { x: g.apply(poolRows, 'pooled', { x }, { kind: c.pooling }) }, {}))
+    g.output(
+      g.apply(l2Norm, 'embedding', { x: g.apply(poolRows, 'pooled', { x }, { kind: c.pooling }) }, { eps: shortest }),
+    )
   },
   toGguf: (c) => ({
     metadata: {

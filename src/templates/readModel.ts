@@ -18,6 +18,7 @@ import { olmo2 } from './olmo2.ts'
 import { phi3 } from './phi3.ts'
 import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
+import { qwen35 } from './qwen35.ts'
 import { smollm3 } from './smollm3.ts'
 import { starcoder2 } from './starcoder2.ts'
 import type { ModelSizes, Template } from './template.ts'
@@ -28,6 +29,7 @@ export const templates: readonly Template[] = [
   mistral,
   qwen2,
   qwen3,
+  qwen35,
   phi3,
   smollm3,
   granite,
@@ -69,13 +71,15 @@ export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const specs = template.weights(config)
   const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
   const stored = specs.filter(({ isDerived }) => !isDerived)
-  refuseUnread(checkpoint, template, new Set(stored.map((spec) => spec[format])))
+  const ignored = [...template.ignored, ...(template.ignoredBy?.(config) ?? [])]
+  refuseUnread(checkpoint, template.name, ignored, new Set(stored.map((spec) => spec[format])))
   const builder = new GraphBuilder(template.name)
-  const shapes = new Map(specs.map((spec) => [spec.name, spec.shape]))
+  const specOf = new Map(specs.map((spec) => [spec.name, spec]))
   template.graph(builder, config, (name) => {
     const source =
       found.get(name) ?? fail('graph_invalid', { where: name, what: 'is not among the weights of its template' })
-    return builder.weight(name, { dtype: computeDtype(source), shape: shapes.get(name)! })
+    const { shape, isExact } = specOf.get(name)!
+    return builder.weight(name, { dtype: isExact ? 'f32' : computeDtype(source), shape })
   })
   const graph = builder.finish()
   const used = new Set(graph.weights.map(({ name }) => name))
@@ -88,9 +92,14 @@ function computeDtype(source: WeightSource): WeightDtype {
   return source.from === 'tensor' && source.tensor.shape.length > 1 ? sourceDtype(source) : 'f32'
 }
 
-function refuseUnread(checkpoint: Checkpoint, template: Template, read: ReadonlySet<string>): void {
+function refuseUnread(
+  checkpoint: Checkpoint,
+  template: string,
+  ignored: readonly RegExp[],
+  read: ReadonlySet<string>,
+): void {
   for (const name of checkpoint.tensors.keys()) {
-    if (read.has(name) || template.ignored.some((pattern) => pattern.test(name))) continue
-    fail('tensor_unread', { path: checkpoint.path, tensor: name, template: template.name })
+    if (read.has(name) || ignored.some((pattern) => pattern.test(name))) continue
+    fail('tensor_unread', { path: checkpoint.path, tensor: name, template })
   }
 }

@@ -10,6 +10,8 @@ export interface WeightSpec {
   readonly gguf: string
   readonly transformers: string
   readonly shape: readonly number[]
+  /** Computed in f32, whatever it is stored in. */
+  readonly isExact?: true
   /** It is some rows of a larger tensor, of `of` rows from row `from` on, in every source. Absent: all of its own. */
   readonly part?: { readonly from: number; readonly of: number }
   /** How the tensor of a transformers folder becomes ours; absent: it is ours. */
@@ -29,6 +31,8 @@ export interface GgufForm {
   readonly metadata: Readonly<Record<string, GgufValue>>
   /** The row of transformers' tensor that is row `row` of GGUF's. */
   rowOf(weight: string, row: number): number
+  /** The same for columns of matrices; absent: all stay where they are. */
+  colOf?(weight: string, col: number): number
   /** What the rows of our weight are multiplied by, where GGUF has no key for a constant of the config; absent: nothing. */
   factorsOf?(weight: string): ((row: number) => number) | undefined
 }
@@ -47,6 +51,8 @@ export interface Template<C = unknown> {
   weights(config: C): readonly WeightSpec[]
   /** Tensors that exporters add and no computation reads. */
   readonly ignored: readonly RegExp[]
+  /** More of them, as the config says. */
+  ignoredBy?(config: C): readonly RegExp[]
   /** Builds the graph; `w` gives a weight by our name. */
   graph(g: GraphBuilder, config: C, w: (name: string) => Operand): void
   /** How a GGUF file says the same as this config, which came from any source. */

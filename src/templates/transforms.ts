@@ -2,6 +2,8 @@
 export interface TransformRule {
   /** Rows and columns change places. */
   readonly isTransposed: boolean
+  /** The tensor has an axis of 1 before its last one. */
+  readonly hasUnitAxis?: true
   /** What becomes of each value; absent: nothing. The result is f32. */
   readonly value?: (value: number) => number
 }
@@ -12,6 +14,10 @@ export const transforms = {
   transpose: { isTransposed: true },
   /** Norms of Gemma multiply by 1 + w. */
   plusOne: { isTransposed: false, value: (value) => value + 1 },
+  /** Convolutions of every channel by itself are [channels, 1, taps]. */
+  depthwise: { isTransposed: false, hasUnitAxis: true },
+  /** Rates of decay are stored as the logarithm of what is taken from 0. */
+  minusExp: { isTransposed: false, value: (value) => -Math.exp(value) },
 } as const satisfies { readonly [name: string]: TransformRule }
 
 /** The name of a transform. */

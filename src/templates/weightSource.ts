@@ -17,7 +17,7 @@ export function findSource(checkpoint: Checkpoint, spec: WeightSpec): WeightSour
   const transform: TransformRule | undefined =
     format === 'transformers' && spec.transform ? transforms[spec.transform] : undefined
   const whole = spec.part ? [spec.part.of, ...spec.shape.slice(1)] : spec.shape
-  const shape = transform?.isTransposed ? whole.toReversed() : whole
+  const shape = storedShape(whole, transform)
   const accepted = `[${shape.join(', ')}]`
   const tensor =
     checkpoint.tensors.get(name) ?? fail('tensor_missing', { path: checkpoint.path, tensor: name, shape: accepted })
@@ -34,10 +34,17 @@ function rowsOf(tensor: TensorRecord, from: number, shape: readonly number[]): T
   return { ...tensor, shape, offset: tensor.offset + from * rowBytes, bytes: shape[0]! * rowBytes }
 }
 
+/** The shape that a weight has in a transformers folder. */
+function storedShape(shape: readonly number[], transform: TransformRule | undefined): readonly number[] {
+  if (transform?.hasUnitAxis) return [...shape.slice(0, -1), 1, ...shape.slice(-1)]
+  return transform?.isTransposed ? shape.toReversed() : shape
+}
+
 /** Rows and columns of a weight; a vector is one row. */
 export function rowsAndColsOf(source: WeightSource): { rows: number; cols: number } {
   const { shape } = source.from === 'tensor' ? source.tensor : source
   if (shape.length === 1) return { rows: 1, cols: shape[0]! }
+  if (source.from === 'tensor' && source.transform?.hasUnitAxis) return { rows: shape[0]!, cols: shape[2]! }
   const isTransposed = source.from === 'tensor' && source.transform?.isTransposed
   return isTransposed ? { rows: shape[1]!, cols: shape[0]! } : { rows: shape[0]!, cols: shape[1]! }
 }

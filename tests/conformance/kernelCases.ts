@@ -107,8 +107,12 @@ export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
   return { ...test, dims, dense }
 }
 
-/** The first axis that all outputs share and that a call may have any number of; undefined: none. */
+/**
+ * The first axis that all outputs share and that a call may have any number of; undefined: none, or rows that depend on
+ * each other.
+ */
 export function rowAxis(kernel: Kernel): string | undefined {
+  if (Object.values(kernel.buffers).some(({ access }) => access === 'update')) return undefined
   const outputs = Object.values(kernel.buffers).filter(({ access, scratch }) => access === 'write' && !scratch)
   const axis = outputs[0]?.shape[0]
   return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined

@@ -19,16 +19,17 @@ import type { RandomTensor } from './randomTensor.ts'
 import { bindDims, runProgram } from './runProgram.ts'
 
 /**
- * A graph of one node whose inputs are called like the op's slots: caches are states, matrices weights, the rest inputs. It
- * has no outputs, for a view cannot be one: a trace keeps every value.
+ * A graph of one node whose inputs are called like the op's slots: caches and what it advances are states, matrices weights,
+ * the rest inputs. It has no outputs, for a view cannot be one: a trace keeps every value.
  */
 export function opGraph(op: AnyOp, sample: Sample<string, never>): Graph {
   const g = new GraphBuilder(op.name)
   const operands: Record<string, Operand> = {}
+  const states = Object.values(op.advances ?? {})
   for (const [slot, type] of Object.entries(sample.inputs)) {
     if (!type) continue
-    if (type.shape.length === 4) operands[slot] = g.state(slot, type)
-    else if (op.inputs[slot]!.length === weightDtypes.length) operands[slot] = g.weight(slot, type)
+    if (type.shape.length === 4 || states.includes(slot)) operands[slot] = g.state(slot, type)
+    else if (slot === 'w' || op.inputs[slot]!.length === weightDtypes.length) operands[slot] = g.weight(slot, type)
     else operands[slot] = g.input(slot, type)
   }
   const names = Object.fromEntries(op.outputs.map((slot) => [slot, `result.${slot}`]))

@@ -532,6 +532,123 @@ const attentionMerge: Reference = {
   epsilons: 16,
 }
 
+/** Tokens of each sequence in a row; every second sequence begins, the others go on. The states of those that begin are NaN. */
+const continued: { readonly [buffer: string]: Fill } = {
+  sequences: spread.sequences!,
+  positions: (dims, random) => {
+    const sequences = Array.from(spread.sequences!(dims, random)!)
+    return sequences.map((sequence, t) => t - sequences.indexOf(sequence) + (sequence % 2 ? 5 : 0))
+  },
+}
+
+const carried =
+  (elements: (dims: Dims) => number): Fill =>
+  (dims, random) => {
+    const each = elements(dims)
+    return Array.from({ length: dims.sequenceCount! * each }, (_, i) =>
+      Math.floor(i / each) % 2 ? random.normal() : Number.NaN,
+    )
+  }
+
+/** The states that the kernel leaves, of which those of sequences without tokens stay as they are. */
+function statesAfter({ state, sequences, positions }: Values, each: number): Float64Array[] {
+  return Array.from({ length: state!.length / each }, (_, sequence) => {
+    const first = sequences!.indexOf(sequence)
+    const isNew = first >= 0 && positions![first] === 0
+    return isNew ? new Float64Array(each) : state!.slice(sequence * each, (sequence + 1) * each)
+  })
+}
+
+const causalConvolution: Reference = {
+  sizes: (lanes) =>
+    strided(
+      [
+        { tokens: 1, channels: 1, taps: 2, sequenceCount: 2 },
+        { tokens: 7, channels: lanes + 3, taps: 4, sequenceCount: 2 },
+        { tokens: 9, channels: 131, taps: 3, sequenceCount: 4 },
+        { tokens: 2, channels: 4 * lanes, taps: 7, sequenceCount: 1 },
+        { tokens: 5, channels: 193, taps: 4, sequenceCount: 2 },
+      ].map((dims) => ({ ...dims, held: dims.taps - 1, sequenceCount: Math.min(dims.sequenceCount, dims.tokens) })),
+      ({ channels }) => channels!,
+      'xRow',
+      'yRow',
+    ),
+  attributes: ({ taps }) => ({ silu: taps! % 2 ? 0 : 1 }),
+  fill: { ...continued, state: carried(({ held, channels }) => held! * channels!) },
+  compute(values, { tokens, channels, taps, held }, { silu: isSilu }) {
+    const { x, w, sequences } = values
+    const states = statesAfter(values, held! * channels!)
+    const y = new Float64Array(tokens! * channels!)
+    for (let t = 0; t < tokens!; t++) {
+      const state = states[sequences![t]!]!
+      for (let c = 0; c < channels!; c++) {
+        const seen = [...Array.from({ length: held! }, (_, j) => state[j * channels! + c]!), x![t * channels! + c]!]
+        const sum = seen.reduce((all, value, j) => all + value * w![c * taps! + j]!, 0)
+        y[t * channels! + c] = isSilu ? activationOf.silu(sum) : sum
+        for (let j = 0; j < held!; j++) state[j * channels! + c] = seen[j + 1]!
+      }
+    }
+    return { state: Float64Array.from(states.flatMap((state) => [...state])), y }
+  },
+  epsilons: 8,
+}
+
+const deltaRule: Reference = {
+  sizes: (lanes) =>
+    strided(
+      strided(
+        [
+          { tokens: 1, keyHeads: 1, valueHeads: 1, keyWidth: 1, valueWidth: 1, sequenceCount: 1 },
+          { tokens: 7, keyHeads: 2, valueHeads: 4, keyWidth: 10, valueWidth: lanes + 1, sequenceCount: 2 },
+          { tokens: 9, keyHeads: 3, valueHeads: 3, keyWidth: lanes + 5, valueWidth: 139, sequenceCount: 4 },
+          { tokens: 66, keyHeads: 1, valueHeads: 2, keyWidth: 24, valueWidth: 32, sequenceCount: 1 },
+          { tokens: 2, keyHeads: 1, valueHeads: 2, keyWidth: 256, valueWidth: 65, sequenceCount: 2 },
+        ],
+        ({ keyHeads, keyWidth }) => keyHeads! * keyWidth!,
+        'qRow',
+        'kRow',
+      ),
+      ({ valueHeads, valueWidth }) => valueHeads! * valueWidth!,
+      'vRow',
+      'yRow',
+    ),
+  attributes: ({ tokens }) => ({ tiled: tokens! % 2, scale: 0.25 }),
+  fill: {
+    ...continued,
+    // Keys of about length 1, as the rule expects them: the states stay bounded.
+    k: ({ tokens, keyHeads, keyWidth }, random) =>
+      Array.from({ length: tokens! * keyHeads! * keyWidth! }, () => random.normal() / Math.sqrt(keyWidth!)),
+    decay: ({ tokens, valueHeads }, random) =>
+      Array.from({ length: tokens! * valueHeads! }, () => Math.exp(-Math.abs(random.normal()))),
+    beta: ({ tokens, valueHeads }, random) =>
+      Array.from({ length: tokens! * valueHeads! }, () => 1 / (1 + Math.exp(random.normal()))),
+    state: carried(({ valueHeads, keyWidth, valueWidth }) => valueHeads! * keyWidth! * valueWidth!),
+  },
+  compute(values, { tokens, keyHeads, valueHeads, keyWidth, valueWidth }, { tiled, scale }) {
+    const { q, k, v, decay, beta, sequences } = values
+    const states = statesAfter(values, valueHeads! * keyWidth! * valueWidth!)
+    const y = new Float64Array(tokens! * valueHeads! * valueWidth!)
+    for (let at = 0; at < tokens! * valueHeads!; at++) {
+      const [t, h] = [Math.floor(at / valueHeads!), at % valueHeads!]
+      const keyHead = tiled ? h % keyHeads! : Math.floor((h * keyHeads!) / valueHeads!)
+      const row = (all: Float64Array) => all.subarray((t * keyHeads! + keyHead) * keyWidth!).subarray(0, keyWidth)
+      const state = states[sequences![t]!]!.subarray(h * keyWidth! * valueWidth!, (h + 1) * keyWidth! * valueWidth!)
+      for (let c = 0; c < valueWidth!; c++) {
+        const column = row(k!).map((_, i) => decay![at]! * state[i * valueWidth! + c]!)
+        const known = column.reduce((sum, value, i) => sum + value * row(k!)[i]!, 0)
+        const change = beta![at]! * (v![at * valueWidth! + c]! - known)
+        const changed = column.map((value, i) => value + row(k!)[i]! * change)
+        changed.forEach((value, i) => {
+          state[i * valueWidth! + c] = value
+        })
+        y[at * valueWidth! + c] = scale! * changed.reduce((sum, value, i) => sum + value * row(q!)[i]!, 0)
+      }
+    }
+    return { state: Float64Array.from(states.flatMap((state) => [...state])), y }
+  },
+  epsilons: 64,
+}
+
 /** Blocks of every kind: ordinary, zero, tiny, with ties, and with values that are no numbers. */
 const blocksToQuantise: Fill = ({ tokens, cols }, random) => {
   const factors = [1, 1, 0, 1e-35, 1e30, 1, 100]
@@ -621,9 +738,19 @@ export const references: { readonly [N in KernelName]: Reference } = {
     epsilons: 8,
   },
   l2Norm_fwd_f32: {
-    sizes: (lanes) => rowsOf(lanes),
-    compute: ({ x }, { cols }) => ({
-      y: eachRow(x!, cols!, (row) => row.map((v) => v / Math.sqrt(row.reduce((sum, other) => sum + other * other, 0)))),
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-6 },
+    compute: ({ x }, { cols }, { eps }) => ({
+      y: eachRow(x!, cols!, (row) => {
+        const length = Math.hypot(...row, Math.sqrt(eps!))
+        return row.map((value) => value / length)
+      }),
     }),
     epsilons: 8,
   },
@@ -706,6 +833,59 @@ export const references: { readonly [N in KernelName]: Reference } = {
     attributes: eachActivation,
     compute: ({ x }, _dims, { activation }) => ({ y: x!.map(activate(activation!)) }),
     epsilons: 8,
+  },
+  sigmoid_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    compute: ({ x }) => ({ y: x!.map((v) => 1 / (1 + Math.exp(-v))) }),
+    epsilons: 8,
+  },
+  decayGate_fwd_f32: {
+    sizes: (lanes) => rowsOf(lanes),
+    fill: {
+      // Where softplus is nothing, where it is its argument, and between.
+      x: ({ rows, cols }, random) =>
+        Array.from({ length: rows! * cols! }, (_, i) => random.normal() * [1, 30, 5][i % 3]!),
+      rate: ({ cols }, random) => Array.from({ length: cols! }, () => -Math.exp(random.normal() - 1)),
+    },
+    compute: ({ x, rate, bias }, { cols }) => ({
+      y: x!.map((value, i) => {
+        const v = value + bias![i % cols!]!
+        return Math.exp(rate![i % cols!]! * (v > 0 ? v + Math.log1p(Math.exp(-v)) : Math.log1p(Math.exp(v))))
+      }),
+    }),
+    epsilons: 16,
+  },
+  gatedRmsNorm_fwd_f32: {
+    sizes: (lanes) =>
+      strided(
+        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
+        ({ groups, cols }) => groups! * cols!,
+        'xRow',
+        'gateRow',
+        'yRow',
+      ),
+    attributes: { eps: 1e-5 },
+    compute: ({ x, gate, gain }, _dims, { eps }) => ({
+      y: normalise(x!, gain!, eps!).map((value, i) => value * activationOf.silu(gate![i]!)),
+    }),
+    epsilons: 16,
+  },
+  causalConvolution_fwd_f32: causalConvolution,
+  deltaRule_fwd_f32: deltaRule,
+  sliceHeads_fwd_f32: {
+    sizes: () =>
+      strided(
+        strided(
+          mixed(8, { rows: counts, heads: [1, 3, 2], width: [1, 5, 8], wide: [8, 13] }),
+          ({ heads, wide }) => heads! * wide!,
+          'xRow',
+        ),
+        ({ heads, width }) => heads! * width!,
+        'yRow',
+      ),
+    attributes: ({ wide, width }) => ({ from: wide! - width! }),
+    compute: ({ x }, { width, wide }) => ({ y: x!.filter((_, i) => i % wide! >= wide! - width!) }),
+    epsilons: 0,
   },
   scale_fwd_f32: {
     sizes: (lanes) => rowsOf(lanes),

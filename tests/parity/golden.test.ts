@@ -46,7 +46,14 @@ describe.each(['scalar', 'x86-64-v3'])('target %s', (target) => {
   it.skipIf(target !== 'scalar' && process.arch !== 'x64')(
     'gives the reference logits (x86-64-v3 needs an x86-64 CPU)',
     async () => {
-      for (const name of ['llama', 'qwen3', 'gguf-llama-q8_0', 'gguf-llama-q4_K_m', 'gguf-qwen3-iq4_nl-mxfp4']) {
+      for (const name of [
+        'llama',
+        'qwen3',
+        'gguf-llama-q8_0',
+        'gguf-llama-q4_K_m',
+        'gguf-qwen3-iq4_nl-mxfp4',
+        'qwen35',
+      ]) {
         const golden = readGolden(name)
         const model = await build(golden.checkpoint, { target })
         const logits = await model.session({ threads: 2 }).logits(golden.ids)

@@ -62,6 +62,7 @@ describe('op by op', () => {
     'gguf-llama-q8_0',
     'gguf-llama-q4_1-q5',
     'gguf-llama-q4_K_m',
+    'qwen35',
   ])('every op of %s is within its tolerance', async (name) => {
     const report = await trace(name)
     expect(report.firstDivergence && describeDivergence(report.firstDivergence)).toBeUndefined()

@@ -3,9 +3,13 @@ import { type Dim, type Graph, printType } from '../../src/ir/graph.ts'
 import type { Operand } from '../../src/ir/op.ts'
 import { add } from '../../src/ops/add.ts'
 import { attention } from '../../src/ops/attention.ts'
+import { causalConvolution } from '../../src/ops/causalConvolution.ts'
+import { decayGate } from '../../src/ops/decayGate.ts'
+import { deltaRule } from '../../src/ops/deltaRule.ts'
 import { embedding } from '../../src/ops/embedding.ts'
 import { gelu } from '../../src/ops/gelu.ts'
 import { glu } from '../../src/ops/glu.ts'
+import { l2Norm } from '../../src/ops/l2Norm.ts'
 import { layerNorm } from '../../src/ops/layerNorm.ts'
 import { linear } from '../../src/ops/linear.ts'
 import { multiply } from '../../src/ops/multiply.ts'
@@ -13,6 +17,7 @@ import { reshape } from '../../src/ops/reshape.ts'
 import { rmsNorm } from '../../src/ops/rmsNorm.ts'
 import { rope } from '../../src/ops/rope.ts'
 import { ropeTable } from '../../src/ops/ropeTable.ts'
+import { sigmoid } from '../../src/ops/sigmoid.ts'
 import { silu } from '../../src/ops/silu.ts'
 import { slice } from '../../src/ops/slice.ts'
 import { softmax } from '../../src/ops/softmax.ts'
@@ -84,6 +89,7 @@ function randomBlock(
     [flat, (name) => g.apply(softmax, name, { x: recent(flat) }, {})],
     [flat, (name) => gated(g, name, recent(flat), matrix, random.whole(2) === 0)],
     [flat, (name) => attended(g, name, recent(flat), table, random)],
+    [flat, (name) => remembered(g, name, recent(flat))],
     [split, (name) => g.apply(reshape, name, { x: recent(flat) }, { heads })],
   ]
   const perHead: typeof makers = [
@@ -110,6 +116,28 @@ function gated(g: GraphBuilder, name: string, x: Operand, matrix: () => Operand,
     ? g.apply(gelu, `${name}_gelu`, { x: gate }, { kind: 'erf' })
     : g.apply(silu, `${name}_silu`, { x: gate }, {})
   return g.apply(multiply, name, { x: active, z: up }, {})
+}
+
+/** A delta rule over the parts of one value behind a convolution. */
+function remembered(g: GraphBuilder, name: string, x: Operand): Operand {
+  const vector = (which: string) => g.weight(`${name}.${which}`, { dtype: 'f32', shape: [heads] })
+  const w = g.weight(`${name}.taps`, { dtype: 'f32', shape: [width, 3] })
+  const turned = g.apply(causalConvolution, `${name}_turned`, { x, w }, { activation: 'silu' })
+  const part = (which: string, from: number, cols: number) =>
+    g.apply(slice, `${name}_${which}`, { x: turned }, { from, cols })
+  const unit = (which: string, from: number) => {
+    const split = g.apply(reshape, `${name}_${which}_heads`, { x: part(which, from, 10) }, { heads: 2 })
+    return g.apply(l2Norm, `${name}_${which}_unit`, { x: split }, { eps: 0.01 })
+  }
+  const gates = { rate: vector('rate'), bias: vector('bias') }
+  const decay = g.apply(decayGate, `${name}_decay`, { x: part('alpha', 3, heads), ...gates }, {})
+  const beta = g.apply(sigmoid, `${name}_beta`, { x: part('open', 9, heads) }, {})
+  const v = g.apply(reshape, `${name}_v`, { x: turned }, { heads })
+  const inputs = { q: unit('q', 0), k: unit('k', 16), v, decay, beta }
+  const y = g.apply(deltaRule, `${name}_rule`, inputs, { scale: 0.5, order: 'tiled' })
+  const flat = g.apply(reshape, `${name}_flat`, { x: y }, { heads: 0 })
+  // So that chains of small values do not end in zeros.
+  return g.apply(add, name, { x: flat, z: g.apply(sigmoid, `${name}_sum`, { x }, {}) }, {})
 }
 
 /** Attention over parts of one value, turned or not. */

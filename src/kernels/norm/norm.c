@@ -1,12 +1,28 @@
-/* norm.c: root mean square normalisation, alone and after a residual sum, layer normalisation, and unit length. */
+/* norm.c: root mean square normalisation, alone, after a residual sum and before a gate; layer normalisation; length 1. */
 #include "norm.h"
 
-#include "simd.h"
+#include "activate.h"
 #include "split.h"
 
 CK_INLINE float ck_inverse_root(ck_vf squares, int64_t cols, float eps)
 {
     return 1.0f / sqrtf(ck_sum(squares) / (float)cols + eps);
+}
+
+/* The sum of squares, lane by lane. */
+CK_INLINE ck_vf ck_squares(const float *x, int64_t cols)
+{
+    ck_vf squares = ck_set(0.0f);
+    int64_t col = 0;
+    for (; col + CK_LANES <= cols; col += CK_LANES) {
+        const ck_vf v = ck_load(x + col);
+        squares = ck_fma(v, v, squares);
+    }
+    if (col < cols) {
+        const ck_vf v = ck_load_n(x + col, cols - col);
+        squares = ck_fma(v, v, squares);
+    }
+    return squares;
 }
 
 /* y = x * inverse * gain. */
@@ -31,17 +47,7 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
     for (; item < end; item++) {
         const float *from = x + item / groups * xRow + item % groups * cols;
         float *to = y + item / groups * yRow + item % groups * cols;
-        ck_vf squares = ck_set(0.0f);
-        int64_t col = 0;
-        for (; col + CK_LANES <= cols; col += CK_LANES) {
-            const ck_vf v = ck_load(from + col);
-            squares = ck_fma(v, v, squares);
-        }
-        if (col < cols) {
-            const ck_vf v = ck_load_n(from + col, cols - col);
-            squares = ck_fma(v, v, squares);
-        }
-        ck_scale_row(cols, ck_inverse_root(squares, cols, eps), from, gain, to);
+        ck_scale_row(cols, ck_inverse_root(ck_squares(from, cols), cols, eps), from, gain, to);
     }
 }
 
@@ -118,17 +124,45 @@ void ck_residualRmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t cols,
     }
 }
 
-void ck_l2Norm_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
-                       float *y)
+void ck_l2Norm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow, int64_t yRow,
+                       float eps, const float *x, float *y)
 {
-    int64_t row, end;
-    ck_share(rows, part, parts, &row, &end);
-    for (; row < end; row++) {
-        const float length = sqrtf(ck_sum(ck_square_differences(cols, 0.0f, x + row * xRow)));
-        const float inverse = 1.0f / (length > 1e-12f ? length : 1e-12f);
-        for (int64_t col = 0; col < cols; col += CK_LANES) {
-            const int64_t left = cols - col < CK_LANES ? cols - col : CK_LANES;
-            ck_store_n(y + row * yRow + col, ck_load_n(x + row * xRow + col, left) * inverse, left);
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const float *from = x + item / groups * xRow + item % groups * cols;
+        float *to = y + item / groups * yRow + item % groups * cols;
+        const ck_vf inverse = ck_set(1.0f / sqrtf(ck_sum(ck_squares(from, cols)) + eps));
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            ck_store(to + col, ck_load(from + col) * inverse);
+        }
+        if (col < cols) {
+            ck_store_n(to + col, ck_load_n(from + col, cols - col) * inverse, cols - col);
+        }
+    }
+}
+
+void ck_gatedRmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow,
+                             int64_t gateRow, int64_t yRow, float eps, const float *x, const float *gate,
+                             const float *restrict gain, float *y)
+{
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const int64_t row = item / groups, group = item % groups * cols;
+        const float *from = x + row * xRow + group, *by = gate + row * gateRow + group;
+        float *to = y + row * yRow + group;
+        const ck_vf inverse = ck_set(ck_inverse_root(ck_squares(from, cols), cols, eps));
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            const ck_vf normed = ck_load(from + col) * inverse * ck_load(gain + col);
+            ck_store(to + col, normed * ck_silu(ck_load(by + col)));
+        }
+        if (col < cols) {
+            const int64_t left = cols - col;
+            const ck_vf normed = ck_load_n(from + col, left) * inverse * ck_load_n(gain + col, left);
+            ck_store_n(to + col, normed * ck_silu(ck_load_n(by + col, left)), left);
         }
     }
 }

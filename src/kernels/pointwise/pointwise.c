@@ -96,6 +96,53 @@ void ck_scale_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t x
     CK_MAP_ROWS(ck_set(factor) * v)
 }
 
+void ck_sigmoid_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
+                        float *y)
+{
+    CK_MAP_ROWS(1.0f / (1.0f + ck_exp(-v)))
+}
+
+/*
+ * ln(1 + e^v) = max(v, 0) + ln(1 + w) with w = e^-|v| in (0, 1]. ln(1 + w) = 2 artanh(s) with s = w / (2 + w), at most 1/3:
+ * eight terms of the series leave less than half an ulp.
+ */
+CK_INLINE ck_vf ck_softplus(ck_vf v)
+{
+    const ck_vf w = ck_exp(ck_select(v < ck_set(0.0f), v, -v));
+    const ck_vf s = w / (2.0f + w), square = s * s;
+    ck_vf series = ck_set(1.0f / 15);
+    for (int term = 13; term > 0; term -= 2) {
+        series = ck_fma(series, square, ck_set(1.0f / (float)term));
+    }
+    return ck_select(v > ck_set(0.0f), v, ck_set(0.0f)) + 2.0f * s * series;
+}
+
+CK_INLINE ck_vf ck_decay_gate(ck_vf x, ck_vf rate, ck_vf bias)
+{
+    return ck_exp(rate * ck_softplus(x + bias));
+}
+
+void ck_decayGate_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
+                          const float *restrict rate, const float *restrict bias, float *y)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const float *from = x + row * xRow;
+        float *to = y + row * yRow;
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            ck_store(to + col, ck_decay_gate(ck_load(from + col), ck_load(rate + col), ck_load(bias + col)));
+        }
+        if (col < cols) {
+            const int64_t left = cols - col;
+            const ck_vf gate =
+                ck_decay_gate(ck_load_n(from + col, left), ck_load_n(rate + col, left), ck_load_n(bias + col, left));
+            ck_store_n(to + col, gate, left);
+        }
+    }
+}
+
 void ck_softCap_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, float cap,
                         const float *x, float *y)
 {

@@ -15,6 +15,21 @@ export const copyForward = defineKernel({
   flops: () => 0,
 })
 
+/** y[t, h] = the columns from .. from + width - 1 of head h of x, whose heads are `wide` columns apart. */
+export const sliceHeadsForward = defineKernel({
+  name: 'sliceHeads_fwd_f32',
+  family: 'rows',
+  dims: ['rows', 'heads', 'width', 'wide', 'xRow', 'yRow'],
+  attributes: { from: 'int64_t' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'heads', 'wide'], rowStride: 'xRow' },
+    y: { dtype: 'f32', access: 'write', shape: ['rows', 'heads', 'width'], rowStride: 'yRow' },
+  },
+  inPlace: [],
+  split: { items: ['rows', 'heads'], own: ['x', 'y'] },
+  flops: () => 0,
+})
+
 /** y[0] = the mean of the rows of x. */
 export const meanRowsForward = defineKernel({
   name: 'meanRows_fwd_f32',
