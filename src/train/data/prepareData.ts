@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { fail } from '../../base/errors.ts'
 import { makeFolder } from '../../base/makeFolder.ts'
 import { writeBeside } from '../../formats/writeBeside.ts'
-import { type CleanDocument, cleanDocument, digestOf } from './cleanDocument.ts'
+import { cleanDocuments, pauses, surveyDocuments } from './cleanDocuments.ts'
 import { type DataInfo, type DataOptions, type DataPart, dataFile, type PartInfo, tablesFile } from './dataInfo.ts'
-import { reportPlace } from './document.ts'
-import { collectFindings } from './findings.ts'
+import { collectFindings, type Report } from './findings.ts'
 import type { DataTokenizer } from './openDataTokenizer.ts'
-import { findInputs, type Input, type ReadOptions, readDocuments } from './readDocuments.ts'
+import { findInputs, type Input, type ReadOptions } from './readDocuments.ts'
 import { splitDocuments } from './splitDocuments.ts'
 import { tokenizeDocument } from './tokenizeDocument.ts'
 import { writeParts } from './writeParts.ts'
@@ -57,22 +55,9 @@ export async function prepareData(
   const pause = pauses(inputs, signal, onProgress)
   const { findings, report } = collectFindings()
 
+  const documents = (to: Report) => cleanDocuments(inputs, reading, options, to, pause)
   // Only when all is read is it known where the last share of the bytes begins.
-  const kept: boolean[] = []
-  const seen = new Set<string>()
-  let bytes = 0
-  for (const input of inputs) {
-    for (const document of readDocuments(input, reading)) {
-      await pause(document.place)
-      const clean = cleanDocument(document, options, report)
-      const digest = clean && digestOf(clean).toString('latin1', 0, 16)
-      const isRepeated = digest !== undefined && seen.has(digest)
-      if (isRepeated) report('duplicates', reportPlace(document.place))
-      if (digest !== undefined) seen.add(digest)
-      kept.push(clean !== undefined && !isRepeated)
-      if (clean && !isRepeated) bytes += clean.bytes
-    }
-  }
+  const { kept, bytes } = await surveyDocuments(documents(report), report)
 
   const partial = `${resolve(out)}.partial-${process.pid}`
   const whereWritten = orRefuse(out)
@@ -82,27 +67,19 @@ export async function prepareData(
   })
   try {
     const place = splitDocuments(options, bytes)
-    const placed = async (add: (part: DataPart, document: CleanDocument) => void) => {
-      let index = 0
-      for (const input of inputs) {
-        for (const document of readDocuments(input, reading)) {
-          await pause(document.place)
-          if (!kept[index++]) continue
-          const clean = cleanDocument(document, options, () => {})
-          if (clean) for (const [part, piece] of place(clean)) add(part, piece)
-        }
-      }
-      if (index !== kept.length) {
-        const what = `${index} documents, and ${kept.length} when they were counted`
-        fail('file_malformed', { path: paths.join(', '), what, accepted: 'files that nobody changes meanwhile' })
-      }
-    }
     const idBytes = vocabulary <= 2 ** 16 ? 2 : 4
     const parts = await writeParts(partial, idBytes, vocabulary, async (add) => {
-      await placed((part, document) => {
-        const { ids, loss } = tokenizeDocument(document, vocabulary, options, tokenizer)
-        if (ids.length > 0) add(part, document.bytes, ids, loss)
-      })
+      let index = 0
+      for await (const { document } of documents(() => {})) {
+        if (!kept[index++] || !document) continue
+        for (const [part, piece] of place(document)) {
+          const { ids, loss } = tokenizeDocument(piece, vocabulary, options, tokenizer)
+          if (ids.length > 0) add(part, piece.bytes, ids, loss)
+        }
+      }
+      if (index === kept.length) return
+      const what = `${index} documents, and ${kept.length} when they were counted`
+      fail('file_malformed', { path: paths.join(', '), what, accepted: 'files that nobody changes meanwhile' })
     })
     requireTokens(parts, options, paths)
     const info: DataInfo = {
@@ -173,28 +150,5 @@ function orRefuse(path: string): <T>(action: () => T) => T {
       if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
       throw error
     }
-  }
-}
-
-const pauseMilliseconds = 100
-
-/** Tells how far two readings of the inputs are, and refuses `aborted`, from time to time. */
-function pauses(
-  inputs: readonly Input[],
-  signal: AbortSignal | undefined,
-  onProgress: (done: number) => void,
-): (place: { readonly path: string }) => Promise<void> {
-  let last = performance.now()
-  let path = ''
-  let files = 0
-  return async (place) => {
-    if (place.path !== path) {
-      path = place.path
-      files++
-    } else if (performance.now() - last < pauseMilliseconds) return
-    onProgress(Math.min(1, (files - 1) / (2 * inputs.length)))
-    await setImmediate()
-    last = performance.now()
-    if (signal?.aborted) fail('aborted', { what: 'data prepare' })
   }
 }
