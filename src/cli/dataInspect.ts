@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { CkError, fail } from '../base/errors.ts'
 import type { Tokenizer } from '../run/tokenizerLibrary.ts'
-import { dataParts, partFile, readTables } from '../train/data/dataInfo.ts'
-import type { Batch, DataSet } from '../train/data/dataSet.ts'
+import { type DataPart, dataParts, partFile, readTables } from '../train/data/dataInfo.ts'
+import type { Batch } from '../train/data/dataSet.ts'
 import type { TokenFile } from '../train/data/tokenFile.ts'
 import { defineCommand } from './command.ts'
 import { printDataInfo } from './dataPrepare.ts'
@@ -33,20 +33,20 @@ export const dataInspect = defineCommand({
       // A small data set is shown too.
       const held = data.info.train.tokens
       const rowTokens = options.rowTokens ?? Math.min(64, held)
-      const rows = options.rows ?? Math.min(2, Math.floor(held / rowTokens))
+      const rows = options.rows ?? Math.max(1, Math.min(2, Math.floor(held / rowTokens)))
       const batches = data.batches({ batch: rows, tokens: rowTokens, seed: seedOf(seed) })
       const batch = batches.batchAt(step)
       const { epoch } = batches.stateAt(step)
       const tables = readTables(folder, data.info)
       const tokenizer = tables && (await openTables(tables, folder, io.signal))
-      const lengths = Object.fromEntries(dataParts.map((part) => [part, histogram(data.part(part))]))
+      const lengths = { train: histogram(data.part('train')), validation: histogram(data.part('validation')) }
       const texts = Array.from({ length: rows }, (_, row) => rowText(batch, row, tokenizer))
       if (json) {
         const shown = { step, epoch, targets: batch.targetCount, rows: texts }
         io.out(`${JSON.stringify({ ...data.info, lengths, batch: shown }, null, 1)}\n`)
         return 0
       }
-      io.out(`${printDataInfo(data.info)}\n${printLengths(data)}\n`)
+      io.out(`${printDataInfo(data.info)}\n${printLengths(lengths)}\n`)
       io.out(`batch ${step} of epoch ${epoch}: ${batch.targetCount} of ${batch.tokenCount} tokens have a target\n`)
       for (const [row, text] of texts.entries()) io.out(`row ${row}: ${text}\n`)
       return 0
@@ -83,9 +83,9 @@ function histogram(file: TokenFile): readonly Bar[] {
 
 const barWidth = 40
 
-function printLengths(data: DataSet): string {
+function printLengths(lengths: { readonly [P in DataPart]: readonly Bar[] }): string {
   const rows = dataParts.flatMap((part) => {
-    const bars = histogram(data.part(part))
+    const bars = lengths[part]
     const most = Math.max(...bars.map(({ documents }) => documents))
     return bars.map(({ tokens, documents }) => [
       ...[part, tokens, documents],
