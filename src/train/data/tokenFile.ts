@@ -4,7 +4,7 @@ import { type ByteSource, openFile } from '../../formats/byteSource.ts'
 import { readTokenHeader, type TokenHeader, type TokenLayout, tokenLayout } from './tokenFormat.ts'
 
 /** One of so many document starts is held in memory; the others are read when they are needed. */
-const indexStep = 512
+const indexStep = 64
 const pieceStarts = 64 * 1024
 
 /** Some tokens of a file, in their order. */
@@ -16,7 +16,7 @@ export interface TokenSpan {
   readonly loss: Uint8Array
 }
 
-/** A token file that is open for reading; what it holds in memory is 8 bytes for 512 documents. */
+/** A token file that is open for reading; what it holds in memory is 8 bytes for 64 documents. */
 export class TokenFile {
   readonly header: TokenHeader
   readonly #source: ByteSource
@@ -103,7 +103,8 @@ export class TokenFile {
   #readStarts(from: number, count: number): Float64Array {
     const bytes = new Uint8Array(count * 8)
     this.#source.read(this.#layout.startsOffset + from * 8, bytes)
-    return Float64Array.from(new BigUint64Array(bytes.buffer), Number)
+    const words = new Uint32Array(bytes.buffer)
+    return Float64Array.from({ length: count }, (_, i) => words[2 * i]! + words[2 * i + 1]! * 2 ** 32)
   }
 
   #readIndex(): Float64Array {

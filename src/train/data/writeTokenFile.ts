@@ -9,6 +9,8 @@ export interface TokenCounts {
   readonly lossTokens: number
 }
 
+const pieceBytes = 2 ** 20
+
 /** Writes a token file document by document; it holds 8 bytes a document, and a bit a token where some are not learnt. */
 export class TokenFileWriter {
   readonly #file: PartialFile
@@ -17,6 +19,9 @@ export class TokenFileWriter {
   readonly #starts = new ByteList()
   /** Undefined while every token may be learnt. */
   #loss: ByteList | undefined
+  /** Ids that are still to be written. */
+  #held: Uint8Array[] = []
+  #heldBytes = 0
   #tokens = 0
   #documents = 0
   #lossTokens = 0
@@ -35,7 +40,9 @@ export class TokenFileWriter {
     const start = Buffer.alloc(8)
     start.writeBigUInt64LE(BigInt(this.#tokens))
     this.#starts.append(start)
-    this.#file.append(new Uint8Array(narrow.buffer))
+    this.#held.push(new Uint8Array(narrow.buffer))
+    this.#heldBytes += narrow.byteLength
+    if (this.#heldBytes >= pieceBytes) this.#flush()
     if (loss && !this.#loss) this.#loss = allSet(this.#tokens)
     this.#loss?.setBits(this.#tokens, ids.length, loss)
     this.#tokens += ids.length
@@ -46,6 +53,7 @@ export class TokenFileWriter {
   /** Writes what stands behind the ids, and the header. */
   finish(): TokenCounts {
     const [documents, tokens, lossTokens] = [this.#documents, this.#tokens, this.#lossTokens]
+    this.#flush()
     this.#file.pad(8)
     this.#file.append(this.#starts.bytes)
     if (this.#loss) this.#file.append(this.#loss.bytes)
@@ -55,6 +63,12 @@ export class TokenFileWriter {
     }
     this.#file.overwrite(0, encodeTokenHeader(header))
     return { documents, tokens, lossTokens }
+  }
+
+  #flush(): void {
+    this.#file.append(Buffer.concat(this.#held))
+    this.#held = []
+    this.#heldBytes = 0
   }
 }
 
