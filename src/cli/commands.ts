@@ -2,6 +2,8 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import { chat } from './chat.ts'
 import type { Command } from './command.ts'
+import { dataInspect } from './dataInspect.ts'
+import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { imatrix } from './imatrix.ts'
@@ -30,6 +32,8 @@ export const commands: readonly Command[] = [
   perplexity,
   quantize,
   imatrix,
+  dataPrepare,
+  dataInspect,
   bench,
   profile,
   synth,
