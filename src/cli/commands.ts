@@ -2,6 +2,8 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import { chat } from './chat.ts'
 import type { Command } from './command.ts'
+import { dataInspect } from './dataInspect.ts'
+import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { imatrix } from './imatrix.ts'
@@ -31,14 +33,11 @@ export const commands: readonly Command[] = [
   perplexity,
   quantize,
   imatrix,
+  tokenizerTrain,
+  dataPrepare,
+  dataInspect,
   bench,
   profile,
   synth,
-  tokenizerTrain,
   doctor,
 ]
-
-/** First words of commands that have two, and what the help says of them. */
-export const groups: Readonly<Record<string, string>> = {
-  tokenizer: 'Makes tokenizers: ck tokenizer train.',
-}

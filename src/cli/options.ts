@@ -4,6 +4,7 @@ import {
   type Check,
   choice,
   decimal,
+  escapedText,
   idList,
   numberList,
   seed,
@@ -56,7 +57,7 @@ export const options = {
     check: decimal(0),
     help: 'makes the last 64 tokens less likely (default 1: off)',
   },
-  seed: { value: 'number', check: seed, help: 'same seed, same result (default: random; of ck synth: 1)' },
+  seed: { value: 'number', check: seed, help: 'same seed, same result (default: random; of ck synth and ck data: 1)' },
   stop: { value: 'text', check: someText, repeats: true, help: 'end before this text; may be given 16 times' },
   ignoreEos: { help: 'go on after the end of the text' },
   echo: { help: 'print the prompt before its continuation' },
@@ -162,6 +163,46 @@ export const options = {
     help: "a type for the matrices of these names, 'blk.*.ffn_down=q6_K'; of several that match the last counts",
   },
   imatrix: { value: 'path', check: someText, help: 'importance of the columns, from ck imatrix or llama.cpp' },
+  tokenizer: {
+    value: 'model',
+    check: someText,
+    help: 'whose tokens: a .gguf file, a transformers folder, a run folder, a tokenizer.json, a model of the hub',
+  },
+  separator: {
+    value: 'text',
+    check: escapedText,
+    help: 'in plain text what stands between documents, with \\n for a line end (default: a file is one document)',
+  },
+  validation: {
+    value: 'share',
+    check: decimal(0, 0.9),
+    help: 'share of the whole that is for validation (default 0.05)',
+  },
+  split: {
+    value: 'how',
+    check: choice('end', 'documents'),
+    help: 'validate on the last bytes, or on documents drawn by --seed (default end)',
+  },
+  invalid: {
+    value: 'how',
+    check: choice('refuse', 'repair'),
+    help: 'what is no UTF-8: refuse it, or repair: write U+FFFD in its place (default refuse)',
+  },
+  controls: {
+    value: 'how',
+    check: choice('remove', 'keep'),
+    help: 'control characters other than tabs and line ends: remove or keep (default remove)',
+  },
+  ascii: { help: 'write all text in ASCII: letters without their marks, plain quotes and dashes, ? for the rest' },
+  longest: {
+    value: 'bytes',
+    check: wholeNumber(1, 2 ** 28),
+    help: 'longer documents are left out (default 268435456)',
+  },
+  endToken: { help: 'put the token that ends texts behind each document of plain text' },
+  batch: { value: 'number', check: wholeNumber(0), help: 'show this batch, from 0 (default 0)' },
+  rows: { value: 'count', check: wholeNumber(1, 1024), help: 'rows of the batch that is shown (default 2)' },
+  rowTokens: { value: 'count', check: wholeNumber(1, 2 ** 20), help: 'tokens of such a row (default 64)' },
   promptTokens: { letter: 'p', value: 'count', check: wholeNumber(1), help: 'tokens of a prefill (default 512)' },
   decodeTokens: {
     letter: 'n',
@@ -182,7 +223,8 @@ export const options = {
     check: wholeNumber(1),
     help: 'tokens of the vocabulary, the 256 bytes and the special ones among them',
   },
-  split: {
+  wordSplit: {
+    long: 'split',
     value: 'rule',
     check: someText,
     help: 'how text is cut into words: qwen2, gpt2, llama3 and others by name, or a pattern (default qwen2)',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command as Commander, Option } from 'commander'
 import type { Command, Io } from './command.ts'
-import { commands, groups } from './commands.ts'
+import { commands } from './commands.ts'
 import { longName, type OptionName, type OptionRow, type OptionValues, options } from './options.ts'
 import { resolveModel } from './resolveModel.ts'
 
@@ -31,17 +31,17 @@ export function createProgram(ioFor: IoFor, finish: (code: number) => void): Com
 const exitCodes = 'Exit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.\n'
 
 function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: (code: number) => void): void {
-  const examples = command.examples.map((line) => `\n  ${line}`).join('')
   const words = command.name.split(' ')
-  const parent = words.length === 1 ? program : groupOf(program, words[0]!)
-  const added = parent
+  const group = words.length > 1 ? groupOf(program, words[0]!) : program
+  const examples = command.examples.map((line) => `\n  ${line}`).join('')
+  const added = group
     .command(words.at(-1)!)
     .description(command.summary)
     .addHelpText('after', command.explanation ? `\n${command.explanation}` : '')
     .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
   if (command.model !== null) added.argument('<model>', command.model)
+  if (command.files !== undefined) added.argument('<files...>', command.files)
   if (command.output !== undefined) added.argument('<output>', command.output)
-  if (command.inputs !== undefined) added.argument('<files...>', command.inputs)
   for (const name of command.options) {
     added.addOption(commanderOption(name).makeOptionMandatory(command.required?.includes(name) ?? false))
   }
@@ -50,18 +50,23 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
     const typed = command.model === null ? '' : String(values[0])
     const given = added.opts() as OptionValues
     const output = command.output === undefined ? '' : String(values[1])
-    const inputs = command.inputs === undefined ? [] : (values[0] as readonly string[])
+    const files = command.files === undefined ? [] : (values[0] as readonly string[])
     const io = ioFor(given.json === true)
-    const model = command.isModelAsTyped ? typed : await resolveModel(typed, io)
-    finish(await command.run({ model, output, inputs, options: given, io }))
+    const model = command.isModelAsTyped || typed === '' ? typed : await resolveModel(typed, io)
+    finish(await command.run({ model, output, files, options: given, io }))
   })
 }
 
-/** The command that holds those of a group. */
-function groupOf(program: Commander, name: string): Commander {
-  return (
-    program.commands.find((group) => group.name() === name) ?? program.command(name).description(groups[name] ?? '')
-  )
+/** What each first word of several commands is about. */
+const groupSummaries: { readonly [word: string]: string } = {
+  data: 'Makes data sets for training, and looks into them.',
+  tokenizer: 'Trains tokenizers.',
+}
+
+/** The command that holds those which share their first word. */
+function groupOf(program: Commander, word: string): Commander {
+  const found = program.commands.find((command) => command.name() === word)
+  return found ?? program.command(word).description(groupSummaries[word] ?? '')
 }
 
 function commanderOption(name: OptionName): Option {

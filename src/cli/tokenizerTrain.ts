@@ -6,8 +6,8 @@ export const tokenizerTrain = defineCommand({
   name: 'tokenizer train',
   summary: 'Trains a byte-level BPE tokenizer on UTF-8 texts and writes it as tokenizer.json.',
   model: null,
-  inputs: 'files of text; each line is cut into words by itself',
-  options: ['vocab', 'out', 'split', 'specials', 'minFrequency', 'threads', 'json'],
+  files: 'files of text; each line is cut into words by itself',
+  options: ['vocab', 'out', 'wordSplit', 'specials', 'minFrequency', 'threads', 'json'],
   required: ['vocab'],
   explanation:
     'Vocabulary and merges are those of the Hugging Face tokenizers library (BpeTrainer with the byte alphabet) on the same\n' +
@@ -16,12 +16,12 @@ export const tokenizerTrain = defineCommand({
     'ck tokenizer train shakespeare.txt --vocab 2048',
     'ck tokenizer train a.txt b.txt --vocab 8192 --split llama3 --special "<|endoftext|>" -o tokenizer.json',
   ],
-  async run({ inputs, options, io }) {
+  async run({ files, options, io }) {
     const { trainTokenizer } = await import('../train/tokenizer/trainTokenizer.ts')
-    const { vocab = 0, out = 'tokenizer.json', split = 'qwen2', specials = [], minFrequency = 0 } = options
+    const { vocab = 0, out = 'tokenizer.json', wordSplit: split = 'qwen2', specials = [], minFrequency = 0 } = options
     const threads = options.threads ?? Math.min(availableParallelism(), 64)
     const special = specials.flat()
-    const training = { files: inputs, vocabulary: vocab, split, special, minFrequency, threads, signal: io.signal }
+    const training = { files, vocabulary: vocab, split, special, minFrequency, threads, signal: io.signal }
     const trained = await trainTokenizer(training, out)
     if (options.json) {
       io.out(`${JSON.stringify({ path: out, ...trained })}\n`)
