@@ -40,7 +40,7 @@ export function baseContract(
   const pieces = texts.map((text): Piece => {
     const bytes = bytesOfLetters(text)
     if (!bytes) return { bytes: Buffer.from(text), type: 'user' }
-    return { bytes, type: bytes.length > 1 && special.has(text) ? 'control' : 'normal' }
+    return { bytes, type: special.has(text) ? 'control' : 'normal' }
   })
   return checkContract({
     ...plainContract,
