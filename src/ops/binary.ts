@@ -1,5 +1,5 @@
 import type { NoAttributes } from '../ir/graph.ts'
-import { defineOp } from '../ir/op.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import type { addForward, multiplyForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
@@ -9,7 +9,8 @@ export function defineBinary(
   name: string,
   kernel: typeof addForward | typeof multiplyForward,
   of: (x: number, z: number) => number,
-) {
+  vjp: NonNullable<OpDefinition<'x' | 'z', 'y', NoAttributes>['vjp']>,
+): OpDefinition<'x' | 'z', 'y', NoAttributes> {
   return defineOp({
     name,
     inputs: { x: ['f32'], z: ['f32'] },
@@ -22,6 +23,7 @@ export function defineBinary(
     reference({ x, z }) {
       return { y: mapTensor(x, (value, i) => of(value, z.data[i]!)) }
     },
+    vjp,
     lower({ x, z }, { y }, _attributes, to) {
       const strides = { xRow: to.stride(x), zRow: to.stride(z), yRow: to.stride(y) }
       to.call(kernel, { rows: y.type.shape[0]!, cols: widthFrom(y.type, 1), ...strides, x, z, y })

@@ -3,7 +3,8 @@ import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { embeddingForward } from '../kernels/embedding/embedding.kernel.ts'
-import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
+import { embeddingBackward } from './embeddingBackward.ts'
+import { axis, denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
 
 /** y[t] = table[ids[t]] */
 export const embedding = defineOp({
@@ -22,6 +23,9 @@ export const embedding = defineOp({
       y.data.set(table.data.subarray(id * cols, (id + 1) * cols), t * cols)
     })
     return { y }
+  },
+  vjp({ ids, table }, _outputs, { y: dy }, _attributes, g) {
+    return { table: g.apply(embeddingBackward, 'table', { ids, dy }, { rows: axis(table.type, 0) }) }
   },
   lower({ ids, table }, { y }, _attributes, to) {
     const dims = { tokens: ids.type.shape[0]!, rows: table.type.shape[0]!, cols: lastAxis(table.type) }
