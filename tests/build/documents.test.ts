@@ -13,7 +13,7 @@ const folders = ['src', 'tests', 'oracles', 'bench', 'docs', 'models', 'scripts'
 const later = ['src/train', 'src/report', 'web']
 
 /** Passes that make a graph to train by, before those that make programs. */
-const training = ['differentiate', 'expandFused', 'separateSequences']
+const training = ['addLoss', 'differentiate', 'expandFused', 'gradientFlow', 'separateSequences', 'trainingGraph']
 
 const documents = [
   ...['ARCHITECTURE.md', 'README.md'].filter((file) => existsSync(join(root, file))),
