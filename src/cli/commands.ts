@@ -4,6 +4,7 @@ import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
+import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   tokenize,
   logits,
   embed,
+  grads,
   parity,
   perplexity,
   quantize,

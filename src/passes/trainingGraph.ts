@@ -17,9 +17,10 @@ export interface TrainingGraph {
 
 /**
  * From the graph as the template built it (ir1) to that with loss and gradients (ir2), over the inputs of ir1, `targets` and,
- * where tokens are mixed, `starts`. Weights are f32, whatever they are stored in; all that have a gradient are trainable.
+ * where tokens are mixed, `starts`. Weights are f32, whatever they are stored in; trainable are all that have a gradient and
+ * are not frozen.
  */
-export function trainingGraph(ir1: Graph): TrainingGraph {
+export function trainingGraph(ir1: Graph, isFrozen: (weight: string) => boolean = () => false): TrainingGraph {
   const steps = [
     dropDead,
     (graph: Graph) => chooseDtypes(graph, { strict: true }),
@@ -28,6 +29,6 @@ export function trainingGraph(ir1: Graph): TrainingGraph {
     addLoss,
   ]
   const forward = steps.reduce((graph, step) => verifyGraph(step(graph), ops), verifyGraph(ir1, ops))
-  const trainable = differentiableWeights(forward, ops)
+  const trainable = differentiableWeights(forward, ops).filter((weight) => !isFrozen(weight))
   return { graph: verifyGraph(differentiate(forward, trainable), ops), trainable }
 }
