@@ -73,9 +73,8 @@ def record(name: str, random: dict[int, np.ndarray]):
     with safe_open(folder / "logits.safetensors", "pt") as file:
         ids, expected = file.get_tensor("ids"), file.get_tensor("logits")
     batch = np.random.default_rng(12).integers(0, expected.shape[1], (SEQUENCES, TOKENS))
-    # PyTorch passes no gradient to the embedding of the token that pads, wherever it stands.
-    padding = read.config.get_text_config().pad_token_id
-    batch[batch == padding] = 1 if padding == 0 else 0
+    # PyTorch passes no gradient to the embedding of the token that pads: it must be among them.
+    batch[1, 5] = read.config.get_text_config().pad_token_id or 0
     targets = torch.from_numpy(batch[:, 1:].reshape(-1))
     with float64_throughout():
         # Made anew, so that the frequencies of its angles are float64 too.

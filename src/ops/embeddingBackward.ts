@@ -3,21 +3,22 @@ import { tensor } from '../ir/tensor.ts'
 import { refuseLowering } from './missingKernel.ts'
 import { denseRow, lastAxis } from './shapes.ts'
 
-/** dtable[r] = Σ dy[t] over the tokens t with ids[t] = r, in their order; 0 for a row that none has. */
+/** dtable[r] = Σ dy[t] over the tokens t with ids[t] = r, in their order; 0 for a row that none has, and for `padding`. */
 export const embeddingBackward = defineOp({
   name: 'embeddingBackward',
   inputs: { ids: ['i32'], dy: ['f32'] },
   outputs: ['dtable'],
-  infer({ ids, dy }, { rows }: { rows: number }, refuse) {
+  infer({ ids, dy }, { rows }: { rows: number; padding?: number }, refuse) {
     if (ids.shape.length !== 1 || dy.shape.length !== 2) refuse('ids needs one axis and dy two')
     if (ids.shape[0] !== dy.shape[0]) refuse(`ids has ${ids.shape[0]} rows and dy has ${dy.shape[0]}`)
     if (!Number.isInteger(rows) || rows < 1) refuse(`rows is ${rows}; accepted: a whole number of at least 1`)
     return { dtable: { dtype: 'f32', shape: [rows, lastAxis(dy)] } }
   },
-  reference({ ids, dy }, { rows }) {
+  reference({ ids, dy }, { rows, padding }) {
     const cols = dy.shape[1] ?? 0
     const dtable = tensor([rows, cols])
     ids.data.forEach((id, t) => {
+      if (id === padding) return
       for (let c = 0; c < cols; c++) dtable.data[id * cols + c]! += dy.data[t * cols + c]!
     })
     return { dtable }
@@ -29,7 +30,7 @@ export const embeddingBackward = defineOp({
   samples: (lanes) =>
     [1, lanes + 1].map((cols) => ({
       inputs: { ids: { dtype: 'i32', shape: [5], values: { below: 3 } }, dy: { dtype: 'f32', shape: [5, cols] } },
-      attributes: { rows: 3 },
+      attributes: cols === 1 ? { rows: 3 } : { rows: 3, padding: 1 },
     })),
   refusals: [
     {

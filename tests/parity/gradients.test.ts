@@ -16,6 +16,9 @@ interface RecordedGradients {
 /** How far each figure may be, relative to the norm of its tensor. */
 const bound = 1e-6
 
+/** A norm of this share of the largest is rounding: a bias of keys without turns moves all scores of a row alike. */
+const nothing = 1e-12
+
 /** The recorded vector: numbers from -1 to 1 of a linear congruential generator. */
 function* vector(seed: number): Generator<number, never> {
   for (let state = seed; ; ) {
@@ -41,11 +44,15 @@ describe.each(folders)('the gradients of %s', (name) => {
     checkpoint.close()
     expect(Math.abs(loss / recorded.loss - 1)).toBeLessThan(bound)
     expect([...tensors.keys()].toSorted()).toEqual(Object.keys(recorded.tensors).toSorted())
+    const largest = Math.max(...Object.values(recorded.tensors).map(([norm = 0]) => norm))
     for (const [tensor, { shape, data }] of tensors) {
       expect(shape, tensor).toEqual(checkpoint.tensors.get(tensor)!.shape)
       const [norm = 0, ...products] = recorded.tensors[tensor]!
       const found = Math.sqrt(data.reduce((sum, value) => sum + value * value, 0))
-      expect(norm, tensor).toBeGreaterThan(0)
+      if (norm < nothing * largest) {
+        expect(found, tensor).toBeLessThan(nothing * largest)
+        continue
+      }
       expect(Math.abs(found - norm) / norm, `norm of ${tensor}`).toBeLessThan(bound)
       products.forEach((expected, i) => {
         expect(Math.abs(product(data, i + 1) - expected) / norm, `${tensor} · vector ${i + 1}`).toBeLessThan(bound)
