@@ -20,7 +20,7 @@ const { interpretEmbedding, interpretLogits } = await import('../dist/parity/int
 const { load } = await import('../dist/run/session.js')
 const { ConfigReader } = await import('../dist/templates/configReader.js')
 const { readModel, templates } = await import('../dist/templates/readModel.js')
-const { ropeVariants } = await import('../dist/templates/ropeVariants.js')
+const { ropeVariants } = await import('../dist/templates/rope/ropeVariants.js')
 
 if (values.measure) await measure(positionals)
 const page = join(root, 'docs', 'models.md')

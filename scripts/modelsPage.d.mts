@@ -1,7 +1,7 @@
 import type { WeightDtype } from '../src/base/dtypes.ts'
 import type { openCheckpoint } from '../src/formats/openCheckpoint.ts'
 import type { ConfigReader } from '../src/templates/configReader.ts'
-import type { ropeVariants } from '../src/templates/ropeVariants.ts'
+import type { ropeVariants } from '../src/templates/rope/ropeVariants.ts'
 import type { Template } from '../src/templates/template.ts'
 
 export interface PageModules {

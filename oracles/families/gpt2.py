@@ -45,4 +45,6 @@ FOLDERS = {
         spread=spread,
         dtype=torch.bfloat16,
     ),
+    # Room for 64 greedy tokens behind a prompt.
+    "gpt2-long": dict(config=gpt2(n_positions=128, n_layer=1), seed=59, spread=spread),
 }

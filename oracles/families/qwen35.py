@@ -124,4 +124,11 @@ FOLDERS = {
         exact=make_float64,
         spread=spread,
     ),
+    # Keys as wide as values: llama.cpp takes no others of this family.
+    "qwen35-even": dict(
+        config=qwen35(linear_key_head_dim=12, linear_value_head_dim=12, num_hidden_layers=2, full_attention_interval=2),
+        seed=34,
+        exact=make_float64,
+        spread=spread,
+    ),
 }

@@ -39,4 +39,10 @@ FOLDERS = {
         exact=True,
         dtype=torch.float16,
     ),
+    # Heads as wide as hidden / heads and no window: llama.cpp takes no others of this family.
+    "starcoder2-even": dict(
+        config=starcoder2(head_dim=None, hidden_size=48, sliding_window=None, tie_word_embeddings=False),
+        seed=64,
+        exact=True,
+    ),
 }

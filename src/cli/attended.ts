@@ -1,7 +1,7 @@
 import { bytesOf, dtypes } from '../base/dtypes.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { Call } from '../plan/program.ts'
-import type { Span } from './stepWork.ts'
+import type { Span } from './span.ts'
 
 /** Tokens that a call reads back, a token's own among them; 0: all. */
 export function windowOf({ attributes }: Call): number {

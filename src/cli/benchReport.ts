@@ -2,7 +2,8 @@ import type { Diagnosis, Rates } from '../build/doctor.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
 import type { Timing } from './measureRates.ts'
-import { isQuantised, type Work, workOf } from './stepWork.ts'
+import type { Work } from './span.ts'
+import { isQuantised, workOf } from './stepWork.ts'
 
 /** Of several values. */
 export interface Spread {

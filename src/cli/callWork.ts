@@ -4,7 +4,7 @@ import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Call, Place, Program, Repeat } from '../plan/program.ts'
 import { attendedInStep, attendedMean, windowOf } from './attended.ts'
-import type { Span, Work } from './stepWork.ts'
+import type { Span, Work } from './span.ts'
 
 /** A span that one step evaluates, with so many rows of logits. */
 export interface StepSpan extends Span {

@@ -115,7 +115,7 @@ function describeTokenizer(description: CheckpointDescription): string {
     return `${String(model)}${split === undefined ? '' : `, split ${String(split)}`}${count}`
   }
   const { tokenizer } = description
-  if (tokenizer === undefined) return 'none'
+  if (tokenizer === undefined) return description.sentencePiece === undefined ? 'none' : 'tokenizer.model'
   const model = memberOf(tokenizer, 'model')
   const type = memberOf(model, 'type')
   const vocabulary = memberOf(model, 'vocab')

@@ -1,7 +1,7 @@
-import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoderConfig.ts'
-import type { Qwen35Config } from '../templates/qwen35Config.ts'
-import type { Llama3Scaling } from '../templates/ropeDivisors.ts'
-import { plainRope } from '../templates/ropeScaling.ts'
+import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoder/decoderConfig.ts'
+import type { Qwen35Config } from '../templates/qwen35/qwen35Config.ts'
+import type { Llama3Scaling } from '../templates/rope/ropeDivisors.ts'
+import { plainRope } from '../templates/rope/ropeScaling.ts'
 
 /** A published model without its weights. */
 export interface Shape {

@@ -4,20 +4,7 @@ import type { MemoryPlan, PlacedWeight } from '../plan/planMemory.ts'
 import { type Call, callsOf, type Program, type Repeat } from '../plan/program.ts'
 import { attendedInStep, attendedMean, cachedBytes, windowOf } from './attended.ts'
 import { costOf } from './printKernels.ts'
-
-/** What evaluating tokens costs at least, however it is done. */
-export interface Work {
-  /** Read from memory: weights and cache, each byte once per step. */
-  readonly bytes: number
-  /** A multiply-add counts two. */
-  readonly operations: number
-}
-
-/** Tokens `from` .. `from + tokens - 1` of a sequence, with the logits of the last one. */
-export interface Span {
-  readonly from: number
-  readonly tokens: number
-}
+import type { Span, Work } from './span.ts'
 
 /** The work of a span in the steps of `program`, which takes at most its bound of tokens at once. */
 export function workOf(program: Program, plan: MemoryPlan, { from, tokens }: Span): Work {

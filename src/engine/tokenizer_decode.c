@@ -32,12 +32,13 @@ ck_status ck_tokenizer_decode(const ck_tokenizer *tokenizer, const int32_t *ids,
                          "token id %d at position %lld is outside the tokenizer; accepted: 0 to %lld", (int)ids[i],
                          (long long)i, (long long)(vocabulary - 1));
     }
+    int spaces_controls = tokenizer->header->kind == CK_KIND_WORDPIECE;
     int at_start = (tokenizer->header->flags & CK_TOKENS_STRIP_PREFIX) != 0;
     for (int64_t i = 0; i < count; i++) {
         uint32_t piece_bytes;
         const uint8_t *piece = piece_of(tokenizer, ids[i], &piece_bytes);
         if (is_hidden(tokenizer, ids[i], special) || piece_bytes == 0) continue;
-        if (at_start && type_of(tokenizer, ids[i]) != CK_PIECE_CONTROL) {
+        if (at_start && (spaces_controls || type_of(tokenizer, ids[i]) != CK_PIECE_CONTROL)) {
             at_start = 0;
             if (piece[0] == ' ') {
                 piece++;

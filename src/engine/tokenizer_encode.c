@@ -1,107 +1,57 @@
-/* tokenizer_encode.c: text to ids: special tokens, then normalising, cutting and merging what lies between them. */
+/* tokenizer_encode.c: text to ids: special tokens, then normalising, cutting and encoding the words between them. */
 #include <stdlib.h>
 
-#include "tokenizer_tables.h"
+#include "tokenizer_parts.h"
+
+/* Texts of fewer bytes do without the cache of words. */
+#define SHORT_TEXT 4096
+#define MOST_SPLITS 16
 
 /* One call's state. */
 typedef struct ck_encoder {
     const ck_tokenizer *tokenizer;
     ck_ids out;
-    ck_merger merger;
-    ck_text repaired;   /* the segment with the prefix, and with what cannot be written replaced */
-    ck_text normalized; /* the segment in NFC */
+    ck_word_room room;
+    ck_word_cache *cache;
+    ck_text normalized[2]; /* where the steps write in turn */
+    ck_text escaped;       /* a segment or piece with its prefix, and with what cannot be written replaced */
+    ck_trail trails[MOST_SPLITS];
 } ck_encoder;
 
 static int has(const ck_encoder *e, uint32_t flag) {
-    return (e->tokenizer->header->flags & flag) != 0;
+    return ck_has(e->tokenizer, flag);
 }
 
-/* Bytes of the white space character at text[0]; 0: none. The set is Unicode's White_Space. */
-static size_t white_space(const uint8_t *text, size_t bytes) {
-    int32_t code;
-    size_t taken = ck_utf8_decode(text, bytes, &code);
-    int white = (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
-                (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f ||
-                code == 0x205f || code == 0x3000;
-    return white ? taken : 0;
-}
-
-/* Where text[from .. end) ends without the white space at its end. */
-static size_t without_white_tail(const uint8_t *text, size_t from, size_t end) {
-    while (end > from) {
-        size_t at = end - 1;
-        while (at > from && end - at < 3 && (text[at] & 0xc0) == 0x80) at--;
-        if (white_space(text + at, end - at) != end - at) break;
-        end = at;
+/* bytes >= 1. 0: no memory. */
+static int encode_word(ck_encoder *e, const uint8_t *word, size_t bytes) {
+    uint32_t slot = 0;
+    int fits = 1;
+    if (ck_word_cache_get(e->cache, word, bytes, &e->out, &slot)) return 1;
+    e->out.word_count = 0;
+    switch (e->tokenizer->header->kind) {
+    case CK_KIND_UNIGRAM: fits = ck_unigram_word(e->tokenizer, &e->room, word, bytes, &e->out); break;
+    case CK_KIND_WORDPIECE: ck_wordpiece_word(e->tokenizer, word, bytes, &e->out); break;
+    default: fits = ck_merge_word(e->tokenizer, &e->room, word, bytes, &e->out); break;
     }
-    return end;
+    if (fits) ck_word_cache_put(e->cache, slot, word, bytes, &e->out);
+    return fits;
 }
 
-/* The longest special token that begins at text[at], or -1; *length its bytes. */
-static int32_t special_at(const ck_tokenizer *t, int parse_control, const uint8_t *text, size_t at, size_t end,
-                          size_t *length) {
-    int32_t found = -1;
-    uint32_t node = 1;
-    for (size_t i = at; i < end; i++) {
-        node = t->special_table[(size_t)node * t->header->special_classes + t->special_classes[text[i]]];
-        if (node == 0) break;
-        int32_t id = t->special_ids[node];
-        if (id < 0 || (!parse_control && (t->piece_types[id] & CK_PIECE_TYPE) != CK_PIECE_USER)) continue;
-        found = id;
-        *length = i + 1 - at;
-    }
-    return found;
-}
-
-/* Cuts text[from .. end) by the splits from `level` on, and merges the pieces. 0: no memory. */
-static int encode_bytes(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end) {
-    if (level == e->tokenizer->header->splits) {
-        return ck_merge_word(e->tokenizer, &e->merger, text + from, end - from, &e->out);
-    }
-    while (from < end) {
-        size_t to = ck_split_next(e->tokenizer, level, text, from, end);
-        if (!encode_bytes(e, level + 1, text, from, to)) return 0;
-        from = to;
-    }
-    return 1;
-}
-
-static int encode_characters(ck_encoder *e, const uint8_t *text, size_t bytes) {
-    int at_each = has(e, CK_TOKENS_CUT_AT_SPACES);
-    int cuts = at_each || has(e, CK_TOKENS_CUT_BEFORE_SPACE);
-    size_t from = 0;
-    for (size_t at = 1; cuts && at < bytes; at++) {
-        if (text[at] != ' ' || (!at_each && text[at - 1] == ' ')) continue;
-        if (!ck_merge_word(e->tokenizer, &e->merger, text + from, at - from, &e->out)) return 0;
-        from = at;
-    }
-    return ck_merge_word(e->tokenizer, &e->merger, text + from, bytes - from, &e->out);
-}
-
-/* Bytes that the vocabulary lacks become U+FFFD. 0: no memory. */
-static int repair_bytes(ck_encoder *e, const uint8_t *text, size_t bytes) {
-    ck_text *out = &e->repaired;
-    out->count = 0;
-    if (bytes > SIZE_MAX / 4 || !ck_text_reserve(out, 3 * bytes)) return 0;
-    for (size_t i = 0; i < bytes; i++) {
-        int known = e->tokenizer->byte_ids[text[i]] != CK_NO_SYMBOL;
-        memcpy(out->bytes + out->count, known ? (const char *)text + i : "\xef\xbf\xbd", known ? 1 : 3);
-        out->count += known ? 1 : 3;
-    }
-    return 1;
-}
-
-/* What stands before a segment. */
+/* What stands before a stretch of text. */
 typedef enum ck_before { CK_BEFORE_NOTHING, CK_BEFORE_SPECIAL, CK_BEFORE_TEXT } ck_before;
 
-/* Adds the prefix; U+2581 becomes the space that it stands for. 0: no memory. */
+static int wants_prefix(const ck_encoder *e, ck_before before) {
+    return (has(e, CK_TOKENS_PREFIX_ALWAYS) && before != CK_BEFORE_TEXT) ||
+           (has(e, CK_TOKENS_PREFIX_FIRST) && before == CK_BEFORE_NOTHING);
+}
+
+/* Adds the prefix; U+2581 becomes the space that it stands for. bytes >= 1. 0: no memory. */
 static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
-    ck_text *out = &e->repaired;
+    ck_text *out = &e->escaped;
     out->count = 0;
     if (!ck_text_reserve(out, bytes + 1)) return 0;
     int marked = bytes >= 3 && memcmp(text, "\xe2\x96\x81", 3) == 0;
-    int prefix = (has(e, CK_TOKENS_PREFIX_ALWAYS) && before != CK_BEFORE_TEXT) ||
-                 (has(e, CK_TOKENS_PREFIX_FIRST) && before == CK_BEFORE_NOTHING);
+    int prefix = wants_prefix(e, before);
     if (has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && (text[0] == ' ' || marked)) prefix = 0;
     if (prefix) out->bytes[out->count++] = ' ';
     for (size_t i = 0; i < bytes; i++) {
@@ -112,46 +62,156 @@ static int escape_spaces(ck_encoder *e, const uint8_t *text, size_t bytes, ck_be
     return 1;
 }
 
-/* Text between special tokens; bytes >= 1. 0: no memory. */
-static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
-    if (has(e, CK_TOKENS_NFC)) {
-        e->normalized.count = 0;
-        if (!ck_normalize_nfc(e->tokenizer, text, bytes, &e->normalized)) return 0;
-        text = e->normalized.bytes;
-        bytes = e->normalized.count;
-    }
-    if (e->tokenizer->header->kind == CK_KIND_CHARACTERS) {
-        return escape_spaces(e, text, bytes, before) &&
-               encode_characters(e, e->repaired.bytes, e->repaired.count);
-    }
-    if (!e->tokenizer->lacks_bytes) return encode_bytes(e, 0, text, 0, bytes);
-    return repair_bytes(e, text, bytes) && encode_bytes(e, 0, e->repaired.bytes, 0, e->repaired.count);
+/* Whether text is cut between two bytes: before each space, or where no piece goes from one to the other. */
+static int is_cut(const uint8_t *joins, int at_each_space, uint32_t first, uint32_t second) {
+    if (at_each_space && second == ' ') return 1;
+    return (second & 0xc0) != 0x80 && (joins[32 * first + (second >> 3)] >> (second & 7) & 1) == 0;
 }
 
-static int encode_text(ck_encoder *e, const ck_parts *parts, const uint8_t *text, size_t bytes, ck_before before) {
+static int encode_characters(ck_encoder *e, const uint8_t *text, size_t bytes) {
+    int at_each_space = has(e, CK_TOKENS_CUT_AT_SPACES);
+    const uint8_t *joins = e->tokenizer->joins;
+    size_t from = 0;
+    for (size_t at = 1; at < bytes; at++) {
+        if (!is_cut(joins, at_each_space, text[at - 1], text[at])) continue;
+        if (!encode_word(e, text + from, at - from)) return 0;
+        from = at;
+    }
+    return encode_word(e, text + from, bytes - from);
+}
+
+/* What the last split left. bytes >= 1. 0: no memory. */
+static int encode_piece(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
+    uint32_t kind = e->tokenizer->header->kind;
+    if (kind == CK_KIND_BYTES || kind == CK_KIND_WORDPIECE) return encode_word(e, text, bytes);
+    return escape_spaces(e, text, bytes, before) && encode_characters(e, e->escaped.bytes, e->escaped.count);
+}
+
+/* Whether a segment belongs to the same piece as the one before it. */
+static int joins_last(uint32_t behaviour, int matches, int matched_before) {
+    switch (behaviour) {
+    case CK_SPLIT_MERGED_WITH_PREVIOUS: return matches && !matched_before;
+    case CK_SPLIT_MERGED_WITH_NEXT: return !matches && matched_before;
+    case CK_SPLIT_CONTIGUOUS: return matches == matched_before;
+    default: return 0;
+    }
+}
+
+/* Cuts text[from .. end) by the splits from `level` on, and encodes the pieces. 0: no memory. */
+static int encode_splits(ck_encoder *e, uint32_t level, const uint8_t *text, size_t from, size_t end,
+                         ck_before before) {
+    if (level == e->tokenizer->header->splits) {
+        return encode_piece(e, text + from, end - from, from > 0 ? CK_BEFORE_SPECIAL : before);
+    }
+    uint32_t rule = e->tokenizer->automata[level].behaviour;
+    uint32_t behaviour = rule & ~(uint32_t)CK_SPLIT_INVERT;
+    size_t piece = from;
+    int matched = 0;
+    e->trails[level].wasted = 0;
+    for (size_t at = from; at < end;) {
+        int matches;
+        size_t to = ck_automaton_next(e->tokenizer, level, text, at, end, &e->trails[level], &matches);
+        if (to == 0) return 0;
+        matches ^= (rule & CK_SPLIT_INVERT) != 0;
+        int removed = behaviour == CK_SPLIT_REMOVED && matches;
+        if (at > piece && (removed || !joins_last(behaviour, matches, matched))) {
+            if (!encode_splits(e, level + 1, text, piece, at, before)) return 0;
+            piece = at;
+        }
+        if (removed) piece = to;
+        matched = matches;
+        at = to;
+    }
+    return piece == end || encode_splits(e, level + 1, text, piece, end, before);
+}
+
+/* Bytes that the vocabulary lacks become U+FFFD; a space in front where it is asked for. 0: no memory. */
+static int repair_bytes(ck_encoder *e, const uint8_t *text, size_t bytes, int prefix) {
+    ck_text *out = &e->escaped;
+    out->count = 0;
+    if (bytes > SIZE_MAX / 4 || !ck_text_reserve(out, 3 * bytes + 1)) return 0;
+    if (prefix) out->bytes[out->count++] = ' ';
+    for (size_t i = 0; i < bytes; i++) {
+        int known = e->tokenizer->byte_ids[text[i]] != CK_NO_SYMBOL;
+        memcpy(out->bytes + out->count, known ? (const char *)text + i : "\xef\xbf\xbd", known ? 1 : 3);
+        out->count += known ? 1 : 3;
+    }
+    return 1;
+}
+
+/* Normalised text between special tokens. 0: no memory. */
+static int encode_segment(ck_encoder *e, const uint8_t *text, size_t bytes, ck_before before) {
+    if (bytes == 0) return 1;
+    if (e->tokenizer->header->kind != CK_KIND_BYTES) return encode_splits(e, 0, text, 0, bytes, before);
+    int prefix = wants_prefix(e, before) && !(has(e, CK_TOKENS_PREFIX_UNLESS_SPACE) && text[0] == ' ');
+    if (!prefix && !e->tokenizer->lacks_bytes) return encode_splits(e, 0, text, 0, bytes, before);
+    return repair_bytes(e, text, bytes, prefix) && encode_splits(e, 0, e->escaped.bytes, 0, e->escaped.count, before);
+}
+
+static int encode_text(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t bytes,
+                       ck_before before, int ends);
+
+/* text[from .. end) between the special tokens of table `which`; `ends`: the whole text ends there. 0: no memory. */
+static int encode_between(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t from, size_t end,
+                          ck_before before, int ends) {
+    const uint8_t *stretch = text + from;
+    size_t bytes = end - from;
+    if (which == 1) return encode_segment(e, stretch, bytes, before);
+    /* Control tokens that are looked for behind normalising count where every part of the stretch allows them. */
+    int32_t special = 1;
+    for (int32_t i = 0; i < parts->count; i++) {
+        size_t start = i == 0 ? 0 : (size_t)parts->ends[i - 1];
+        if (start < end && (size_t)parts->ends[i] > from && !parts->special[i]) special = 0;
+    }
+    uint32_t edges = (before == CK_BEFORE_NOTHING ? CK_TEXT_START : 0u) | (ends ? CK_TEXT_END : 0u) |
+                     (before == CK_BEFORE_TEXT ? CK_TEXT_GOES_ON : 0u);
+    if (!ck_normalize(e->tokenizer, edges, &stretch, &bytes, e->normalized)) return 0;
+    int64_t whole = (int64_t)bytes;
+    return encode_text(e, 1, &(ck_parts){&whole, &special, 1}, stretch, bytes, before, ends);
+}
+
+/* A text in parts; `ends`: nothing comes behind it. 0: no memory. */
+static int encode_text(ck_encoder *e, int which, const ck_parts *parts, const uint8_t *text, size_t bytes,
+                       ck_before before, int ends) {
     const ck_tokenizer *t = e->tokenizer;
+    const ck_special_table *table = &t->special[which];
     size_t from = 0;
     int32_t part = 0;
-    for (size_t at = 0; at < bytes;) {
+    for (size_t at = 0; at < bytes && !table->is_empty;) {
         while ((size_t)parts->ends[part] <= at) part++;
-        size_t length = 0, end_of_part = (size_t)parts->ends[part];
+        size_t length = 0;
+        size_t end = (size_t)parts->ends[part];
         int32_t id = -1;
-        if (t->special_first[text[at]]) id = special_at(t, parts->special[part], text, at, end_of_part, &length);
+        if (table->first[text[at]]) id = ck_special_at(t, which, parts->special[part], text, at, end, &length);
         if (id < 0) {
             at++;
             continue;
         }
-        size_t end = (t->piece_types[id] & CK_PIECE_STRIP_LEFT) != 0 ? without_white_tail(text, from, at) : at;
-        if (end > from && !encode_segment(e, text + from, end - from, before)) return 0;
+        uint32_t type = t->piece_types[id];
+        if ((type & CK_PIECE_SINGLE_WORD) != 0 && ck_touches_word(t, text, at, at + length, bytes)) {
+            at += length;
+            continue;
+        }
+        end = (type & CK_PIECE_STRIP_LEFT) != 0 ? ck_without_white_tail(text, from, at) : at;
+        if (end > from && !encode_between(e, which, parts, text, from, end, before, 0)) return 0;
         ck_ids_push(&e->out, (uint32_t)id);
         before = CK_BEFORE_SPECIAL;
         at += length;
-        if ((t->piece_types[id] & CK_PIECE_STRIP_RIGHT) != 0) {
-            for (size_t white = 1; at < bytes && white > 0; at += white) white = white_space(text + at, bytes - at);
+        if ((type & CK_PIECE_STRIP_RIGHT) != 0) {
+            for (size_t white = 1; at < bytes && white > 0; at += white) white = ck_white_space(text + at, bytes - at);
         }
         from = at;
     }
-    return from == bytes || encode_segment(e, text + from, bytes - from, before);
+    return from == bytes || encode_between(e, which, parts, text, from, bytes, before, ends);
+}
+
+static void release(ck_encoder *e) {
+    free(e->room.memory);
+    ck_word_cache_free(e->cache);
+    free(e->normalized[0].bytes);
+    free(e->normalized[1].bytes);
+    free(e->escaped.bytes);
+    for (int i = 0; i < MOST_SPLITS; i++) free(e->trails[i].states);
 }
 
 /* Whether the parts fill a text of `bytes`. */
@@ -176,15 +236,15 @@ ck_status ck_tokenizer_encode_parts(const ck_tokenizer *tokenizer, const char *t
                          "fill them, flags 0, 1, 4 or 5",
                          (long long)bytes, (int)parts->count, (int)flags, (long long)most);
     }
-    ck_encoder e = {.tokenizer = tokenizer, .out = {ids, capacity, 0}};
+    ck_encoder e = {.tokenizer = tokenizer,
+                    .out = {.ids = ids, .capacity = capacity},
+                    .cache = bytes < SHORT_TEXT ? NULL : ck_word_cache_new()};
     const ck_tokens_header *header = tokenizer->header;
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_BOS)) ck_ids_push(&e.out, (uint32_t)header->bos);
     const ck_before before = (flags & CK_CONTINUES) != 0 ? CK_BEFORE_TEXT : CK_BEFORE_NOTHING;
-    int fits = encode_text(&e, parts, (const uint8_t *)text, (size_t)bytes, before);
+    int fits = encode_text(&e, 0, parts, (const uint8_t *)text, (size_t)bytes, before, 1);
     if ((flags & CK_ADD_SPECIAL) != 0 && has(&e, CK_TOKENS_ADD_EOS)) ck_ids_push(&e.out, (uint32_t)header->eos);
-    ck_merger_free(&e.merger);
-    free(e.repaired.bytes);
-    free(e.normalized.bytes);
+    release(&e);
     if (!fits) {
         return ck_refuse(error, CK_ERROR_MEMORY, "no memory to tokenize a text of %lld bytes", (long long)bytes);
     }

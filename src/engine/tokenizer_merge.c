@@ -1,7 +1,5 @@
 /* tokenizer_merge.c: joins the symbols of a word, lowest rank first, then leftmost. O(n log n) for any word. */
-#include <stdlib.h>
-
-#include "tokenizer_tables.h"
+#include "tokenizer_parts.h"
 
 /* One symbol of the word; symbols form a list from index 0. */
 typedef struct ck_merge_symbol {
@@ -14,28 +12,11 @@ typedef struct ck_merge_symbol {
 /* In `before` of a symbol that became part of its left neighbour. */
 #define CK_GONE 0xfffffffeu
 
-void ck_merger_free(ck_merger *merger) {
-    free(merger->symbols);
-    free(merger->heap);
-}
-
-static int reserve(ck_merger *merger, size_t bytes) {
-    if (bytes > SIZE_MAX / 64) return 0;
-    if (bytes > merger->symbol_capacity) {
-        ck_merge_symbol *symbols = realloc(merger->symbols, bytes * sizeof *symbols);
-        if (symbols == NULL) return 0;
-        merger->symbols = symbols;
-        merger->symbol_capacity = bytes;
-    }
-    /* n - 1 pairs at first; each join takes one and adds at most two. */
-    if (2 * bytes > merger->heap_capacity) {
-        uint64_t *heap = realloc(merger->heap, 2 * bytes * sizeof *heap);
-        if (heap == NULL) return 0;
-        merger->heap = heap;
-        merger->heap_capacity = 2 * bytes;
-    }
-    return 1;
-}
+typedef struct ck_merger {
+    ck_merge_symbol *symbols;
+    uint64_t *heap;
+    size_t heap_count;
+} ck_merger;
 
 static void sink(uint64_t *heap, size_t count, size_t at) {
     uint64_t value = heap[at];
@@ -118,7 +99,7 @@ static void join(const ck_tokenizer *tokenizer, ck_merger *merger, uint32_t coun
     }
 }
 
-int ck_merge_word(const ck_tokenizer *tokenizer, ck_merger *merger, const uint8_t *word, size_t bytes, ck_ids *out) {
+int ck_merge_word(const ck_tokenizer *tokenizer, ck_word_room *room, const uint8_t *word, size_t bytes, ck_ids *out) {
     const ck_tokens_header *header = tokenizer->header;
     uint32_t whole = ck_find_piece(tokenizer, word, bytes);
     if (whole < header->vocabulary &&
@@ -126,13 +107,17 @@ int ck_merge_word(const ck_tokenizer *tokenizer, ck_merger *merger, const uint8_
         ck_ids_push(out, whole);
         return 1;
     }
-    if (!reserve(merger, bytes)) return 0;
-    join(tokenizer, merger, place_symbols(tokenizer, merger->symbols, word, bytes));
+    /* n - 1 pairs at first; each join takes one and adds at most two. */
+    const size_t each = 2 * sizeof(uint64_t) + sizeof(ck_merge_symbol);
+    ck_merger merger = {.heap = bytes > SIZE_MAX / 64 ? NULL : ck_word_reserve(room, bytes * each)};
+    if (merger.heap == NULL) return 0;
+    merger.symbols = (ck_merge_symbol *)(merger.heap + 2 * bytes);
+    join(tokenizer, &merger, place_symbols(tokenizer, merger.symbols, word, bytes));
 
     int after_unknown = 0;
-    for (uint32_t at = 0; at != CK_NO_SYMBOL; at = merger->symbols[at].next) {
-        const ck_merge_symbol *symbol = &merger->symbols[at];
-        size_t end = symbol->next == CK_NO_SYMBOL ? bytes : merger->symbols[symbol->next].start;
+    for (uint32_t at = 0; at != CK_NO_SYMBOL; at = merger.symbols[at].next) {
+        const ck_merge_symbol *symbol = &merger.symbols[at];
+        size_t end = symbol->next == CK_NO_SYMBOL ? bytes : merger.symbols[symbol->next].start;
         if (symbol->id < header->vocabulary) {
             ck_ids_push(out, symbol->id);
             after_unknown = 0;

@@ -10,11 +10,11 @@
 #include "refuse.h"
 #include "tokenizer.h"
 
-#define CK_TOKENS_VERSION 1u
+#define CK_TOKENS_VERSION 2u
 #define CK_NO_SYMBOL 0xffffffffu
 #define CK_UNICODE_BLOCKS 4352u /* 256 code points each */
 
-enum { CK_KIND_CHARACTERS = 0, CK_KIND_BYTES = 1 };
+enum { CK_KIND_CHARACTERS, CK_KIND_BYTES, CK_KIND_UNIGRAM, CK_KIND_WORDPIECE, CK_KINDS };
 
 enum {
     CK_TOKENS_ADD_BOS = 1,
@@ -26,10 +26,8 @@ enum {
     CK_TOKENS_BYTE_FALLBACK = 64,
     CK_TOKENS_FUSE_UNKNOWN = 128,
     CK_TOKENS_WHOLE_WORDS = 256,
-    CK_TOKENS_CUT_BEFORE_SPACE = 512,
-    CK_TOKENS_CUT_AT_SPACES = 1024,
-    CK_TOKENS_NFC = 2048,
-    CK_TOKENS_FLAGS = 4095
+    CK_TOKENS_CUT_AT_SPACES = 512,
+    CK_TOKENS_FLAGS = 1023
 };
 
 enum {
@@ -44,6 +42,7 @@ enum {
 
 enum {
     CK_PIECE_TYPE = 7,
+    CK_PIECE_SINGLE_WORD = 8,
     CK_PIECE_ENDS = 0x10,
     CK_PIECE_WHOLE = 0x20,
     CK_PIECE_STRIP_LEFT = 0x40,
@@ -57,12 +56,16 @@ enum {
     CK_SECTION_PIECE_HASH,
     CK_SECTION_MERGE_HASH,
     CK_SECTION_BYTE_IDS,
+    CK_SECTION_JOINS,
     CK_SECTION_SPECIAL_CLASSES,
     CK_SECTION_SPECIAL_TABLE,
     CK_SECTION_SPECIAL_IDS,
-    CK_SECTION_SPLITS,
-    CK_SECTION_SPLIT_TABLES,
-    CK_SECTION_NFC,
+    CK_SECTION_AUTOMATA,
+    CK_SECTION_AUTOMATON_TABLES,
+    CK_SECTION_STEPS,
+    CK_SECTION_STEP_TABLES,
+    CK_SECTION_TRIE,
+    CK_SECTION_SCORES,
     CK_SECTIONS
 };
 
@@ -83,9 +86,14 @@ typedef struct ck_tokens_header {
     int32_t eos;
     int32_t unknown;
     uint32_t splits;
-    uint32_t special_classes;
-    uint32_t special_nodes;
+    uint32_t automata;
+    uint32_t steps;
+    uint32_t word_automaton; /* its index + 1; 0: no token asks for it */
+    uint32_t special_classes[2];
+    uint32_t special_nodes[2];
+    uint32_t most_word_characters;
     uint32_t zero;
+    double unknown_score;
     ck_tokens_section section[CK_SECTIONS];
 } ck_tokens_header;
 
@@ -96,36 +104,64 @@ typedef struct ck_merge {
     uint32_t joined;
 } ck_merge;
 
-typedef struct ck_split {
+enum {
+    CK_SPLIT_ISOLATED,
+    CK_SPLIT_REMOVED,
+    CK_SPLIT_MERGED_WITH_PREVIOUS,
+    CK_SPLIT_MERGED_WITH_NEXT,
+    CK_SPLIT_CONTIGUOUS,
+    CK_SPLIT_BEHAVIOURS,
+    CK_SPLIT_INVERT = 8 /* added to one of these: what lies between matches counts as the match */
+};
+
+typedef struct ck_automaton {
     uint32_t classes;
     uint32_t states;
     uint32_t blocks;
     uint32_t invalid_class;
+    uint32_t behaviour;
+    uint32_t zero;
     uint64_t block_of;
     uint64_t class_of;
     uint64_t table;
-} ck_split;
+} ck_automaton;
 
-#define CK_SPLIT_START 1u
-#define CK_SPLIT_ACCEPT 0x8000u
+#define CK_AUTOMATON_START 1u
+#define CK_AUTOMATON_ACCEPT 0x8000u
 
-typedef struct ck_nfc_header {
-    uint32_t blocks;
-    uint32_t expansions;
-    uint32_t compositions;
-    uint32_t zero;
-} ck_nfc_header;
+enum {
+    CK_STEP_FORM,
+    CK_STEP_MAP,
+    CK_STEP_REPLACE,
+    CK_STEP_PREPEND,
+    CK_STEP_STRIP,
+    CK_STEP_CHARSMAP,
+    CK_STEP_SQUEEZE,
+    CK_STEP_KINDS
+};
 
-typedef struct ck_expansion {
-    uint32_t code;
-    uint32_t parts[4];
-} ck_expansion;
+typedef struct ck_step {
+    uint32_t kind;
+    uint32_t argument;
+    uint64_t offset; /* into the step tables */
+    uint64_t bytes;
+} ck_step;
 
-typedef struct ck_composition {
-    uint32_t first;
-    uint32_t second;
-    uint32_t composed;
-} ck_composition;
+typedef struct ck_trie_node {
+    uint32_t base;
+    uint32_t check;
+    uint32_t id; /* CK_NO_SYMBOL: no piece ends here */
+} ck_trie_node;
+
+/* Special tokens looked for in raw text [0], in normalised text [1]. */
+typedef struct ck_special_table {
+    const uint8_t *classes;
+    const uint32_t *table;
+    const int32_t *ids;
+    uint32_t width;
+    uint8_t first[256]; /* 1 where a token begins with this byte */
+    int is_empty;
+} ck_special_table;
 
 struct ck_tokenizer {
     const ck_tokens_header *header;
@@ -138,60 +174,28 @@ struct ck_tokenizer {
     uint32_t merge_mask;
     const uint32_t *byte_ids;
     int lacks_bytes; /* some byte has no id: text is repaired before it is split */
-    const uint8_t *special_classes;
-    const uint32_t *special_table;
-    const int32_t *special_ids;
-    uint8_t special_first[256]; /* 1 where a special token begins with this byte */
-    const ck_split *splits;
-    const uint8_t *split_tables;
-    const ck_nfc_header *nfc; /* NULL without CK_TOKENS_NFC */
-    const uint16_t *nfc_block_of;
-    const uint8_t *nfc_classes;
-    const ck_expansion *expansions;
-    const ck_composition *compositions;
+    const uint8_t *joins; /* bits [256, 256] where a piece may hold the second byte behind the first */
+    ck_special_table special[2];
+    const ck_automaton *automata;
+    const uint8_t *automaton_tables;
+    const ck_step *steps;
+    const uint8_t *step_tables;
+    const ck_trie_node *trie;
+    uint32_t continuation; /* the trie's node behind the prefix of continuations; 0: none */
+    const double *scores;
 };
 
-/* A growing byte text; `bytes` is NULL where `capacity` is 0. The owner frees `bytes`. */
-typedef struct ck_text {
-    uint8_t *bytes;
-    size_t count;
-    size_t capacity;
-} ck_text;
-
-/* Makes room for `more` bytes. 0: no memory. */
-int ck_text_reserve(ck_text *text, size_t more);
-
-/* Ids on their way to the caller; `count` goes on beyond `capacity`. */
-typedef struct ck_ids {
-    int32_t *ids;
-    int64_t capacity;
-    int64_t count;
-} ck_ids;
-
-static inline void ck_ids_push(ck_ids *out, uint32_t id) {
-    if (out->count < out->capacity) out->ids[out->count] = (int32_t)id;
-    out->count++;
+static inline const void *ck_section_at(const ck_tokenizer *tokenizer, int section) {
+    return (const uint8_t *)tokenizer->header + tokenizer->header->section[section].offset;
 }
 
-/* The symbols of the word that is being merged; kept from word to word. Zero at first. */
-typedef struct ck_merger {
-    struct ck_merge_symbol *symbols;
-    uint64_t *heap;
-    size_t symbol_capacity;
-    size_t heap_capacity;
-    size_t heap_count;
-} ck_merger;
+static inline uint64_t ck_section_bytes(const ck_tokenizer *tokenizer, int section) {
+    return tokenizer->header->section[section].bytes;
+}
 
-void ck_merger_free(ck_merger *merger);
-/* Appends the ids of one word. 0: no memory. */
-int ck_merge_word(const ck_tokenizer *tokenizer, ck_merger *merger, const uint8_t *word, size_t bytes, ck_ids *out);
-
-/* Where the next piece of text[from .. end) that split `level` cuts ends: a match at `from`, or what lies before the
- * next match. from < end. */
-size_t ck_split_next(const ck_tokenizer *tokenizer, uint32_t level, const uint8_t *text, size_t from, size_t end);
-
-/* Appends NFC(text) to `out`; bytes that are no UTF-8 stay, as starters. 0: no memory. */
-int ck_normalize_nfc(const ck_tokenizer *tokenizer, const uint8_t *text, size_t bytes, ck_text *out);
+static inline int ck_has(const ck_tokenizer *tokenizer, uint32_t flag) {
+    return (tokenizer->header->flags & flag) != 0;
+}
 
 /* Decodes the character at text[0], bytes >= 1 available. Returns its bytes; *code is -1 and the result 1 where the text
  * is not well-formed UTF-8 (Unicode Standard, table 3-7: no overlong forms, surrogates, or values above U+10FFFF). */
@@ -240,6 +244,12 @@ static inline const ck_merge *ck_find_merge(const ck_tokenizer *tokenizer, uint3
         if (merge->left == CK_NO_SYMBOL) return NULL;
         if (merge->left == left && merge->right == right) return merge;
     }
+}
+
+/* The node that `byte` leads to from `node`, or 0. The root is node 0. */
+static inline uint32_t ck_trie_step(const ck_tokenizer *tokenizer, uint32_t node, uint8_t byte) {
+    uint32_t next = tokenizer->trie[node].base + byte;
+    return tokenizer->trie[next].check == node ? next : 0;
 }
 
 #endif

@@ -37,7 +37,10 @@ export interface MetadataType {
 /** A parsed JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** What a checkpoint says about itself, by source. `tokenizer` is the parsed tokenizer.json, absent where there is none. */
+/**
+ * What a checkpoint says about itself, by source. `tokenizer` is the parsed tokenizer.json, absent where there is none;
+ * `sentencePiece` the bytes of tokenizer.model where that stands alone.
+ */
 export type CheckpointDescription =
   | {
       readonly format: 'gguf'
@@ -48,6 +51,7 @@ export type CheckpointDescription =
       readonly format: 'transformers'
       readonly config: { readonly [key: string]: Json }
       readonly tokenizer?: Json
+      readonly sentencePiece?: Uint8Array
       readonly tokenizerConfig?: Json
       readonly generationConfig?: Json
       /** 1_Pooling/config.json of sentence-transformers. */

@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path'
 import { fail } from '../base/errors.ts'
 import { assembleCheckpoint, withFiles } from './assembleCheckpoint.ts'
-import type { ByteSource } from './byteSource.ts'
+import { type ByteSource, readWhole } from './byteSource.ts'
 import type { Checkpoint, CheckpointDescription, Json, TensorRecord } from './checkpoint.ts'
 import type { FingerprintPart } from './fingerprint.ts'
 import type { Folder } from './folder.ts'
@@ -36,8 +36,9 @@ export function openTransformers(folder: Folder, path: string, weights?: string)
     const config = readObject('config.json')
     const tokenizerConfig = readOptional('tokenizer_config.json')
     const generationConfig = readOptional('generation_config.json')
+    const tokenizerFile = ['tokenizer.json', 'tokenizer.model'].find((name) => folder.has(name))
+    const tokenizer = tokenizerFile === undefined ? undefined : open(tokenizerFile)
     const pooling = readOptional('1_Pooling/config.json')
-    const tokenizer = folder.has('tokenizer.json') ? open('tokenizer.json') : undefined
     const chatTemplate = folder.has(templateFile) ? readText(open(templateFile), maxConfigBytes) : undefined
     const tensors = readWeights(folder, weights, open, files)
     return assembleCheckpoint({
@@ -64,6 +65,16 @@ function describe(config: JsonObject, { tokenizer, ...besides }: Besides): Check
   const given = Object.fromEntries(Object.entries(besides).filter(([, value]) => value !== undefined))
   const rest = { format: 'transformers' as const, config, ...given }
   if (!tokenizer) return rest
+  if (tokenizer.path.endsWith('.model')) {
+    let bytes: Uint8Array | undefined
+    return {
+      ...rest,
+      get sentencePiece() {
+        bytes ??= readWhole(tokenizer, maxTokenizerBytes)
+        return bytes
+      },
+    }
+  }
   let parsed: Json | undefined
   return {
     ...rest,

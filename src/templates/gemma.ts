@@ -1,14 +1,14 @@
 import type { ConfigReader } from './configReader.ts'
-import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
+import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import {
   type DecoderConfig,
   type DecoderHabits,
   decoderFromGguf,
   decoderFromTransformers,
   decoderSizes,
-} from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights } from './decoderWeights.ts'
+} from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 

@@ -1,14 +1,14 @@
 import type { ConfigReader } from './configReader.ts'
-import { buildDecoder, residualBlock } from './decoderBlocks.ts'
+import { buildDecoder, residualBlock } from './decoder/decoderBlocks.ts'
 import {
   type DecoderConfig,
   decoderFromGguf,
   decoderFromTransformers,
   decoderSizes,
   inputBiases,
-} from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights } from './decoderWeights.ts'
+} from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 

@@ -1,11 +1,11 @@
 import { add } from '../ops/add.ts'
 import { embedding } from '../ops/embedding.ts'
-import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
-import { weightSpec } from './decoderWeights.ts'
-import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectTogether } from './plainBlocks.ts'
-import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plainConfig.ts'
-import { normSpecs, productSpecs } from './plainWeights.ts'
+import { weightSpec } from './decoder/decoderWeights.ts'
+import { readActivation } from './plain/activationNames.ts'
+import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectTogether } from './plain/plainBlocks.ts'
+import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
+import { normSpecs, productSpecs } from './plain/plainWeights.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
 interface Gpt2Config extends PlainConfig {

@@ -1,7 +1,7 @@
-import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights } from './decoderWeights.ts'
+import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
+import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 

@@ -1,7 +1,7 @@
-import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights } from './decoderWeights.ts'
+import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights } from './decoder/decoderWeights.ts'
 import { defineTemplate } from './template.ts'
 
 /** Tables of angles that exporters write beside the weights. */

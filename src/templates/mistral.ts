@@ -1,5 +1,5 @@
-import { decoderFromTransformers, windowPattern } from './decoderConfig.ts'
-import { everyLayerWindow } from './layerWindows.ts'
+import { decoderFromTransformers, windowPattern } from './decoder/decoderConfig.ts'
+import { everyLayerWindow } from './decoder/layerWindows.ts'
 import { llama } from './llama.ts'
 import { defineTemplate } from './template.ts'
 

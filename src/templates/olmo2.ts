@@ -1,9 +1,9 @@
 import { reshape } from '../ops/reshape.ts'
 import { rmsNorm } from '../ops/rmsNorm.ts'
-import { buildDecoder, residualBlock } from './decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights, weightSpec } from './decoderWeights.ts'
+import { buildDecoder, residualBlock } from './decoder/decoderBlocks.ts'
+import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 

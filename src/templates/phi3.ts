@@ -1,8 +1,14 @@
-import { buildDecoder, preNormBlock } from './decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes, type Fused, windowPattern } from './decoderConfig.ts'
-import { decoderToGguf } from './decoderToGguf.ts'
-import { decoderWeights } from './decoderWeights.ts'
-import { everyLayerWindow } from './layerWindows.ts'
+import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
+import {
+  decoderFromGguf,
+  decoderFromTransformers,
+  decoderSizes,
+  type Fused,
+  windowPattern,
+} from './decoder/decoderConfig.ts'
+import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderWeights } from './decoder/decoderWeights.ts'
+import { everyLayerWindow } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 

@@ -1,11 +1,11 @@
 import type { Operand } from '../ir/op.ts'
 import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
-import { readActivation } from './activationNames.ts'
 import type { ConfigReader } from './configReader.ts'
-import { weightSpec } from './decoderWeights.ts'
+import { weightSpec } from './decoder/decoderWeights.ts'
 import { paddingRow } from './paddingRow.ts'
-import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plainBlocks.ts'
+import { readActivation } from './plain/activationNames.ts'
+import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plain/plainBlocks.ts'
 import {
   count,
   headWidth,
@@ -14,10 +14,10 @@ import {
   plainSizes,
   plainToGguf,
   sharedHeads,
-} from './plainConfig.ts'
-import { normSpecs, productSpecs } from './plainWeights.ts'
-import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './ropeScaling.ts'
-import { ropeMetadata, ropeSpecs, ropeTables } from './ropeTables.ts'
+} from './plain/plainConfig.ts'
+import { normSpecs, productSpecs } from './plain/plainWeights.ts'
+import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
+import { ropeMetadata, ropeSpecs, ropeTables } from './rope/ropeTables.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
 interface Starcoder2Config extends PlainConfig {

@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
 import type { Piece, TokenizerContract } from './contract.ts'
 
 /** More pieces than any tokenizer; ids stay exact in every table. */
@@ -35,12 +36,15 @@ export function checkContract(contract: TokenizerContract): TokenizerContract {
   return contract
 }
 
-function checkScores({ path, pieces, scores }: TokenizerContract): void {
+function checkScores({ path, kind, pieces, scores }: TokenizerContract): void {
+  if (!scores && kind === 'unigram') {
+    fail('tokenizer_invalid', { path, what: 'scores are missing', accepted: 'one score per token' })
+  }
   if (!scores) return
   if (scores.length !== pieces.length) {
     fail('tokenizer_invalid', { path, what: `${scores.length} scores`, accepted: `${pieces.length}, one per token` })
   }
-  const at = scores.findIndex(Number.isNaN)
+  const at = scores.findIndex((score) => (kind === 'unigram' ? !Number.isFinite(score) : Number.isNaN(score)))
   if (at >= 0)
     fail('tokenizer_invalid', { path, what: `the score of token ${at} is not a number`, accepted: 'numbers' })
 }
@@ -73,16 +77,20 @@ function checkBytes(contract: TokenizerContract): void {
       accepted: 'a byte-level vocabulary with a token for every byte that UTF-8 text can have',
     })
   }
-  if (kind === 'spm' && byteFallback && missing >= 0) {
+  if ((kind === 'spm' || kind === 'unigram') && byteFallback && missing >= 0) {
     fail('tokenizer_invalid', {
       path,
       what: `byte fallback is on, and token <0x${hex(missing)}> is missing`,
       accepted: 'all 256 byte tokens <0x00> to <0xFF>',
     })
   }
-  if (kind === 'spm' && !byteFallback && unknown < 0) {
+  if (kind !== 'bpe' && !(byteFallback && kind !== 'wordpiece') && unknown < 0) {
     const what = 'characters outside the vocabulary have no token'
-    fail('tokenizer_invalid', { path, what, accepted: '256 byte tokens, or an unknown token' })
+    fail('tokenizer_invalid', {
+      path,
+      what,
+      accepted: kind === 'wordpiece' ? 'an unknown token' : '256 byte tokens, or an unknown token',
+    })
   }
 }
 
@@ -107,7 +115,7 @@ export function keyOf(piece: Piece): string {
 }
 
 function quoted(piece: Piece): string {
-  return JSON.stringify(Buffer.from(piece.bytes).toString('utf8').slice(0, 80))
+  return printable(JSON.stringify(Buffer.from(piece.bytes).toString('utf8')), 80)
 }
 
 const hex = (byte: number) => byte.toString(16).toUpperCase().padStart(2, '0')

@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
 import { compilePattern, type SplitAutomaton } from './compilePattern.ts'
 import { PatternRefusal, parsePattern } from './parsePattern.ts'
 import type { UnicodeSets } from './unicodeSets.ts'
@@ -11,7 +12,7 @@ export function compileSplit(path: string, pattern: string, sets: UnicodeSets): 
     if (!(error instanceof PatternRefusal)) throw error
     return fail('tokenizer_invalid', {
       path,
-      what: `split pattern ${JSON.stringify(pattern)}: ${error.message}`,
+      what: `split pattern ${printable(JSON.stringify(pattern), 300)}: ${printable(error.message, 300)}`,
       accepted: 'characters, classes, alternatives, repetitions, (?i:...), and lookahead at one character',
     })
   }

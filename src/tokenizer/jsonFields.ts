@@ -1,5 +1,6 @@
 import { fail } from '../base/errors.ts'
 import type { Json } from '../formats/checkpoint.ts'
+import { printable } from '../formats/names.ts'
 import { isJsonObject } from '../formats/parseJson.ts'
 
 /** tokenizer.json's top level, and how a reader of a part of it refuses. */
@@ -15,6 +16,6 @@ export interface JsonFields {
 /** `json` must be the object that tokenizer.json holds. Raises tokenizer_invalid. */
 export function jsonFields(json: Json, path: string): JsonFields {
   const refuse = (what: string, accepted: string): never => fail('tokenizer_invalid', { path, what, accepted })
-  const show = (value: Json) => JSON.stringify(value).slice(0, 160)
+  const show = (value: Json) => printable(JSON.stringify(value), 160)
   return isJsonObject(json) ? { path, json, refuse, show } : refuse(`tokenizer.json holds ${show(json)}`, 'an object')
 }

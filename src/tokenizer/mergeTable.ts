@@ -1,5 +1,7 @@
 import { keyOf } from './checkContract.ts'
 import type { TokenizerContract } from './contract.ts'
+import { withSpaces } from './wordCuts.ts'
+import { writtenWordpieces } from './writtenWordpieces.ts'
 
 /** A thing that merging handles: a piece, or a character that is none but of which pieces are made. */
 export interface Symbol {
@@ -21,6 +23,10 @@ export interface MergeTable {
 
 /** The merges of a contract by symbol: its own where it has some, else derived from the scores. */
 export function mergeTable(contract: TokenizerContract): MergeTable {
+  if (contract.kind === 'wordpiece') return withoutMerges(writtenWordpieces(contract))
+  if (contract.kind === 'unigram') {
+    return withoutMerges(contract.pieces.map(({ bytes, type }) => (type === 'control' ? bytes : withSpaces(bytes))))
+  }
   const taken = new Set<string>()
   const symbols: Symbol[] = contract.pieces.map((piece) => {
     const bytes = contract.kind === 'spm' && piece.type !== 'control' ? withSpaces(piece.bytes) : piece.bytes
@@ -37,11 +43,16 @@ export function mergeTable(contract: TokenizerContract): MergeTable {
   return { symbols, left: column(0), right: column(1), joined, rank: joined.map((_, row) => row) }
 }
 
+/** Symbols that are only written. */
+function withoutMerges(bytes: readonly Uint8Array[]): MergeTable {
+  return { symbols: bytes.map((each) => ({ bytes: each, key: null })), left: [], right: [], joined: [], rank: [] }
+}
+
 /**
  * SentencePiece joins any two neighbours whose union is a piece, so every way to cut a piece into two symbols is a merge;
  * its rank is that of the piece's score, equal scores having equal ranks.
  */
-function deriveMerges(contract: TokenizerContract, scores: Float32Array, pieces: readonly Symbol[]): MergeTable {
+function deriveMerges(contract: TokenizerContract, scores: ArrayLike<number>, pieces: readonly Symbol[]): MergeTable {
   const symbols = [...pieces]
   const idOf = new Map<string, number>()
   pieces.forEach(({ key }, id) => {
@@ -59,7 +70,7 @@ function deriveMerges(contract: TokenizerContract, scores: Float32Array, pieces:
     idOf.set(key, symbols.push({ bytes: Buffer.from(key, 'latin1'), key }) - 1)
     return symbols.length - 1
   }
-  const ranks = new Map([...new Set(scores)].sort((a, b) => b - a).map((score, rank) => [score, rank]))
+  const ranks = new Map([...new Set(Array.from(scores))].sort((a, b) => b - a).map((score, rank) => [score, rank]))
   const table = { left: [] as number[], right: [] as number[], joined: [] as number[], rank: [] as number[] }
   for (const [key, id] of [...idOf]) {
     for (let cut = 1; cut < key.length; cut++) {
@@ -76,28 +87,12 @@ function deriveMerges(contract: TokenizerContract, scores: Float32Array, pieces:
   return { symbols, ...table }
 }
 
-function withSpaces(bytes: Uint8Array): Uint8Array {
-  const out: number[] = []
-  for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i] === 0xe2 && bytes[i + 1] === 0x96 && bytes[i + 2] === 0x81) {
-      out.push(0x20)
-      i += 2
-    } else out.push(bytes[i]!)
-  }
-  return Uint8Array.from(out)
-}
-
 const isContinuation = (byte: number) => (byte & 0xc0) === 0x80
 
 function charactersOf(key: string): number {
   let count = 0
   for (let i = 0; i < key.length; i++) if (!isContinuation(key.charCodeAt(i))) count++
   return count
-}
-
-/** Whether a space can be joined to what stands before it: then text cannot be cut there. */
-export function joinsBeforeSpace({ symbols, left, right }: MergeTable): boolean {
-  return left.some((id, row) => symbols[id]!.bytes.at(-1) !== 0x20 && symbols[right[row]!]!.bytes[0] === 0x20)
 }
 
 /** [symbols] 1 where merging a symbol's own text gives that symbol, so that a word of this text need not be merged. */

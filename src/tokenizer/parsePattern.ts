@@ -1,5 +1,5 @@
 import { type AST, RegExpParser } from '@eslint-community/regexpp'
-import { type CodeSet, complement, emptySet, lastCodePoint, unite } from './codeSet.ts'
+import { type CodeSet, complement, lastCodePoint, unite } from './codeSet.ts'
 import type { UnicodeSets } from './unicodeSets.ts'
 
 /** A split pattern with its classes resolved. Alternatives and repetitions are in order of preference. */
@@ -17,21 +17,36 @@ export type PatternNode =
   /** Takes nothing: the next character is in `set`, or there is none and `end` is true. */
   | { readonly kind: 'next'; readonly set: CodeSet; readonly end: boolean }
 
+const newline: CodeSet = [10, 10]
+
 /** Raised where a pattern cannot be compiled; `message` completes "split pattern '...': ". */
 export class PatternRefusal extends Error {}
 
 /**
- * Parses a split pattern as Oniguruma and Rust's regex read it: `\s`, `\d`, `\w` mean Unicode's classes, `$` the end.
+ * Parses a split pattern as Oniguruma reads it: `\s`, `\d`, `\w` mean Unicode's classes, `$` the end of the text or of a
+ * line, and a backslash before any other punctuation means that.
  * Refuses (PatternRefusal) what a walk with one character of lookahead cannot decide, by name.
  */
 export function parsePattern(source: string, sets: UnicodeSets): PatternNode {
   let pattern: AST.Pattern
   try {
-    pattern = new RegExpParser({ ecmaVersion: 2025 }).parsePattern(source, 0, source.length, { unicode: true })
+    const plain = withoutIdleEscapes(source)
+    pattern = new RegExpParser({ ecmaVersion: 2025 }).parsePattern(plain, 0, plain.length, { unicode: true })
   } catch (error) {
     throw new PatternRefusal(error instanceof Error ? error.message : String(error))
   }
   return choice(pattern.alternatives, { sets, ignoreCase: false })
+}
+
+/** Drops backslashes that mean nothing, which JavaScript does not allow. */
+function withoutIdleEscapes(source: string): string {
+  let inClass = false
+  return source.replace(/\\?[\s\S]/gu, (part) => {
+    if (part === '[') inClass = true
+    if (part === ']') inClass = false
+    const idle = part === '\\-' ? !inClass : /^\\[!"#%&',:;<=>@_`~ ]$/.test(part)
+    return idle ? part.slice(1) : part
+  })
 }
 
 interface Scope {
@@ -83,7 +98,7 @@ function caseIn(group: AST.Group, scope: Scope): boolean {
 }
 
 function assertion(element: AST.Assertion, scope: Scope): PatternNode {
-  if (element.kind === 'end') return { kind: 'next', set: emptySet, end: true }
+  if (element.kind === 'end') return { kind: 'next', set: newline, end: true }
   if (element.kind !== 'lookahead') {
     throw new PatternRefusal(`assertion ${element.raw} looks back, and only what follows can be looked at`)
   }
@@ -92,8 +107,10 @@ function assertion(element: AST.Assertion, scope: Scope): PatternNode {
   for (const { elements, raw } of element.alternatives) {
     const only = elements[0]
     if (!only || elements.length > 1) throw new PatternRefusal(`lookahead at '${raw}': must be a single character`)
-    if (only.type === 'Assertion' && only.kind === 'end') end = true
-    else members.push(classOf(only, scope))
+    if (only.type === 'Assertion' && only.kind === 'end') {
+      end = true
+      members.push(newline)
+    } else members.push(classOf(only, scope))
   }
   const set = unite(...members)
   return element.negate ? { kind: 'next', set: complement(set), end: !end } : { kind: 'next', set, end }

@@ -1,118 +1,153 @@
 import type { Json } from '../formats/checkpoint.ts'
-import { isJsonObject } from '../formats/parseJson.ts'
-import type { Prefix } from './contract.ts'
+import { bertSplits, punctuation } from './bertRules.ts'
+import { isolate, type Prefix, type Split, type SplitBehaviour } from './contract.ts'
 import type { JsonFields } from './jsonFields.ts'
+import { escaped, type JsonStep, patternOf, stepsOf } from './jsonSteps.ts'
+import type { NormalStep } from './normalStep.ts'
+import { readJsonNormalizer } from './readJsonNormalizer.ts'
 import { gpt2Pattern } from './splitPatterns.ts'
+import { spaceMark } from './wordCuts.ts'
 
-/** What the normalizer, pre_tokenizer and decoder of a tokenizer.json do to text before pieces are merged. */
+/** What the normalizer, pre_tokenizer and decoder of a tokenizer.json do to text before words become pieces. */
 export interface JsonPipeline {
   readonly byteLevel: boolean
-  readonly splits: readonly string[]
-  /** Patterns among `splits` outside whose matches text would be dropped: they must match everywhere. */
-  readonly total: ReadonlySet<string>
-  readonly nfc: boolean
+  readonly steps: readonly NormalStep[]
+  readonly splits: readonly Split[]
+  /** Spaces are U+2581 in the vocabulary. */
+  readonly escapes: boolean
   readonly prefix: Prefix
   readonly prefixUnlessSpace: boolean
   readonly stripPrefix: boolean
   readonly cutAtSpaces: boolean
+  /** Of a WordPiece decoder. */
+  readonly cleanUp: boolean
 }
 
-const space = '\u2581'
+type State = { -readonly [K in keyof JsonPipeline]: JsonPipeline[K] } & { splits: Split[] }
+
+const behaviours: ReadonlyMap<Json, SplitBehaviour> = new Map([
+  ['Isolated', 'isolated'],
+  ['Removed', 'removed'],
+  ['MergedWithPrevious', 'mergedWithPrevious'],
+  ['MergedWithNext', 'mergedWithNext'],
+  ['Contiguous', 'contiguous'],
+])
 
 /** Reads the steps; a step that has no place in a contract is refused by its type (`fields.refuse`). */
 export function readJsonPipeline(fields: JsonFields): JsonPipeline {
-  const normalizers = stepsOf(fields, fields.json.normalizer ?? null, 'normalizer', 'normalizers')
-  const preTokenizers = stepsOf(fields, fields.json.pre_tokenizer ?? null, 'pre_tokenizer', 'pretokenizers')
-  const decoders = stepsOf(fields, fields.json.decoder ?? null, 'decoder', 'decoders')
-  const state = {
+  const { steps, escapes } = readJsonNormalizer(fields)
+  const state: State = {
     byteLevel: false,
-    splits: [] as string[],
-    total: new Set<string>(),
-    nfc: false,
-    escaped: false,
-    prefix: 'none' as Prefix,
+    steps,
+    splits: [],
+    escapes,
+    prefix: 'none',
     prefixUnlessSpace: false,
-    stripPrefix: decoders.some(({ step }) => step.type === 'Strip' && step.content === ' ' && step.start === 1),
+    stripPrefix: false,
     cutAtSpaces: false,
+    cleanUp: false,
   }
-  for (const { step, where } of normalizers) {
-    if (step.type === 'NFC') state.nfc = true
-    else if (step.type === 'Prepend' && step.prepend === space) state.prefix = 'always'
-    else if (step.type === 'Replace' && patternOf(step) === ' ' && step.content === space) state.escaped = true
-    else fields.refuse(`${where} is ${fields.show(step)}`, 'NFC, Prepend "\u2581", Replace " " by "\u2581"')
+  for (const { step, where } of stepsOf(fields, fields.json.pre_tokenizer ?? null, 'pre_tokenizer', 'pretokenizers')) {
+    preTokenize(fields, step, where, state)
   }
-  for (const { step, where } of preTokenizers) {
-    const refuse = (accepted: string) => fields.refuse(`${where} is ${fields.show(step)}`, accepted)
-    switch (step.type) {
-      case 'ByteLevel':
-        if (step.add_prefix_space === true) refuse('ByteLevel with add_prefix_space false')
-        if (step.use_regex !== false) state.splits.push(gpt2Pattern)
-        state.byteLevel = true
-        break
-      case 'Digits':
-        state.splits.push(step.individual_digits === true ? '\\p{N}' : '\\p{N}+')
-        break
-      case 'Split': {
-        const pattern = patternOf(step)
-        // Spaces are gone where the normaliser replaces them: this cuts nothing.
-        if (pattern === ' ' && state.escaped) break
-        if (pattern === undefined) return refuse('a Split with a pattern')
-        const removed = step.behavior === 'Removed' && step.invert === true
-        if (!removed && (step.behavior !== 'Isolated' || step.invert === true)) {
-          refuse('Split with behavior Isolated, or Removed with invert')
-        }
-        if (removed) state.total.add(pattern)
-        state.splits.push(pattern)
-        break
-      }
-      case 'Metaspace':
-        if (step.replacement !== space) refuse('Metaspace with replacement "\u2581"')
-        state.escaped = true
-        state.prefix = metaspacePrefix(step) ?? refuse('Metaspace with prepend_scheme always, first or never')
-        state.prefixUnlessSpace = state.prefix !== 'none'
-        state.stripPrefix ||= state.prefix !== 'none'
-        state.cutAtSpaces = step.split !== false
-        break
-      default:
-        refuse('ByteLevel, Split, Digits, Metaspace, or a Sequence of these')
+  for (const { step, where } of stepsOf(fields, fields.json.decoder ?? null, 'decoder', 'decoders')) {
+    if (!decode(step, state)) {
+      fields.refuse(
+        `${where} is ${fields.show(step)}`,
+        'ByteLevel, ByteFallback, Fuse, Metaspace, WordPiece, Replace "\u2581" by " ", Strip " ", or a Sequence',
+      )
     }
   }
-  state.byteLevel ||= decoders.some(({ step }) => step.type === 'ByteLevel')
-  if (state.byteLevel && (state.escaped || state.prefix !== 'none')) {
+  if (state.byteLevel && state.escapes) {
     fields.refuse('spaces are replaced in a byte-level tokenizer', 'either ByteLevel or "\u2581" for spaces')
-  }
-  if (!state.byteLevel && state.splits.length > 0) {
-    fields.refuse('Split in a tokenizer of characters', 'Split only together with ByteLevel')
-  }
-  if (!state.byteLevel && !state.escaped) {
-    fields.refuse('neither ByteLevel nor "\u2581" for spaces', 'byte-level or SentencePiece-style BPE')
   }
   return state
 }
 
-interface Step {
-  readonly step: { readonly [key: string]: Json }
-  readonly where: string
+function preTokenize(fields: JsonFields, step: JsonStep, where: string, state: State): void {
+  const refuse: (accepted: string) => never = (accepted) => fields.refuse(`${where} is ${fields.show(step)}`, accepted)
+  const pattern = patternOf(step)
+  // Spaces are gone where the normaliser replaces them: this cuts nothing.
+  if (step.type === 'Split' && pattern === ' ' && state.escapes) return
+  if (state.escapes) refuse('nothing but a Split at " " behind spaces that are "\u2581"')
+  const behaviour = behaviours.get(step.behavior ?? 'Isolated')
+  switch (step.type) {
+    case 'ByteLevel':
+      if (step.add_prefix_space === true) {
+        if (state.splits.length > 0) refuse('ByteLevel with add_prefix_space false behind another step')
+        state.prefix = 'always'
+        state.prefixUnlessSpace = true
+      }
+      if (step.use_regex !== false) state.splits.push(isolate(gpt2Pattern))
+      state.byteLevel = true
+      return
+    case 'Digits':
+      state.splits.push(isolate(step.individual_digits === true ? '\\p{N}' : '\\p{N}+'))
+      return
+    case 'Punctuation':
+      if (!behaviour) refuse(`Punctuation with behavior ${[...behaviours.keys()].join(', ')}`)
+      state.splits.push({ pattern: punctuation, behaviour, invert: false })
+      return
+    case 'Split':
+      if (!pattern) refuse('a Split with a pattern')
+      if (!behaviour) refuse(`Split with behavior ${[...behaviours.keys()].join(', ')}`)
+      state.splits.push({ pattern, behaviour, invert: step.invert === true })
+      return
+    case 'Whitespace':
+      state.splits.push({ pattern: '\\w+|[^\\w\\s]+', behaviour: 'removed', invert: true })
+      return
+    case 'WhitespaceSplit':
+      state.splits.push({ pattern: '\\s+', behaviour: 'removed', invert: false })
+      return
+    case 'CharDelimiterSplit':
+      if (typeof step.delimiter !== 'string' || step.delimiter === '') refuse('CharDelimiterSplit with a delimiter')
+      state.splits.push({ pattern: escaped(step.delimiter), behaviour: 'removed', invert: false })
+      return
+    case 'BertPreTokenizer':
+      state.splits.push(...bertSplits)
+      return
+    case 'Metaspace':
+      if (state.byteLevel) refuse('either ByteLevel or Metaspace')
+      if (step.replacement !== spaceMark) refuse('Metaspace with replacement "\u2581"')
+      state.escapes = true
+      state.prefix = metaspacePrefix(step) ?? refuse('Metaspace with prepend_scheme always, first or never')
+      state.prefixUnlessSpace = state.prefix !== 'none'
+      state.stripPrefix = state.prefix !== 'none'
+      state.cutAtSpaces = step.split !== false
+      return
+    default:
+      refuse(
+        'BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Split, Whitespace, ' +
+          'WhitespaceSplit, or a Sequence of these',
+      )
+  }
 }
 
-function stepsOf(fields: JsonFields, value: Json, where: string, list: string): Step[] {
-  if (value === null) return []
-  if (!isJsonObject(value)) return fields.refuse(`${where} is ${fields.show(value)}`, 'an object with a type')
-  if (value.type !== 'Sequence') return [{ step: value, where }]
-  const items = value[list]
-  if (!Array.isArray(items))
-    return fields.refuse(`${where}.${list} is ${fields.show(items ?? null)}`, 'a list of steps')
-  return items.flatMap((item: Json, i) => stepsOf(fields, item, `${where}.${list}[${i}]`, list))
+/** False where the decoder has no place in a contract. */
+function decode(step: JsonStep, state: State): boolean {
+  switch (step.type) {
+    case 'ByteLevel':
+      state.byteLevel = true
+      return true
+    case 'ByteFallback':
+    case 'Fuse':
+      return true
+    case 'Metaspace':
+      return step.replacement === spaceMark
+    case 'Replace':
+      return patternOf(step) === spaceMark && step.content === ' '
+    case 'Strip':
+      state.stripPrefix ||= step.start === 1
+      return step.content === ' ' && (step.start === 0 || step.start === 1) && (step.stop ?? 0) === 0
+    case 'WordPiece':
+      state.cleanUp = step.cleanup !== false
+      return step.prefix === '##'
+    default:
+      return false
+  }
 }
 
-/** The regular expression of a `pattern`: { Regex } as it is, { String } with its special characters escaped. */
-function patternOf({ pattern }: Step['step']): string | undefined {
-  if (!isJsonObject(pattern)) return undefined
-  if (typeof pattern.Regex === 'string') return pattern.Regex
-  return typeof pattern.String === 'string' ? pattern.String.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&') : undefined
-}
-
-function metaspacePrefix(step: Step['step']): Prefix | undefined {
+function metaspacePrefix(step: JsonStep): Prefix | undefined {
   // Files from before prepend_scheme have add_prefix_space.
   const scheme = step.prepend_scheme ?? (step.add_prefix_space === false ? 'never' : 'always')
   if (scheme === 'never') return 'none'

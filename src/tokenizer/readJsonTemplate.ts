@@ -1,5 +1,5 @@
 import type { Json } from '../formats/checkpoint.ts'
-import { isJsonObject } from '../formats/parseJson.ts'
+import { isJsonObject, type JsonObject } from '../formats/parseJson.ts'
 import type { JsonFields } from './jsonFields.ts'
 
 /** Which ids a post-processor sets around a text. */
@@ -27,14 +27,26 @@ export function readJsonTemplate(
       if (found.length > 1) fields.refuse('post_processor has several templates', 'at most one TemplateProcessing')
       return found[0]
     }
+    case 'BertProcessing':
+    case 'RobertaProcessing':
+      return { bos: pairOf(fields, idOf, processor, 'cls'), eos: pairOf(fields, idOf, processor, 'sep') }
     case 'TemplateProcessing':
       return templateOf(fields, idOf, Array.isArray(processor.single) ? processor.single : [])
     default:
       return fields.refuse(
         `post_processor is ${fields.show(processor)}`,
-        'ByteLevel, TemplateProcessing, or a Sequence',
+        'ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, or a Sequence',
       )
   }
+}
+
+/** The token of a pair [text, id]. */
+function pairOf(fields: JsonFields, idOf: ReadonlyMap<string, number>, processor: JsonObject, key: string): number {
+  const [text]: readonly Json[] = Array.isArray(processor[key]) ? processor[key] : []
+  const id = typeof text === 'string' ? idOf.get(text) : undefined
+  return (
+    id ?? fields.refuse(`${key} of the post_processor is ${fields.show(processor[key] ?? null)}`, 'a token and its id')
+  )
 }
 
 function templateOf(fields: JsonFields, idOf: ReadonlyMap<string, number>, single: readonly Json[]): JsonTemplate {

@@ -4,6 +4,7 @@ import { bytesOfLetters } from './byteAlphabet.ts'
 import { mostPieces } from './checkContract.ts'
 import type { Piece, PieceType } from './contract.ts'
 import type { JsonFields } from './jsonFields.ts'
+import type { JsonModel } from './readJsonModel.ts'
 
 /** The vocabulary of a tokenizer.json with its added tokens. */
 export interface JsonVocabulary {
@@ -12,23 +13,24 @@ export interface JsonVocabulary {
   readonly idOf: ReadonlyMap<string, number>
 }
 
-/** Reads `model.vocab` and `added_tokens`. Ids without a token become unused pieces. Raises tokenizer_invalid. */
-export function readJsonVocabulary(fields: JsonFields, byteLevel: boolean, byteFallback: boolean): JsonVocabulary {
-  const model = isJsonObject(fields.json.model) ? fields.json.model : {}
-  if (!isJsonObject(model.vocab)) return fields.refuse('model.vocab is missing', 'an object from token to id')
+/**
+ * Reads the model's vocabulary and `added_tokens`. Ids without a token become unused pieces. `byteLevel`: texts are in the
+ * printable alphabet of bytes. Raises tokenizer_invalid.
+ */
+export function readJsonVocabulary(fields: JsonFields, model: JsonModel, byteLevel: boolean): JsonVocabulary {
   const pieces: (Piece | undefined)[] = []
   const idOf = new Map<string, number>()
-  for (const [text, id] of Object.entries(model.vocab)) {
+  for (const [text, id] of model.vocabulary) {
     const at = checkId(fields, id, text)
     if (pieces[at])
       fields.refuse(`id ${at} is given twice, the second time for ${fields.show(text)}`, 'one token per id')
-    pieces[at] = modelPiece(text, byteLevel, byteFallback)
-    idOf.set(text, at)
+    pieces[at] = modelPiece(text, byteLevel, model.byteFallback)
+    if (!idOf.has(text)) idOf.set(text, at)
   }
   const added = fields.json.added_tokens ?? []
   if (!Array.isArray(added)) return fields.refuse('added_tokens is no list', 'a list of tokens')
   for (const token of added as readonly Json[]) {
-    const { id, text, piece } = addedPiece(fields, token, model.unk_token ?? null)
+    const { id, text, piece } = addedPiece(fields, token, model.unknown)
     const before = idOf.get(text)
     if ((pieces[id] && before !== id) || (before !== undefined && before !== id)) {
       fields.refuse(
@@ -55,15 +57,23 @@ function modelPiece(text: string, byteLevel: boolean, byteFallback: boolean): Pi
   return { bytes: Buffer.from(text), type: 'normal' }
 }
 
-function addedPiece(fields: JsonFields, token: Json, unknown: Json): { id: number; text: string; piece: Piece } {
+function addedPiece(
+  fields: JsonFields,
+  token: Json,
+  unknown: string | undefined,
+): { id: number; text: string; piece: Piece } {
   if (!isJsonObject(token) || typeof token.content !== 'string' || token.content === '') {
     return fields.refuse(`added token ${fields.show(token)}`, 'an object with id and content')
   }
   const text = token.content
-  if (token.single_word === true) {
-    fields.refuse(`added token ${fields.show(text)} has single_word`, 'added tokens that match inside words')
-  }
   const type: PieceType = text === unknown ? 'unknown' : token.special === true ? 'control' : 'user'
-  const piece = { bytes: Buffer.from(text), type, stripLeft: token.lstrip === true, stripRight: token.rstrip === true }
+  const piece = {
+    bytes: Buffer.from(text),
+    type,
+    stripLeft: token.lstrip === true,
+    stripRight: token.rstrip === true,
+    singleWord: token.single_word === true,
+    normalized: token.normalized === true,
+  }
   return { id: checkId(fields, token.id, text), text, piece }
 }

@@ -1,4 +1,5 @@
 import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
 
 /**
  * Merge rules to ids [merges, 3]: left, right, joined, the first rule first. `idOf` maps the vocabulary's own spelling.
@@ -15,12 +16,13 @@ export function readMerges(path: string, rules: readonly unknown[], idOf: Readon
       accepted: 'rules "left right" whose parts and union are tokens, each once',
     })
   rules.forEach((rule, rank) => {
-    const [left, right] = partsOf(rule) ?? refuse(`merge ${rank} is ${JSON.stringify(rule)?.slice(0, 80)}`)
+    const [left, right] = partsOf(rule) ?? refuse(`merge ${rank} is ${printable(JSON.stringify(rule) ?? '', 80)}`)
     const ids = [left, right, left + right].map(
-      (text) => idOf.get(text) ?? refuse(`merge ${rank} needs token ${JSON.stringify(text)}, which is missing`),
+      (text) =>
+        idOf.get(text) ?? refuse(`merge ${rank} needs token ${printable(JSON.stringify(text))}, which is missing`),
     )
     const pair = ids[0]! * 2 ** 24 + ids[1]!
-    if (seen.has(pair)) refuse(`merge ${rank} (${JSON.stringify(`${left} ${right}`)}) was given before`)
+    if (seen.has(pair)) refuse(`merge ${rank} (${printable(JSON.stringify(`${left} ${right}`))}) was given before`)
     seen.add(pair)
     merges.set(ids, 3 * rank)
   })

@@ -72,7 +72,7 @@ describe('a GGUF tokenizer', () => {
   const without = (tokens: readonly string[], text: string) =>
     tokens.map((token) => (token === text ? `${text}?` : token))
   it.each<[string, Changes, Changes, RegExp]>([
-    ['another model', bpe, { model: 'bert' }, /model is "bert"; accepted: llama .*gpt2/],
+    ['another model', bpe, { model: 'rwkv' }, /model is "rwkv"; accepted: llama .*gpt2.*t5.*bert/],
     ['an unknown split', bpe, { pre: 'nobody' }, /pre is "nobody"; accepted: gpt-2, .*qwen2/],
     ['no split', bpe, { pre: undefined }, /pre is missing; accepted: gpt-2/],
     ['no merges', bpe, { merges: undefined }, /merges is no list/],
@@ -115,7 +115,7 @@ describe('a GGUF tokenizer', () => {
       { tokens: without(spm.tokens, '<0x07>') },
       /byte token 10 is written "<0x07>\?"/,
     ],
-    ['a character map', spm, { precompiled_charsmap: Uint8Array.of(1) }, /precompiled character map/],
+    ['a damaged character map', spm, { precompiled_charsmap: Uint8Array.of(1) }, /character map is damaged: it is sh/],
     [
       'neither bytes nor unknown',
       spm,
@@ -187,14 +187,39 @@ describe('a tokenizer.json', () => {
     },
   })
   it('takes the text of its splits, with literal strings escaped', () => {
-    expect(transformers(split({ String: 'a.b' })).splits[0]).toBe('a\\.b')
-    expect(transformers(split({ Regex: '\\p{L}+' })).splits[0]).toBe('\\p{L}+')
+    const isolated = { behaviour: 'isolated', invert: false }
+    expect(transformers(split({ String: 'a.b' })).splits[0]).toEqual({ pattern: 'a\\.b', ...isolated })
+    expect(transformers(split({ Regex: '\\p{L}+' })).splits[0]).toEqual({ pattern: '\\p{L}+', ...isolated })
+    const merged = { pattern: 'a', behaviour: 'mergedWithNext', invert: true }
+    expect(transformers(split({ Regex: 'a' }, 'MergedWithNext', true)).splits[0]).toEqual(merged)
   })
 
   it.each<[string, { readonly [key: string]: Json }, RegExp]>([
     ['no object', { model: 7 }, /model's type is missing/],
-    ['WordPiece', { model: { type: 'WordPiece', vocab: {} } }, /type is "WordPiece"; accepted: "BPE" \(WordPiece/],
-    ['Unigram', { model: { type: 'Unigram', vocab: [] } }, /type is "Unigram"/],
+    [
+      'a model of words',
+      { model: { type: 'WordLevel', vocab: {} } },
+      /type is "WordLevel"; accepted: "BPE", "Unigram"/,
+    ],
+    ['WordPiece over bytes', { model: { type: 'WordPiece', vocab } }, /WordPiece with other words than its own/],
+    [
+      'WordPiece of another prefix',
+      { model: { type: 'WordPiece', vocab, continuing_subword_prefix: '@@' } },
+      /continuing_subword_prefix is "@@"; accepted: "##"/,
+    ],
+    [
+      'WordPiece without an unknown token',
+      { pre_tokenizer: null, decoder: null, model: { type: 'WordPiece', vocab } },
+      /outside the vocabulary have no token; accepted: an unknown token/,
+    ],
+    ['Unigram without an unknown token', { model: { type: 'Unigram', vocab: [['a', 0]] } }, /unk_id is null/],
+    ['a Unigram token without score', { model: { type: 'Unigram', unk_id: 0, vocab: [['a']] } }, /token 0 is \["a"\]/],
+    ['Unigram over bytes', { model: { type: 'Unigram', unk_id: 0, vocab: [['a', -1]] } }, /Unigram over bytes/],
+    [
+      'a damaged character map',
+      { normalizer: { type: 'Precompiled', precompiled_charsmap: 'AQAAAAA=' } },
+      /character map is damaged: its trie has 1 bytes of 5/,
+    ],
     ['no vocabulary', { model: { type: 'BPE', merges: [] } }, /model.vocab is missing/],
     ['no merges', { model: { type: 'BPE', vocab } }, /model.merges is missing/],
     ['a merge of no token', { model: { type: 'BPE', vocab, merges: [['a', 'q q']] } }, /merge 0 needs token "q q"/],
@@ -209,20 +234,25 @@ describe('a tokenizer.json', () => {
       { added_tokens: [{ id: 4, content: 'x1' }] },
       /"x1" has id 4, which contradicts/,
     ],
-    ['single_word', { added_tokens: [{ id: 300, content: 'x1', single_word: true }] }, /has single_word/],
     ['an added token without text', { added_tokens: [{ id: 300 }] }, /object with id and content/],
     ['a word suffix', { model: { type: 'BPE', vocab, merges: [], end_of_word_suffix: '</w>' } }, /end_of_word_suffix/],
-    ['a lower-casing normaliser', { normalizer: { type: 'Lowercase' } }, /normalizer is .*Lowercase.*; accepted: NFC/],
-    ['a split that drops text', split({ Regex: 'a' }, 'Removed', true), /drops what "a" does not match/],
-    ['a split that joins', split({ Regex: 'a' }, 'MergedWithNext'), /pretokenizers\[0\] is .*MergedWithNext/],
+    ['an unknown normaliser', { normalizer: { type: 'Append' } }, /normalizer is .*Append.*; accepted: NFC/],
+    ['a split of no known kind', split({ Regex: 'a' }, 'Dropped'), /pretokenizers\[0\] is .*Dropped.*MergedWithNext/],
     [
-      'a prefix space for bytes',
-      { pre_tokenizer: { type: 'ByteLevel', add_prefix_space: true } },
-      /add_prefix_space false/,
+      'a prefix space for each piece',
+      {
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [{ type: 'Digits' }, { type: 'ByteLevel', add_prefix_space: true }],
+        },
+      },
+      /add_prefix_space false behind another step/,
     ],
+    ['an unknown decoder', { decoder: { type: 'CTC' } }, /decoder is .*CTC.*; accepted: ByteLevel/],
     ['neither bytes nor spaces', { pre_tokenizer: null, decoder: null }, /neither ByteLevel nor/],
     ['an unknown step', { pre_tokenizer: { type: 'Bert' } }, /pre_tokenizer is .*Bert/],
-    ['an unknown post-processor', { post_processor: { type: 'Roberta' } }, /post_processor is .*Roberta/],
+    ['an unknown post-processor', { post_processor: { type: 'Other' } }, /post_processor is .*Other/],
+    ['a processor of no token', { post_processor: { type: 'BertProcessing', cls: ['x1', 1] } }, /cls of the post_/],
     [
       'a template of three tokens',
       { post_processor: { type: 'TemplateProcessing', single: [] } },

@@ -2,6 +2,7 @@ import type { CheckpointDescription } from '../formats/checkpoint.ts'
 import type { TokenizerContract } from './contract.ts'
 import { readGgufTokenizer } from './readGgufTokenizer.ts'
 import { readJsonTokenizer } from './readJsonTokenizer.ts'
+import { readSentencePiece } from './readSentencePiece.ts'
 
 /**
  * The tokenizer that a checkpoint describes; undefined where it has none. `path` names the checkpoint in messages.
@@ -9,7 +10,10 @@ import { readJsonTokenizer } from './readJsonTokenizer.ts'
  */
 export function readTokenizer(description: CheckpointDescription, path: string): TokenizerContract | undefined {
   if (description.format === 'gguf') return readGgufTokenizer(description.metadata, path)
-  const { tokenizer, tokenizerConfig, generationConfig, config } = description
-  if (tokenizer === undefined) return undefined
+  const { tokenizer, sentencePiece, tokenizerConfig, generationConfig, config } = description
+  if (tokenizer === undefined) {
+    if (sentencePiece === undefined) return undefined
+    return readSentencePiece({ sentencePiece, tokenizerConfig, generationConfig, config }, path)
+  }
   return readJsonTokenizer({ tokenizer, tokenizerConfig, generationConfig, config }, path)
 }

@@ -1,4 +1,10 @@
-/** Finds special tokens in raw text, one byte a step. `table[node * classes + class]` is the next node; 0: none; 1: root. */
+import { fail } from '../base/errors.ts'
+import { printable } from '../formats/names.ts'
+import type { Piece, TokenizerContract } from './contract.ts'
+import { normalizeText } from './normalizeText.ts'
+import type { UnicodeSets } from './unicodeSets.ts'
+
+/** Finds special tokens in text, one byte a step. `table[node * classes + class]` is the next node; 0: none; 1: root. */
 export interface SpecialTable {
   readonly classes: number
   readonly nodes: number
@@ -39,3 +45,33 @@ export function specialTable(tokens: readonly { readonly id: number; readonly by
   })
   return { classes, nodes: rows.length, classOf, table, ids: Int32Array.from(ids) }
 }
+
+/** The blob's sections of special tokens: those looked for in raw text, then those looked for in normalised text. */
+export function specialTables(contract: TokenizerContract, sets: UnicodeSets) {
+  const isSpecial = ({ type, bytes }: Piece) =>
+    (type === 'control' || type === 'user' || type === 'unknown') && bytes.length > 0
+  const found = contract.pieces.flatMap((piece, id) => (isSpecial(piece) ? [{ piece, id }] : []))
+  const isLate = (piece: Piece) => piece.normalized === true && contract.steps.length > 0
+  const raw = specialTable(found.flatMap(({ piece, id }) => (isLate(piece) ? [] : [{ id, bytes: piece.bytes }])))
+  const late = specialTable(
+    found.flatMap(({ piece, id }) => (isLate(piece) ? [{ id, bytes: normalized(contract, piece, sets) }] : [])),
+  )
+  return {
+    classes: [raw.classes, late.classes] as const,
+    nodes: [raw.nodes, late.nodes] as const,
+    classOf: Buffer.concat([raw.classOf, late.classOf]),
+    table: Buffer.concat([bytesOf(raw.table), bytesOf(late.table)]),
+    ids: Buffer.concat([bytesOf(raw.ids), bytesOf(late.ids)]),
+  }
+}
+
+function normalized({ path, steps }: TokenizerContract, { bytes }: Piece, sets: UnicodeSets): Uint8Array {
+  const text = Buffer.from(bytes).toString('utf8')
+  const after = normalizeText(text, steps, sets, path)
+  if (after !== '') return Buffer.from(after)
+  const what = `nothing is left of added token ${printable(JSON.stringify(text))} when it is normalised`
+  return fail('tokenizer_invalid', { path, what, accepted: 'added tokens with a text of their own' })
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array | Int32Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength)

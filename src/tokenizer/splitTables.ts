@@ -1,11 +1,20 @@
 import type { SplitAutomaton } from './compilePattern.ts'
+import { type Split, splitBehaviours } from './contract.ts'
 
 const replacementCharacter = 0xfffd
 
-/** The sections `splits` and `splitTables` of the blob (blob.ts) for automata in their order. */
-export function splitTables(automata: readonly SplitAutomaton[]): { splits: Uint8Array; tables: Uint8Array } {
-  const splits = new Uint8Array(40 * automata.length)
-  const view = new DataView(splits.buffer)
+const rowBytes = 48
+const inverted = 8
+
+/**
+ * The sections `automata` and `automatonTables` of the blob (blob.ts). The first automata are those of `splits`, in order.
+ */
+export function splitTables(
+  automata: readonly SplitAutomaton[],
+  splits: readonly Split[],
+): { rows: Uint8Array; tables: Uint8Array } {
+  const rows = new Uint8Array(rowBytes * automata.length)
+  const view = new DataView(rows.buffer)
   const parts: ArrayBufferView[] = []
   let bytes = 0
   const append = (part: ArrayBufferView): bigint => {
@@ -16,13 +25,14 @@ export function splitTables(automata: readonly SplitAutomaton[]): { splits: Uint
   }
   automata.forEach((automaton, i) => {
     const { blockOf, values, valueAt } = twoStages(automaton.starts, automaton.classOf)
-    view.setUint32(40 * i, automaton.classes, true)
-    view.setUint32(40 * i + 4, automaton.states, true)
-    view.setUint32(40 * i + 8, values.length / 256, true)
-    view.setUint32(40 * i + 12, valueAt(replacementCharacter), true)
-    view.setBigUint64(40 * i + 16, append(blockOf), true)
-    view.setBigUint64(40 * i + 24, append(values), true)
-    view.setBigUint64(40 * i + 32, append(automaton.table), true)
+    view.setUint32(rowBytes * i, automaton.classes, true)
+    view.setUint32(rowBytes * i + 4, automaton.states, true)
+    view.setUint32(rowBytes * i + 8, values.length / 256, true)
+    view.setUint32(rowBytes * i + 12, valueAt(replacementCharacter), true)
+    view.setUint32(rowBytes * i + 16, behaviourOf(splits[i]), true)
+    view.setBigUint64(rowBytes * i + 24, append(blockOf), true)
+    view.setBigUint64(rowBytes * i + 32, append(values), true)
+    view.setBigUint64(rowBytes * i + 40, append(automaton.table), true)
   })
   const tables = new Uint8Array(bytes)
   let at = 0
@@ -30,7 +40,11 @@ export function splitTables(automata: readonly SplitAutomaton[]): { splits: Uint
     tables.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at)
     at += Math.ceil(part.byteLength / 8) * 8
   }
-  return { splits, tables }
+  return { rows, tables }
+}
+
+function behaviourOf(split: Split | undefined): number {
+  return split ? splitBehaviours.indexOf(split.behaviour) + (split.invert ? inverted : 0) : 0
 }
 
 /** A value for every code point as two tables: `values[256 * blockOf[code >> 8] + (code & 255)]`. Equal blocks are one. */

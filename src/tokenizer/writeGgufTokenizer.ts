@@ -3,18 +3,20 @@ import type { GgufValue } from '../formats/ggufValue.ts'
 import { byteToLetter } from './byteAlphabet.ts'
 import { type Piece, pieceTypes, type TokenizerContract } from './contract.ts'
 import { splitRules } from './splitPatterns.ts'
+import { writeGgufWordpiece } from './writeGgufWordpiece.ts'
 
 /**
- * The `tokenizer.ggml.*` keys of a byte-level BPE contract, for a model of `vocabulary` rows; ids beyond the pieces become
+ * The `tokenizer.ggml.*` keys of a byte-level BPE or WordPiece contract, for a model of `vocabulary` rows; ids beyond the pieces become
  * unused tokens. Refuses `tokenizer_invalid` for what GGUF files have no key for.
  */
 export function writeGgufTokenizer(contract: TokenizerContract, vocabulary: number): Record<string, GgufValue> {
   const { path, kind, pieces, merges, bos, eos, eot, unknown, addBos, addEos } = contract
+  if (kind === 'wordpiece') return writeGgufWordpiece(contract, vocabulary)
   if (kind !== 'bpe') {
     fail('tokenizer_invalid', {
       path,
-      what: 'a tokenizer of characters in tokenizer.json has no scores, which GGUF needs',
-      accepted: 'byte-level BPE, or a GGUF file of this model',
+      what: 'GGUF has no keys for all rules of a SentencePiece-style tokenizer.json',
+      accepted: 'byte-level BPE or WordPiece, or a GGUF file of this model',
     })
   }
   const texts = Array.from({ length: vocabulary }, (_, id) => textOf(pieces[id], id))
@@ -44,7 +46,9 @@ function textOf(piece: Piece | undefined, id: number): string {
 }
 
 function splitName({ path, splits, wholeWords }: TokenizerContract): string {
-  const same = (other: readonly string[]) => other.length === splits.length && other.every((s, i) => s === splits[i])
+  const isPlain = splits.every(({ behaviour, invert }) => behaviour === 'isolated' && !invert)
+  const same = (other: readonly string[]) =>
+    isPlain && other.length === splits.length && other.every((pattern, i) => pattern === splits[i]!.pattern)
   for (const [name, rule] of splitRules) {
     if (same(rule.splits) && rule.wholeWords === wholeWords) return name
   }

@@ -6,7 +6,7 @@ import { weightDtypes } from '../../src/base/dtypes.ts'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import { ConfigReader } from '../../src/templates/configReader.ts'
 import { templates } from '../../src/templates/readModel.ts'
-import { ropeVariants } from '../../src/templates/ropeVariants.ts'
+import { ropeVariants } from '../../src/templates/rope/ropeVariants.ts'
 
 const page = fileURLToPath(new URL('../../docs/models.md', import.meta.url))
 

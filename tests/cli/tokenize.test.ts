@@ -59,17 +59,13 @@ describe('ck tokenize', () => {
     expect(code).toBe(1)
   })
 
-  it.skipIf(!hasData)(
-    'reads vocabularies without weights, and refuses other kinds (needs ../shared/data)',
-    async () => {
-      const vocabulary = (name: string) => join(data, 'vocab', `ggml-vocab-${name}.gguf`)
-      const [spm, bpe, bert] = await Promise.all(
-        ['llama-spm', 'gpt-2', 'bert-bge'].map((name) => ck(['tokenize', vocabulary(name), '--text', 'Hello world'])),
-      )
-      expect(spm!.stdout).toBe('15043 3186\n')
-      expect(bpe!.stdout).toBe('15496 995\n')
-      expect(bert).toMatchObject({ code: 1, stdout: '' })
-      expect(bert!.stderr).toMatch(/^ck: .*: tokenizer: tokenizer.ggml.model is "bert"; accepted: llama .*\n$/)
-    },
-  )
+  it.skipIf(!hasData)('reads vocabularies without weights (needs ../shared/data)', async () => {
+    const vocabulary = (name: string) => join(data, 'vocab', `ggml-vocab-${name}.gguf`)
+    const [spm, bpe, bert] = await Promise.all(
+      ['llama-spm', 'gpt-2', 'bert-bge'].map((name) => ck(['tokenize', vocabulary(name), '--text', 'Hello world'])),
+    )
+    expect(spm!.stdout).toBe('15043 3186\n')
+    expect(bpe!.stdout).toBe('15496 995\n')
+    expect(bert!.stdout).toBe('7592 2088\n')
+  })
 })

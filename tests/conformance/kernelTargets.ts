@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { hostArch, hostFeatures } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
 import { type Isa, isas } from '../../src/kernels/kernel.ts'
+import type { Family } from '../../src/kernels/registry.ts'
 
 /** A way to run the kernels on this machine. */
 export interface KernelTarget {
@@ -14,6 +15,8 @@ export interface KernelTarget {
   /** `library`: in this process. `driver`: in another one, which `command` starts. */
   readonly how: 'library' | 'driver'
   readonly command: readonly string[]
+  /** The kernel families that it compiles otherwise than another target of its ISA does; absent: all. */
+  readonly only?: readonly Family[]
   /** Why it cannot run here; undefined: it can. */
   readonly missing: string | undefined
 }
@@ -34,6 +37,15 @@ function answers(program: string): boolean {
 
 const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
 
+// What includes dot.h, and of that what includes matrix.h.
+const withDots = ['linear', 'embedding'] as const
+const withMatrices = ['linear'] as const
+const partial: { readonly [target: string]: readonly Family[] } = {
+  'x86-64-v3+avxvnni': withDots,
+  'x86-64-v4+amxint8': withMatrices,
+  'aarch64+i8mm': withMatrices,
+}
+
 const native = targets.map((target): KernelTarget => {
   const emulated = target.arch === 'aarch64' && host !== 'aarch64'
   const lacks = target.cpuFeatures.find((feature) => !features.has(feature))
@@ -47,6 +59,7 @@ const native = targets.map((target): KernelTarget => {
     flags: emulated ? [...target.flags, '-static'] : target.flags,
     how: emulated ? 'driver' : 'library',
     command: emulated ? ['qemu-aarch64'] : [],
+    ...(partial[target.name] ? { only: partial[target.name]! } : {}),
     missing: foreign
       ? `needs a ${target.arch} CPU`
       : tool
@@ -66,6 +79,7 @@ const narrow = native
       ...target,
       name: 'x86-64-v3 with 256-bit avx512vnni',
       flags: [...target.flags, '-mavx512vl', '-mavx512vnni'],
+      only: withDots,
       missing: target.missing ?? (lacks && `needs a CPU with ${lacks}`),
     }
   })
@@ -75,7 +89,8 @@ const tiles = native
   .filter(({ name }) => name === 'x86-64-v4+avx512vnni')
   .map((target): KernelTarget => {
     const header = fileURLToPath(new URL('emulatedTiles.h', import.meta.url))
-    return { ...target, name: `${target.name} with emulated tiles`, flags: [...target.flags, '-include', header] }
+    const flags = [...target.flags, '-include', header]
+    return { ...target, name: `${target.name} with emulated tiles`, flags, only: withMatrices }
   })
 
 // The sanitizers watch the best body that this CPU runs.

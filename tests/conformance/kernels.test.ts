@@ -19,7 +19,6 @@ import { collect, writtenBuffers } from './placement.ts'
 import { type Reference, references } from './references.ts'
 
 const table: { readonly [name: string]: Reference } = references
-const names = [...kernels.keys()]
 
 type Outputs = ReturnType<Reference['compute']>
 const known = new Map<string, readonly { test: KernelCase; expected: Outputs }[]>()
@@ -39,6 +38,9 @@ function judged(name: string, lanes: number) {
 }
 
 for (const target of kernelTargets) {
+  const names = [...kernels.values()]
+    .filter(({ family }) => !target.only || target.only.some((name) => name === family))
+    .map(({ name }) => name)
   const title = target.missing ? `kernels of ${target.name} (${target.missing})` : `kernels of ${target.name}`
   describe.skipIf(target.missing)(title, () => {
     let runner: KernelRunner

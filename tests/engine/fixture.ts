@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import { writeBump } from '../../src/formats/bump.ts'
-import { compileTokenizer, type Piece } from '../../src/tokenizer/tokenizer.ts'
+import { compileTokenizer, type Piece, plainContract } from '../../src/tokenizer/tokenizer.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
@@ -126,6 +126,7 @@ export function tablesOf(pieces: readonly (string | Uint8Array)[], controls: rea
   const isControl = (piece: string | Uint8Array) => controls.some((control) => control === piece)
   const text = (bytes: string | Uint8Array, type: Piece['type']): Piece => ({ bytes: Buffer.from(bytes), type })
   return compileTokenizer({
+    ...plainContract,
     kind: 'bpe',
     path: 'fixture',
     pieces: [
@@ -134,20 +135,9 @@ export function tablesOf(pieces: readonly (string | Uint8Array)[], controls: rea
       text('<eos>', 'control'),
       ...pieces.map((piece) => text(piece, isControl(piece) ? 'control' : 'unused')),
     ],
-    scores: null,
-    merges: new Uint32Array(0),
-    splits: [],
-    wholeWords: false,
-    prefix: 'none',
-    prefixUnlessSpace: false,
     stripPrefix: true,
-    cutAtSpaces: false,
-    byteFallback: false,
-    fuseUnknown: false,
-    nfc: false,
     bos,
     eos,
-    eot: -1,
     unknown: -1,
     addBos: true,
     addEos: false,

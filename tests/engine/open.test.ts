@@ -73,7 +73,7 @@ describe('opening a weights file', () => {
     [
       'a truncated file',
       (file) => file.subarray(0, file.length - 1),
-      'FILE at byte 48: says 30128 bytes and the file has 30127',
+      'FILE at byte 48: says 30496 bytes and the file has 30495',
     ],
     ['an unaligned offset', write(offsets.offset, 4100n), 'FILE at byte 56: weights at 4100'],
     ['an offset past the end', write(offsets.offset, 1n << 60n), 'FILE at byte 56: weights at 1152921504606846976'],

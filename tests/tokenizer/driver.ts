@@ -33,14 +33,21 @@ export interface Request {
 export const addSpecial = 1
 export const parseSpecial = 2
 
-/** Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. */
-export function buildDriver(compiler = 'cc'): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
+/**
+ * Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. `flags` come last and
+ * so win.
+ */
+export function buildDriver(
+  compiler = 'cc',
+  flags: readonly string[] = [],
+): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
   const dir = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
   const program = join(dir, 'driver')
   const sources = readdirSync(engine).filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
   execFileSync(compiler, [
     ...['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${engine}`],
     ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    ...flags,
     ...sources.map((name) => join(engine, name)),
     join(root, 'tests/tokenizer/driver.c'),
     ...['-o', program],
@@ -107,7 +114,8 @@ function driverOf(program: string, blob: string): TokenizerDriver {
   }
 }
 
-const idsOf = (bytes: Buffer) => Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i))
+// A copy, since a reply may lie at any byte.
+const idsOf = (bytes: Buffer) => Array.from(new Int32Array(new Uint8Array(bytes).buffer))
 
 /** Ids as the driver reads them. */
 export function idBytes(ids: readonly number[]): Uint8Array {

@@ -4,7 +4,7 @@ import type { TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { compileTokenizer } from '../../src/tokenizer/tokenizer.ts'
 import { buildDriver, idBytes } from './driver.ts'
 import { type Random, randomText, seeded } from './randomText.ts'
-import { byteContract, characterContract } from './smallContracts.ts'
+import { byteContract, characterContract, unigramContract, wordpieceContract } from './smallContracts.ts'
 
 const cases = Number(process.env.CK_FUZZ_CASES ?? 2400)
 const built = buildDriver()
@@ -15,7 +15,7 @@ function mutation(random: Random, blob: Uint8Array) {
   const view = new DataView(blob.buffer)
   const edges = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xfe, 0xff]
   const changes: [number, number][] = []
-  const section = 64 + 16 * random(blobSections.length)
+  const section = headerBytes - 16 * (1 + random(blobSections.length))
   const first = Number(view.getBigUint64(section, true))
   const bytes = Number(view.getBigUint64(section + 8, true))
   for (let count = 1 + random(4); count > 0; count--) {
@@ -31,9 +31,12 @@ function mutation(random: Random, blob: Uint8Array) {
 }
 
 const kinds: { readonly [name: string]: TokenizerContract } = {
-  bytes: { ...byteContract(seeded(1)), nfc: true },
+  bytes: { ...byteContract(seeded(1)), steps: [{ step: 'form', form: 'NFC' }] },
   characters: characterContract(seeded(2)),
   'characters without byte tokens': { ...characterContract(seeded(3), false), cutAtSpaces: true },
+  'pieces with scores': unigramContract(seeded(4)),
+  'pieces with scores and bytes': unigramContract(seeded(5), true),
+  'pieces of words': wordpieceContract(seeded(6)),
 }
 
 describe('a damaged blob', () => {
@@ -75,7 +78,7 @@ describe('a damaged blob', () => {
 describe('arguments of the C tokenizer', () => {
   const driver = built.open(compileTokenizer(byteContract(seeded(1))))
   it.each([
-    ['E' as const, 4, new Uint8Array(0), 'flags 0 to 3'],
+    ['E' as const, 4, new Uint8Array(0), 'accepted: 0 to 3'],
     ['D' as const, 0, idBytes([-1]), 'token id -1 at position 0'],
     ['D' as const, 0, idBytes([0, 1 << 30]), 'at position 1'],
   ])('%s with %d is refused with a sentence', (operation, argument, payload, message) => {
@@ -84,7 +87,8 @@ describe('arguments of the C tokenizer', () => {
     expect(reply!.bytes.toString()).toContain(message)
   })
 
-  it('are never looked at beyond a text of any length', () => {
+  it.each(Object.keys(kinds))('are never looked at beyond a text of any length: %s', (name) => {
+    const driver = built.open(compileTokenizer(kinds[name]!))
     const random = seeded(4)
     const texts = Array.from({ length: 300 }, () => Buffer.from(randomText(random, 40)))
     // Cut in the middle of characters.

@@ -111,7 +111,7 @@ describe('a text with special tokens', () => {
 
 describe('normalising', () => {
   it('brings text to NFC as JavaScript does', () => {
-    const driver = built.open(compileTokenizer({ ...byteContract(seeded(1)), nfc: true }))
+    const driver = built.open(compileTokenizer({ ...byteContract(seeded(1)), steps: [{ step: 'form', form: 'NFC' }] }))
     const random = seeded(8)
     const marks = '\u0300\u0301\u0308\u0323\u0327\u0345\u0334\u05b0\u3099\u0344\u1161\u11a8\u09be'
     const texts = Array.from({ length: 600 }, () => {

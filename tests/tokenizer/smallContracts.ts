@@ -1,18 +1,11 @@
-import type { Piece, TokenizerContract } from '../../src/tokenizer/contract.ts'
+import { readFileSync } from 'node:fs'
+import { bertSplits, bertSteps } from '../../src/tokenizer/bertRules.ts'
+import { isolate, type Piece, plainContract, type TokenizerContract } from '../../src/tokenizer/contract.ts'
+import { parseSentencePiece } from '../../src/tokenizer/parseSentencePiece.ts'
 import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
 import type { Random } from './randomText.ts'
 
-const base = {
-  path: 'test',
-  wholeWords: false,
-  prefixUnlessSpace: false,
-  cutAtSpaces: false,
-  fuseUnknown: false,
-  nfc: false,
-  eot: -1,
-  addBos: true,
-  addEos: false,
-} as const
+const base = { ...plainContract, path: 'test', addBos: true, addEos: false } as const
 
 const control = (text: string): Piece => ({ bytes: Buffer.from(text), type: 'control' })
 
@@ -40,12 +33,8 @@ export function byteContract(random: Random, splits = splitRules.get('qwen2')!.s
     ...base,
     kind: 'bpe',
     pieces,
-    scores: null,
     merges: Uint32Array.from(merges),
-    splits,
-    prefix: 'none',
-    stripPrefix: false,
-    byteFallback: false,
+    splits: splits.map(isolate),
     bos: pieces.length - 3,
     eos: pieces.length - 2,
     unknown: -1,
@@ -68,8 +57,6 @@ export function characterContract(random: Random, byteFallback = true): Tokenize
     kind: 'spm',
     pieces,
     scores: Float32Array.from(pieces, () => -random(40)),
-    merges: new Uint32Array(0),
-    splits: [],
     prefix: 'always',
     stripPrefix: true,
     byteFallback,
@@ -78,5 +65,82 @@ export function characterContract(random: Random, byteFallback = true): Tokenize
     eos: 2,
     unknown: 0,
     ends: [2],
+  }
+}
+
+const randomTexts = (random: Random, letters: readonly string[], count: number): ReadonlySet<string> => {
+  const texts = new Set(letters)
+  while (texts.size < count) {
+    texts.add(Array.from({ length: 1 + random(5) }, () => letters[random(letters.length)]).join(''))
+  }
+  return texts
+}
+
+/** A small character map, made by SentencePiece (oracles/tokenizer_kinds.py). */
+export function smallCharsmap(): Uint8Array {
+  const { model } = JSON.parse(readFileSync(new URL('mixed/spm-unigram.json', import.meta.url), 'utf8')) as {
+    model: string
+  }
+  return parseSentencePiece(Buffer.from(model, 'base64'), 'spm-unigram.json').charsmap
+}
+
+/** A Unigram vocabulary of random strings over few letters; every kind of step runs before it. */
+export function unigramContract(random: Random, byteFallback = false): TokenizerContract {
+  const pieces: Piece[] = [{ bytes: Buffer.from('<unk>'), type: 'unknown' }, control('<s>'), control('</s>')]
+  for (let byte = 0; byteFallback && byte < 256; byte++) pieces.push({ bytes: Uint8Array.of(byte), type: 'byte' })
+  for (const text of randomTexts(random, ['a', 'b', 'c', 'é', '漢', '\u2581'], 150)) {
+    pieces.push({ bytes: Buffer.from(text), type: 'normal' })
+  }
+  pieces.push({ bytes: Buffer.from('<User>'), type: 'user', singleWord: true, normalized: true, stripLeft: true })
+  return {
+    ...base,
+    kind: 'unigram',
+    pieces,
+    scores: Float64Array.from(pieces, () => -1 - random(40) / 4),
+    unknownScore: -21,
+    steps: [
+      { step: 'form', form: 'NFD' },
+      { step: 'map', map: 'nmt' },
+      { step: 'charsmap', charsmap: smallCharsmap(), clusters: byteFallback },
+      { step: 'replace', pattern: '\\d{2,}', content: 'ab' },
+      { step: 'strip', left: false, right: true },
+      { step: 'squeeze', ends: 'text' },
+    ],
+    splits: [{ pattern: '\\p{P}', behaviour: 'mergedWithPrevious', invert: false }],
+    prefix: 'always',
+    prefixUnlessSpace: true,
+    stripPrefix: true,
+    byteFallback,
+    fuseUnknown: true,
+    bos: 1,
+    eos: 2,
+    unknown: 0,
+    ends: [2],
+  }
+}
+
+/** An uncased WordPiece vocabulary of random strings over few letters. */
+export function wordpieceContract(random: Random): TokenizerContract {
+  const pieces: Piece[] = [control('[PAD]'), { bytes: Buffer.from('[UNK]'), type: 'unknown' }]
+  pieces.push(control('[CLS]'), control('[SEP]'))
+  for (const text of randomTexts(random, ['a', 'b', 'c', 'd', 'e', '漢', '##a', '##b', '##c', '!', 'ß'], 200)) {
+    pieces.push({ bytes: Buffer.from(text.replaceAll(/(?<=.)##/g, '')), type: 'normal' })
+  }
+  return {
+    ...base,
+    kind: 'wordpiece',
+    pieces: pieces.filter(
+      ({ bytes }, i) => pieces.findIndex((other) => Buffer.compare(other.bytes, bytes) === 0) === i,
+    ),
+    steps: bertSteps({ cleanText: true, spaceIdeographs: true, stripAccents: true, lowercase: true }),
+    splits: bertSplits,
+    stripPrefix: true,
+    cleanUp: true,
+    mostWordCharacters: 100,
+    bos: 2,
+    eos: 3,
+    unknown: 1,
+    addEos: true,
+    ends: [3],
   }
 }

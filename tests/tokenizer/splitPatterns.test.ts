@@ -35,10 +35,11 @@ function matchesOf(automaton: SplitAutomaton, text: string, valueAt = classesOf(
   return matches
 }
 
-/** The same pattern for this engine's RegExp, whose \s has U+FEFF and lacks U+0085, and which may lack (?i:...). */
+/** The same pattern for this engine's RegExp, whose \s has U+FEFF and lacks U+0085, whose $ is no end of line, and which may lack (?i:...). */
 function asRegExp(pattern: string): RegExp {
   const source = pattern
     .replaceAll("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD]))")
+    .replace(/\$(?=\)|$)/, '(?=\\n|$)')
     .replaceAll('\\w', '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}')
     .replaceAll('\\d', '\\p{Nd}')
     .replaceAll('\\s', '\\p{White_Space}')

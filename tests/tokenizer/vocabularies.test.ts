@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import { compileTokenizer, readTokenizer } from '../../src/tokenizer/tokenizer.ts'
-import { buildDriver, type TokenizerDriver } from './driver.ts'
+import { addSpecial, buildDriver, type TokenizerDriver } from './driver.ts'
 import { randomBytes, randomText, seeded } from './randomText.ts'
 
 const folder = new URL('../../../shared/data/vocab/', import.meta.url).pathname
@@ -20,22 +20,50 @@ const vocabularies = [
   { name: 'deepseek-coder', anyBytes: false, hole: () => false },
 ] as const
 
+const casesOf = (file: string) => {
+  const texts = readFileSync(`${file}.inp`, 'utf8').split('\n__ggml_vocab_test__\n')
+  const expected = readFileSync(`${file}.out`, 'utf8').split('\n')
+  // The files end with a newline that belongs to no case.
+  texts[texts.length - 1] = texts.at(-1)!.replace(/\n$/, '')
+  return { texts, wanted: texts.map((_, i) => expected[i]!.split(' ').filter(Boolean).map(Number)) }
+}
+
+const open = (file: string): TokenizerDriver => {
+  const checkpoint = openCheckpoint(file)
+  try {
+    return built.open(compileTokenizer(readTokenizer(checkpoint.description, file)!))
+  } finally {
+    checkpoint.close()
+  }
+}
+
+const bert = `${folder}ggml-vocab-bert-bge.gguf`
+describe.skipIf(!existsSync(bert))('the vocabulary bert-bge (needs ../shared/data)', () => {
+  it('gives the published ids of every case', () => {
+    const { texts, wanted } = casesOf(bert)
+    expect(texts.length).toBeGreaterThan(40)
+    expect(open(bert).encode(texts)).toEqual(wanted)
+  })
+
+  it('gives words back in lower case, without accents, and begins with [CLS], ends with [SEP]', () => {
+    const driver = open(bert)
+    const ids = driver.encode(["Hello, WORLD! Isn't it naïve?"], addSpecial)
+    expect([ids[0]!.at(0), ids[0]!.at(-1)]).toEqual([101, 102])
+    expect(String(driver.decode(ids, false)[0])).toBe("hello, world! isn ' t it naive?")
+    expect(String(driver.decode(ids)[0])).toBe("[CLS] hello, world! isn ' t it naive? [SEP]")
+  })
+})
+
 for (const { name, anyBytes, hole } of vocabularies) {
   const file = `${folder}ggml-vocab-${name}.gguf`
   describe.skipIf(!existsSync(file))(`the vocabulary ${name} (needs ../shared/data)`, () => {
     let driver: TokenizerDriver
     beforeAll(() => {
-      const checkpoint = openCheckpoint(file)
-      driver = built.open(compileTokenizer(readTokenizer(checkpoint.description, file)!))
-      checkpoint.close()
+      driver = open(file)
     })
 
     it('gives the published ids of every case', () => {
-      const texts = readFileSync(`${file}.inp`, 'utf8').split('\n__ggml_vocab_test__\n')
-      const expected = readFileSync(`${file}.out`, 'utf8').split('\n')
-      // The files end with a newline that belongs to no case.
-      texts[texts.length - 1] = texts.at(-1)!.replace(/\n$/, '')
-      const wanted = texts.map((_, i) => expected[i]!.split(' ').filter(Boolean).map(Number))
+      const { texts, wanted } = casesOf(file)
       expect(texts.length).toBeGreaterThan(40)
       expect(driver.encode(texts)).toEqual(wanted)
     })

@@ -45,35 +45,31 @@ export const addForward = binary('add')
 /** y = x * z. */
 export const multiplyForward = binary('multiply')
 
+function unary<N extends string, A extends string = never>(
+  name: N,
+  attributes: { readonly [K in A]: 'float' | 'int64_t' },
+  flopsPerElement: number,
+) {
+  return defineKernel({
+    name: `${name}_fwd_f32`,
+    family: 'pointwise',
+    dims: ['rows', 'cols', 'xRow', 'yRow'],
+    attributes,
+    buffers: {
+      x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+      y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+    },
+    inPlace: [['y', 'x']],
+    split: { items: ['rows'], own: ['x', 'y'] },
+    flops: ({ rows, cols }) => flopsPerElement * rows * cols,
+  })
+}
+
 /** y = activation(x), with one of activationCodes. */
-export const activateForward = defineKernel({
-  name: 'activate_fwd_f32',
-  family: 'pointwise',
-  dims: ['rows', 'cols', 'xRow', 'yRow'],
-  attributes: { activation: 'int64_t' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows'], own: ['x', 'y'] },
-  flops: ({ rows, cols }) => 15 * rows * cols,
-})
+export const activateForward = unary('activate', { activation: 'int64_t' }, 15)
 
 /** y = 1 / (1 + exp(-x)). */
-export const sigmoidForward = defineKernel({
-  name: 'sigmoid_fwd_f32',
-  family: 'pointwise',
-  dims: ['rows', 'cols', 'xRow', 'yRow'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows'], own: ['x', 'y'] },
-  flops: ({ rows, cols }) => 15 * rows * cols,
-})
+export const sigmoidForward = unary('sigmoid', {}, 15)
 
 /** y = exp(rate * softplus(x + bias)), softplus(v) = ln(1 + exp(v)). */
 export const decayGateForward = defineKernel({
@@ -93,19 +89,7 @@ export const decayGateForward = defineKernel({
 })
 
 /** y = factor * x. */
-export const scaleForward = defineKernel({
-  name: 'scale_fwd_f32',
-  family: 'pointwise',
-  dims: ['rows', 'cols', 'xRow', 'yRow'],
-  attributes: { factor: 'float' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows'], own: ['x', 'y'] },
-  flops: ({ rows, cols }) => rows * cols,
-})
+export const scaleForward = unary('scale', { factor: 'float' }, 1)
 
 /** y = cap * tanh(x / cap), cap > 0. Divided among parts by groups of 16 columns: rows of logits are few and long. */
 export const softCapForward = defineKernel({
