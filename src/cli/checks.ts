@@ -11,6 +11,14 @@ export const anyText: Check<string> = (text) => text
 /** Text that has at least one character. */
 export const someText: Check<string> = (text, option) => text || refuse(option, text, 'text that is not empty')
 
+/** Text of at least one character in which \n, \t, \r, \0 and \\ stand for what they do in most languages. */
+export const escapedText: Check<string> = (text, option) => {
+  const meant: { readonly [letter: string]: string } = { n: '\n', t: '\t', r: '\r', '0': '\0', '\\': '\\' }
+  const accepted = 'text that is not empty, with \\n, \\t, \\r, \\0 and \\\\'
+  if (text === '') refuse(option, text, accepted)
+  return text.replace(/\\(.?)/g, (_, letter: string) => meant[letter] ?? refuse(option, text, accepted))
+}
+
 /** A whole number in digits. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Check<number> {
   const accepted =

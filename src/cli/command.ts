@@ -18,12 +18,15 @@ export interface Invocation<N extends OptionName> {
   readonly model: string
   /** The second argument; empty for a command that takes none. */
   readonly output: string
+  /** The arguments FILES; empty for a command that takes none. */
+  readonly files: readonly string[]
   readonly options: OptionValues<N>
   readonly io: Io
 }
 
 /** One command of `ck`: what its help says, and what it does. */
 export interface Command<N extends OptionName = OptionName> {
+  /** One word, or two where several commands share the first: `data prepare`. */
   readonly name: string
   readonly summary: string
   /** What is accepted as MODEL; null: the command takes no argument. */
@@ -32,6 +35,8 @@ export interface Command<N extends OptionName = OptionName> {
   readonly isModelAsTyped?: true
   /** What the second argument is; absent: there is none. */
   readonly output?: string
+  /** What the arguments FILES are, one or more, in place of MODEL; absent: there are none. */
+  readonly files?: string
   readonly options: readonly N[]
   /** Options that must be given. */
   readonly required?: readonly N[]

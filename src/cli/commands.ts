@@ -2,6 +2,8 @@ import { bench } from './bench.ts'
 import { build } from './build.ts'
 import { chat } from './chat.ts'
 import type { Command } from './command.ts'
+import { dataInspect } from './dataInspect.ts'
+import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { grads } from './grads.ts'
@@ -32,6 +34,8 @@ export const commands: readonly Command[] = [
   perplexity,
   quantize,
   imatrix,
+  dataPrepare,
+  dataInspect,
   bench,
   profile,
   synth,

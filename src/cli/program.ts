@@ -31,13 +31,16 @@ export function createProgram(ioFor: IoFor, finish: (code: number) => void): Com
 const exitCodes = 'Exit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.\n'
 
 function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: (code: number) => void): void {
+  const words = command.name.split(' ')
+  const group = words.length > 1 ? groupOf(program, words[0]!) : program
   const examples = command.examples.map((line) => `\n  ${line}`).join('')
-  const added = program
-    .command(command.name)
+  const added = group
+    .command(words.at(-1)!)
     .description(command.summary)
     .addHelpText('after', command.explanation ? `\n${command.explanation}` : '')
     .addHelpText('after', `\nExample${command.examples.length > 1 ? 's' : ''}:${examples}`)
   if (command.model !== null) added.argument('<model>', command.model)
+  if (command.files !== undefined) added.argument('<files...>', command.files)
   if (command.output !== undefined) added.argument('<output>', command.output)
   for (const name of command.options) {
     added.addOption(commanderOption(name).makeOptionMandatory(command.required?.includes(name) ?? false))
@@ -47,10 +50,22 @@ function addCommand(program: Commander, command: Command, ioFor: IoFor, finish: 
     const typed = command.model === null ? '' : String(values[0])
     const given = added.opts() as OptionValues
     const output = command.output === undefined ? '' : String(values[1])
+    const files = command.files === undefined ? [] : (values[0] as readonly string[])
     const io = ioFor(given.json === true)
-    const model = command.isModelAsTyped ? typed : await resolveModel(typed, io)
-    finish(await command.run({ model, output, options: given, io }))
+    const model = command.isModelAsTyped || typed === '' ? typed : await resolveModel(typed, io)
+    finish(await command.run({ model, output, files, options: given, io }))
   })
+}
+
+/** What each first word of several commands is about. */
+const groupSummaries: { readonly [word: string]: string } = {
+  data: 'Makes data sets for training, and looks into them.',
+}
+
+/** The command that holds those which share their first word. */
+function groupOf(program: Commander, word: string): Commander {
+  const found = program.commands.find((command) => command.name() === word)
+  return found ?? program.command(word).description(groupSummaries[word] ?? '')
 }
 
 function commanderOption(name: OptionName): Option {

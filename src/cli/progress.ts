@@ -2,8 +2,8 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
-/** The download of a model, the stages of a build, the reading of a text, and the writing of a checkpoint. */
-export type Stage = CompileStage | 'download' | 'score' | 'quantize' | 'measure'
+/** The download of a model, the stages of a build, the reading of a text, and the writing of a checkpoint or a data set. */
+export type Stage = CompileStage | 'download' | 'score' | 'quantize' | 'measure' | 'prepare'
 
 const stageTexts: { readonly [S in Stage]: string } = {
   download: 'downloading',
@@ -13,6 +13,7 @@ const stageTexts: { readonly [S in Stage]: string } = {
   score: 'scoring',
   quantize: 'quantising',
   measure: 'measuring',
+  prepare: 'preparing',
 }
 
 /** Shows the stages of long work on standard error. */

@@ -1,5 +1,5 @@
 import { type DecoderConfig, plainPattern, plainScales, uncapped } from '../templates/decoder/decoderConfig.ts'
-import type { Qwen35Config } from '../templates/qwen35/qwen35Config.ts'
+import type { Qwen35Config } from '../templates/hybrid/qwen35Config.ts'
 import type { Llama3Scaling } from '../templates/rope/ropeDivisors.ts'
 import { plainRope } from '../templates/rope/ropeScaling.ts'
 

@@ -1,10 +1,10 @@
 import { fail } from '../base/errors.ts'
+import type { Tokenizer } from '../run/tokenizerLibrary.ts'
 import { idList } from './checks.ts'
 import { anyModel, defineCommand, type Io } from './command.ts'
 import { isRunFolder } from './openModel.ts'
 import { readIds } from './readIds.ts'
 import { readText } from './readText.ts'
-import type { Tokenizer } from './tokenizerLibrary.ts'
 
 export const tokenize = defineCommand({
   name: 'tokenize',
@@ -35,7 +35,11 @@ function idsOf(text: string): readonly number[] {
   return text.trim() === '' ? [] : idList(text, '--text')
 }
 
-async function withTokenizer<T>(path: string, io: Io, use: (tokenizer: Tokenizer) => T): Promise<T> {
+async function withTokenizer<T>(
+  path: string,
+  io: Io,
+  use: (tokenizer: Pick<Tokenizer, 'encode' | 'decode'>) => T,
+): Promise<T> {
   if (isRunFolder(path)) {
     const { load } = await import('../run/session.ts')
     const model = await load(path)
@@ -50,7 +54,7 @@ async function withTokenizer<T>(path: string, io: Io, use: (tokenizer: Tokenizer
   }
   const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
   const { compileTokenizer, readTokenizer } = await import('../tokenizer/tokenizer.ts')
-  const { openTokenizer } = await import('./tokenizerLibrary.ts')
+  const { openTokenizer } = await import('../run/tokenizerLibrary.ts')
   const checkpoint = openCheckpoint(path)
   try {
     const contract = readTokenizer(checkpoint.description, path)

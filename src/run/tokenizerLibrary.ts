@@ -8,12 +8,26 @@ import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from '../build/cacheFolder.ts'
 import { findCompiler, refuseFailed } from '../build/compiler.ts'
 import { runCommand } from '../build/runCommand.ts'
+import { addSpecialFlag, continuesFlag, parseSpecialFlag, type TextPart } from './library.ts'
 
+const partsType = koffi.struct({ ends: 'const int64_t *', special: 'const int32_t *', count: 'int32_t' })
 const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
 
 /** Text to ids and back. */
 export interface Tokenizer {
+  /** Ids are below this. */
+  readonly vocabulary: number
+  /** The token that ends texts; -1: none. */
+  readonly eos: number
   encode(text: string, options: { readonly special?: boolean; readonly addSpecial?: boolean }): readonly number[]
+  /**
+   * The ids of a text in parts: special tokens count only where a part says so, and words go over the ends of parts. The
+   * text is a start unless it `continues` other ids.
+   */
+  encodeParts(
+    parts: readonly TextPart[],
+    options?: { readonly continues?: boolean; readonly addSpecial?: boolean },
+  ): Int32Array
   /** Refuses `token_out_of_range`. */
   decode(ids: readonly number[], options: { readonly special?: boolean }): string
 }
@@ -27,6 +41,9 @@ export async function openTokenizer(blob: Uint8Array, path: string, signal: Abor
   const any = 'void *'
   const open = library.func('ck_tokenizer_open', 'int', [any, 'uint64_t', any, any])
   const vocabularyOf = library.func('ck_tokenizer_vocabulary', 'int64_t', [any])
+  const eosOf = library.func('ck_tokenizer_eos', 'int32_t', [any])
+  const joined = [any, any, koffi.pointer(partsType), 'int', any, 'int64_t', any, any]
+  const encodeParts = library.func('ck_tokenizer_encode_parts', 'int', joined)
   const encode = library.func('ck_tokenizer_encode', 'int', [any, any, 'int64_t', 'int', any, 'int64_t', any, any])
   const decode = library.func('ck_tokenizer_decode', 'int', [any, any, 'int64_t', 'int', any, 'int64_t', any, any])
   const error = Buffer.alloc(512)
@@ -39,9 +56,36 @@ export async function openTokenizer(blob: Uint8Array, path: string, signal: Abor
   check(open(blob, blob.length, handle, error))
   const vocabulary = Number(vocabularyOf(handle[0]))
   return {
+    vocabulary,
+    eos: Number(eosOf(handle[0])),
+    encodeParts(parts, { continues, addSpecial } = {}) {
+      const pieces = parts.map(({ text }) => Buffer.from(text, 'utf8'))
+      const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+      let end = 0n
+      const ends = BigInt64Array.from(pieces, ({ length }) => {
+        end += BigInt(length)
+        return end
+      })
+      const special = Int32Array.from(parts, (part) => Number(part.special))
+      const flags = (addSpecial ? addSpecialFlag : 0) | (continues ? continuesFlag : 0)
+      const count = new BigInt64Array(1)
+      const into = (ids: Int32Array) => {
+        const table = { ends, special, count: parts.length }
+        check(encodeParts(handle[0], bytes, table, flags, ids, ids.length, count, error))
+        return Number(count[0])
+      }
+      // A token seldom has less than a byte of text, so that one call is enough.
+      let ids = new Int32Array(bytes.length + 8)
+      const needed = into(ids)
+      if (needed > ids.length) {
+        ids = new Int32Array(needed)
+        into(ids)
+      }
+      return ids.slice(0, needed)
+    },
     encode(text, { special, addSpecial }) {
       const bytes = Buffer.from(text, 'utf8')
-      const flags = (addSpecial ? 1 : 0) | (special ? 2 : 0)
+      const flags = (addSpecial ? addSpecialFlag : 0) | (special ? parseSpecialFlag : 0)
       const count = new BigInt64Array(1)
       const into = (ids: Int32Array) =>
         check(encode(handle[0], bytes, bytes.length, flags, ids, ids.length, count, error))
