@@ -22,7 +22,7 @@ export interface DtypeRow {
   /** `dtype` in a safetensors header; null: never in a safetensors file. */
   readonly safetensors: string | null
   /** C type that a kernel sees: block formats are bytes. */
-  readonly c: 'float' | 'int32_t' | 'int8_t' | 'uint8_t' | 'uint16_t'
+  readonly c: 'float' | 'double' | 'int32_t' | 'int8_t' | 'uint8_t' | 'uint16_t'
   /**
    * The floating-point scales and offsets of a block: byte offset and type. Empty for plain types. `e8m0` is an exponent:
    * 2^(byte - 128), and 255 is NaN (OCP Microscaling Formats 1.0).

@@ -28,6 +28,20 @@ const rows = {
       for (let i = 0; i < blocks; i++) view.setFloat32(to + 4 * i, values[from + i]!, true)
     },
   },
+  f64: {
+    // Gradients in files, for other programs to compare with.
+    blockElements: 1,
+    blockBytes: 8,
+    gguf: 28,
+    safetensors: 'F64',
+    c: 'double',
+    scales: [],
+    epsilon: 2 ** -52,
+    decode(bytes, at, blocks, out, to) {
+      for (let i = 0; i < blocks; i++) out[to + i] = bytes.getFloat64(at + 8 * i, true)
+    },
+    encoder: null,
+  },
   f16: wordRow({ gguf: 1, safetensors: 'F16', epsilon: 2 ** -10 }, halfToNumber, numberToHalf),
   bf16: wordRow({ gguf: 30, safetensors: 'BF16', epsilon: 2 ** -7 }, bfloat16ToNumber, numberToBfloat16),
   ...plainBlocks,

@@ -6,6 +6,7 @@ import { dataInspect } from './dataInspect.ts'
 import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
+import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   tokenize,
   logits,
   embed,
+  grads,
   parity,
   perplexity,
   quantize,

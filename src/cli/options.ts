@@ -150,6 +150,7 @@ export const options = {
     check: choice('prefill', 'decode', 'interpret'),
     help: 'prefill: in blocks; decode: one at a time; interpret: in float64, without a compiler (default prefill)',
   },
+  dtype: { value: 'name', check: choice('f32', 'f64'), help: 'what numbers are written as: f32, f64 (default f32)' },
   shape: { value: 'name', check: choice(...shapeNames), help: `what the model is like: ${shapeNames.join(', ')}` },
   format: {
     value: 'name',

@@ -40,6 +40,8 @@ export interface Node {
   readonly inputs: { readonly [slot: string]: string }
   readonly outputs: { readonly [slot: string]: string }
   readonly attributes: Attributes
+  /** Of a node that computes gradients: the node of the forward graph, or the weight, whose they are. */
+  readonly of?: string
 }
 
 /** Level 1: which ops on which tensors. Says nothing of memory, kernels, ISA or threads. */

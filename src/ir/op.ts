@@ -19,8 +19,8 @@ export interface Sample<I extends string, A extends Attributes> {
 
 export interface SampleInput extends TensorType {
   readonly shape: readonly number[]
-  /** `normal` (default), or whole numbers below `below`, or 0, 1, 2, ... */
-  readonly values?: 'normal' | 'iota' | { readonly below: number }
+  /** `normal` (default), or whole numbers below `below`, or 0, 1, 2, ..., or these. */
+  readonly values?: 'normal' | 'iota' | { readonly below: number } | readonly number[]
 }
 
 /** A case that `infer` must refuse, and a part of the sentence. */
@@ -87,6 +87,20 @@ export interface OpDefinition<I extends string = string, O extends string = stri
   reference?(inputs: { readonly [K in I]: Tensor }, attributes: A): { readonly [K in O]: Tensor }
   /** A fused op in ordinary ops. */
   decompose?(g: Composer, inputs: { readonly [K in I]: Operand }, attributes: A): { readonly [K in O]: Operand }
+  /** Inputs of numbers that have no gradient: tables, and what backward ops read. */
+  readonly constants?: readonly NoInfer<I>[]
+  /**
+   * The gradient of each input of numbers, as ops, from the gradients of the outputs, which are undefined where nothing flows.
+   * An op that gives the gradient of input `x` is called `x`, and output `dx` of an op with several is that of `x`. An op
+   * without this rule is not differentiated; one with `decompose` is taken apart before.
+   */
+  vjp?(
+    inputs: { readonly [K in I]: Operand },
+    outputs: { readonly [K in O]: Operand },
+    gradients: { readonly [K in O]: Operand },
+    attributes: A,
+    g: Composer,
+  ): { readonly [K in I]?: Operand }
   /** The kernel calls. Absent inputs are undefined. */
   lower(
     inputs: { readonly [K in I]: Operand },
@@ -100,7 +114,7 @@ export interface OpDefinition<I extends string = string, O extends string = stri
   readonly refusals: readonly Refusal<NoInfer<I>, NoInfer<A>>[]
 }
 
-/** The part of the graph builder that `decompose` needs. */
+/** The part of the graph builder that `decompose` and `vjp` need. */
 export interface Composer {
   apply<I extends string, O extends string, A extends Attributes>(
     op: OpDefinition<I, O, A>,

@@ -14,7 +14,8 @@ state cache f16[1, 2, 64, 8]
 y: x f32[tokens, 64] = embedding(ids: ids, table: embd)
 y: turned f32[tokens, 8, 8] = rope(x: x) {style: "split \\", {x}, y: (z)", on: true, off: false}
 sum: s f32[tokens, 64]; y: n f32[tokens, 64] = residualRmsNorm(x: x, delta: x, gain: g) {eps: 0.00001, tiny: 1e-300}
-none: v f32[] = nothing()
+none: v f32[] = nothing() of x
+y: w f32[] = f(x: v) {says: "{a} of b"} of blk.0.n
 output n
 output s
 `

@@ -51,9 +51,9 @@ function parseDim(text: string, refuse: Refuse): Dim {
 }
 
 function parseNode(line: string, types: Record<string, TensorType>, refuse: Refuse): Node {
-  const match = /^(.+?) = (\w+)\(([^)]*)\)(?: \{(.*)\})?$/.exec(line)
+  const match = /^(.+?) = (\w+)\(([^)]*)\)(?: \{(.*)\})?(?: of ([^\s{}]+))?$/.exec(line)
   if (!match) return refuse(`'${line}' is neither a declaration nor 'slot: name type = op(slot: name, ...)'`)
-  const [, defined = '', op = '', read = '', attributes = ''] = match
+  const [, defined = '', op = '', read = '', attributes = '', of] = match
   const outputs: Record<string, string> = {}
   for (const part of defined.split('; ')) {
     const [slot, declaration] = splitOnce(part, ': ')
@@ -69,7 +69,7 @@ function parseNode(line: string, types: Record<string, TensorType>, refuse: Refu
     if (value === undefined) return refuse(`'${part}' is not 'slot: name'`)
     put(inputs, slot, value, refuse)
   }
-  return { op, inputs, outputs, attributes: parseAttributes(attributes, refuse) }
+  return { op, inputs, outputs, attributes: parseAttributes(attributes, refuse), ...(of === undefined ? {} : { of }) }
 }
 
 /** `key: value, key: "text, with what it likes"` */

@@ -14,7 +14,7 @@ export function printGraph(graph: Graph): string {
   return `${lines.join('\n')}\n`
 }
 
-/** `y: blk.0.norm f32[tokens, 64] = rmsNorm(x: embd, gain: w) {eps: 0.00001}` */
+/** `y: blk.0.norm f32[tokens, 64] = rmsNorm(x: embd, gain: w) {eps: 0.00001}`, and ` of NAME` behind a gradient. */
 function printNode(graph: Graph, node: Node): string {
   const outputs = Object.entries(node.outputs).map(
     ([slot, name]) => `${slot}: ${name} ${printType(graph.types[name]!)}`,
@@ -22,7 +22,7 @@ function printNode(graph: Graph, node: Node): string {
   const inputs = Object.entries(node.inputs).map(([slot, name]) => `${slot}: ${name}`)
   const attributes = Object.entries(node.attributes).map(([key, value]) => `${key}: ${printAttribute(value)}`)
   const tail = attributes.length > 0 ? ` {${attributes.join(', ')}}` : ''
-  return `${outputs.join('; ')} = ${node.op}(${inputs.join(', ')})${tail}`
+  return `${outputs.join('; ')} = ${node.op}(${inputs.join(', ')})${tail}${node.of === undefined ? '' : ` of ${node.of}`}`
 }
 
 function printAttribute(value: AttributeValue): string {

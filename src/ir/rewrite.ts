@@ -47,6 +47,7 @@ export class Rewriter {
       inputs,
       node.attributes,
       node.outputs,
+      node.of,
     )
     for (const [slot, name] of Object.entries(node.outputs)) {
       this.define(name, isSingle(result) ? result : result[slot]!)

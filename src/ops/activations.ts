@@ -3,6 +3,8 @@ import { defineOp, type Refusal } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import { type Activation, activationCodes } from '../kernels/activations.ts'
 import { activateForward } from '../kernels/pointwise/pointwise.kernel.ts'
+import { activateBackward } from './activateBackward.ts'
+import { erfc } from './erfc.ts'
 import { denseRow, widthFrom } from './shapes.ts'
 
 export type { Activation } from '../kernels/activations.ts'
@@ -29,24 +31,6 @@ export function activationOfNode(node: {
     default:
       return undefined
   }
-}
-
-/** 1 - erf(x) in float64: Taylor's series of erf about 0, the continued fraction of erfc beyond (DLMF 7.6.2, 7.9.4). */
-export function erfc(x: number): number {
-  if (x < 0) return 2 - erfc(-x)
-  const density = Math.exp(-x * x) / Math.sqrt(Math.PI)
-  if (x > 2.5) {
-    let fraction = x
-    for (let n = 100; n > 0; n--) fraction = x + n / 2 / fraction
-    return density / fraction
-  }
-  let term = 2 * x
-  let sum = 0
-  for (let n = 1; sum + term !== sum; n++) {
-    sum += term
-    term *= (2 * x * x) / (2 * n + 1)
-  }
-  return 1 - density * sum
 }
 
 /** An op of one f32 operand that applies the activation that its attributes name, element by element. */
@@ -76,6 +60,9 @@ export function defineActivation<A extends Attributes>(
     },
     reference({ x }, attributes) {
       return { y: mapTensor(x, activationOf[activation(attributes)]) }
+    },
+    vjp({ x }, _outputs, { y: dy }, attributes, g) {
+      return { x: g.apply(activateBackward, 'x', { x, dy }, { activation: activation(attributes) }) }
     },
     lower({ x }, { y }, attributes, to) {
       const dims = { rows: y.type.shape[0]!, cols: widthFrom(y.type, 1), xRow: to.stride(x), yRow: to.stride(y) }

@@ -1,5 +1,5 @@
 import type { NoAttributes } from '../ir/graph.ts'
-import { defineOp } from '../ir/op.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import type { addForward, multiplyForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
@@ -9,27 +9,29 @@ export function defineBinary(
   name: string,
   kernel: typeof addForward | typeof multiplyForward,
   of: (x: number, z: number) => number,
-) {
+  vjp: NonNullable<OpDefinition<'x' | 'z', 'y', NoAttributes>['vjp']>,
+): OpDefinition<'x' | 'z', 'y', NoAttributes> {
   return defineOp({
     name,
     inputs: { x: ['f32'], z: ['f32'] },
     outputs: ['y'],
     infer({ x, z }, _attributes: NoAttributes, refuse) {
-      if (x.shape.length < 2) refuse('x needs two axes or more')
+      if (x.shape.length < 1) refuse('x needs an axis')
       if (x.shape.join() !== z.shape.join()) refuse(`x is [${x.shape}] and z is [${z.shape}]; they must be equal`)
       return { y: x }
     },
     reference({ x, z }) {
       return { y: mapTensor(x, (value, i) => of(value, z.data[i]!)) }
     },
+    vjp,
     lower({ x, z }, { y }, _attributes, to) {
       const strides = { xRow: to.stride(x), zRow: to.stride(z), yRow: to.stride(y) }
       to.call(kernel, { rows: y.type.shape[0]!, cols: widthFrom(y.type, 1), ...strides, x, z, y })
     },
     tolerance: { relative: 0.5 },
     samples: (lanes) =>
-      [1, lanes - 1, 2 * lanes + 1].map((cols) => ({
-        inputs: { x: { dtype: 'f32', shape: [3, cols] }, z: { dtype: 'f32', shape: [3, cols] } },
+      [[5], [3, 1], [3, lanes - 1], [3, 2 * lanes + 1]].map((shape) => ({
+        inputs: { x: { dtype: 'f32', shape }, z: { dtype: 'f32', shape } },
         attributes: {},
       })),
     refusals: [

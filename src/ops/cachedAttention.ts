@@ -7,7 +7,7 @@ import {
   segmentPositions,
   widestHead,
 } from '../kernels/attention/attention.kernel.ts'
-import { type AttentionAttributes, attendTo, checkAttributes, firstAttended } from './attention.ts'
+import { type AttentionAttributes, attendTo, checkAttributes, firstAttended } from './attentionRows.ts'
 import { cacheDtypeOf, checkCacheWidth } from './cacheWrite.ts'
 import { axis, denseRow } from './shapes.ts'
 

@@ -1,7 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { causalConvolutionForward } from '../kernels/convolution/convolution.kernel.ts'
-import { type ConvolutionActivation, checkConvolution, convolve } from './causalConvolution.ts'
+import { type ConvolutionActivation, checkConvolution, convolve } from './convolve.ts'
 import { axis, denseRow } from './shapes.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { deltaRuleForward } from '../kernels/delta/delta.kernel.ts'
-import { advanceDelta, checkDelta, type DeltaAttributes } from './deltaRule.ts'
+import { advanceDelta, checkDelta, type DeltaAttributes } from './delta.ts'
 import { axis, denseRow } from './shapes.ts'
 
 /**

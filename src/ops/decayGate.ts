@@ -2,6 +2,7 @@ import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import { decayGateForward } from '../kernels/pointwise/pointwise.kernel.ts'
+import { decayGateBackward } from './decayGateBackward.ts'
 import { denseRow, lastAxis } from './shapes.ts'
 
 /**
@@ -28,6 +29,10 @@ export const decayGate = defineOp({
       return Math.exp(rate.data[i % cols]! * softplus)
     })
     return { y }
+  },
+  vjp({ x, rate, bias }, _outputs, { y: dy }, attributes, g) {
+    const { dx, drate, dbias } = g.apply(decayGateBackward, 'x', { x, rate, bias, dy }, attributes)
+    return { x: dx, rate: drate, bias: dbias }
   },
   lower({ x, rate, bias }, { y }, _attributes, to) {
     const dims = { rows: y.type.shape[0]!, cols: lastAxis(y.type), xRow: to.stride(x), yRow: to.stride(y) }

@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { l2NormForward } from '../kernels/norm/norm.kernel.ts'
+import { l2NormBackward } from './l2NormBackward.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
 
 /** y = x / √(Σx² + eps), over the last axis: rows of length 1. */
@@ -22,6 +23,9 @@ export const l2Norm = defineOp({
       for (let c = 0; c < cols; c++) y.data[r * cols + c] = x.data[r * cols + c]! / Math.sqrt(squares + eps)
     }
     return { y }
+  },
+  vjp({ x }, _outputs, { y: dy }, attributes, g) {
+    return { x: g.apply(l2NormBackward, 'x', { x, dy }, attributes) }
   },
   lower({ x }, { y }, { eps }, to) {
     const groups = x.type.shape.length === 3 ? axis(x.type, 1) : 1

@@ -3,7 +3,9 @@ import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { linearForward } from '../kernels/linear/linear.kernel.ts'
+import { matmul } from './matmul.ts'
 import { denseRow, lastAxis, weightDtypeOf } from './shapes.ts'
+import { sumRows } from './sumRows.ts'
 
 /** y[t, n] = Σk x[t, k] · w[n, k] + bias[n] */
 export const linear = defineOp({
@@ -31,6 +33,14 @@ export const linear = defineOp({
       }
     }
     return { y }
+  },
+  // dx = dy · w, dw = dyᵀ · x, dbias = Σt dy[t]
+  vjp({ x, w, bias }, _outputs, { y: dy }, _attributes, g) {
+    return {
+      x: g.apply(matmul, 'x', { a: dy, b: w }, { transposeA: false, transposeB: false }),
+      w: g.apply(matmul, 'w', { a: dy, b: x }, { transposeA: true, transposeB: false }),
+      ...(bias ? { bias: g.apply(sumRows, 'bias', { x: dy }, {}) } : {}),
+    }
   },
   lower({ x, w, bias = null }, { y }, _attributes, to) {
     const dims = { tokens: x.type.shape[0]!, rows: w.type.shape[0]!, cols: lastAxis(x.type), yRow: to.stride(y) }

@@ -1,7 +1,7 @@
 import type { FloatDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Dim, TensorType } from '../ir/graph.ts'
-import { defineOp } from '../ir/op.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { bestRoom, leastRoom, matmulForward } from '../kernels/matmul/matmul.kernel.ts'
 import { denseRow } from './shapes.ts'
@@ -31,7 +31,7 @@ export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
 }
 
 /** y = op(a) · op(b), or sum + op(a) · op(b): one chain of multiply-adds along depth, in order, that begins with sum. */
-export const matmul = defineOp({
+export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = defineOp({
   name: 'matmul',
   inputs: { a: ['f32'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
   optional: ['sum'],
@@ -62,6 +62,18 @@ export const matmul = defineOp({
       }
     }
     return { y }
+  },
+  // y = A · B with A = op(a), B = op(b): dA = dy · Bᵀ, dB = Aᵀ · dy, each transposed where its operand is stored so
+  vjp({ a, b, sum }, _outputs, { y: dy }, { transposeA, transposeB }, g) {
+    return {
+      a: transposeA
+        ? g.apply(matmul, 'a', { a: b, b: dy }, { transposeA: transposeB, transposeB: true })
+        : g.apply(matmul, 'a', { a: dy, b }, { transposeA: false, transposeB: !transposeB }),
+      b: transposeB
+        ? g.apply(matmul, 'b', { a: dy, b: a }, { transposeA: true, transposeB: transposeA })
+        : g.apply(matmul, 'b', { a, b: dy }, { transposeA: !transposeA, transposeB: false }),
+      ...(sum ? { sum: dy } : {}),
+    }
   },
   lower({ a, b, sum }, { y }, attributes, to) {
     const { rows, cols, depth } = matmulSizes(a.type, b.type, attributes)

@@ -1,19 +1,30 @@
 import type { AnyOp } from '../ir/op.ts'
+import { activateBackward } from './activateBackward.ts'
 import { add } from './add.ts'
 import { attention } from './attention.ts'
+import { attentionBackward } from './attentionBackward.ts'
 import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
 import { carriedConvolution } from './carriedConvolution.ts'
 import { carriedDeltaRule } from './carriedDeltaRule.ts'
 import { causalConvolution } from './causalConvolution.ts'
+import { causalConvolutionBackward } from './causalConvolutionBackward.ts'
+import { constant } from './constant.ts'
+import { crossEntropy } from './crossEntropy.ts'
+import { crossEntropyBackward } from './crossEntropyBackward.ts'
 import { decayGate } from './decayGate.ts'
+import { decayGateBackward } from './decayGateBackward.ts'
 import { deltaRule } from './deltaRule.ts'
+import { deltaRuleBackward } from './deltaRuleBackward.ts'
 import { embedding } from './embedding.ts'
+import { embeddingBackward } from './embeddingBackward.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
 import { l2Norm } from './l2Norm.ts'
+import { l2NormBackward } from './l2NormBackward.ts'
 import { layerNorm } from './layerNorm.ts'
+import { layerNormBackward } from './layerNormBackward.ts'
 import { linear } from './linear.ts'
 import { linearGlu } from './linearGlu.ts'
 import { matmul } from './matmul.ts'
@@ -24,34 +35,52 @@ import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
 import { residualRmsNorm } from './residualRmsNorm.ts'
 import { rmsNorm } from './rmsNorm.ts'
+import { rmsNormBackward } from './rmsNormBackward.ts'
 import { rope } from './rope.ts'
 import { ropeTable } from './ropeTable.ts'
 import { scale } from './scale.ts'
 import { sigmoid } from './sigmoid.ts'
+import { sigmoidBackward } from './sigmoidBackward.ts'
 import { silu } from './silu.ts'
 import { slice } from './slice.ts'
+import { sliceBackward } from './sliceBackward.ts'
 import { sliceHeads } from './sliceHeads.ts'
 import { softCap } from './softCap.ts'
+import { softCapBackward } from './softCapBackward.ts'
 import { softmax } from './softmax.ts'
+import { softmaxBackward } from './softmaxBackward.ts'
+import { sumRows } from './sumRows.ts'
 import { takeRows } from './takeRows.ts'
+import { takeRowsBackward } from './takeRowsBackward.ts'
 
 /** Every op by its name. */
 export const ops = {
+  activateBackward,
   add,
   attention,
+  attentionBackward,
   cachedAttention,
   cacheWrite,
   carriedConvolution,
   carriedDeltaRule,
   causalConvolution,
+  causalConvolutionBackward,
+  constant,
+  crossEntropy,
+  crossEntropyBackward,
   decayGate,
+  decayGateBackward,
   deltaRule,
+  deltaRuleBackward,
   embedding,
+  embeddingBackward,
   gatedRmsNorm,
   gelu,
   glu,
   l2Norm,
+  l2NormBackward,
   layerNorm,
+  layerNormBackward,
   linear,
   linearGlu,
   matmul,
@@ -62,16 +91,23 @@ export const ops = {
   reshape,
   residualRmsNorm,
   rmsNorm,
+  rmsNormBackward,
   rope,
   ropeTable,
   scale,
   sigmoid,
+  sigmoidBackward,
   silu,
   slice,
+  sliceBackward,
   sliceHeads,
   softCap,
+  softCapBackward,
   softmax,
+  softmaxBackward,
+  sumRows,
   takeRows,
+  takeRowsBackward,
 } as const satisfies { readonly [name: string]: AnyOp }
 
 export type OpName = keyof typeof ops

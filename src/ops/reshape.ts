@@ -1,12 +1,12 @@
-import { defineOp } from '../ir/op.ts'
-import { denseRow, widthFrom } from './shapes.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
+import { axis, denseRow, widthFrom } from './shapes.ts'
 
 /** The same values with the axes after the first regrouped: `heads` > 0 gives [tokens, heads, width], 0 gives [tokens, all]. */
-export const reshape = defineOp({
+export const reshape: OpDefinition<'x', 'y', { heads: number }> = defineOp({
   name: 'reshape',
   inputs: { x: ['f32'] },
   outputs: ['y'],
-  infer({ x }, { heads }: { heads: number }, refuse) {
+  infer({ x }, { heads }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (!Number.isInteger(heads) || heads < 0) refuse(`heads is ${heads}; accepted: a whole number, 0 for none`)
     const all = widthFrom(x, 1)
@@ -17,6 +17,9 @@ export const reshape = defineOp({
     const [rows = 0, ...rest] = x.shape
     const all = rest.reduce((product, dim) => product * dim, 1)
     return { y: { shape: heads > 0 ? [rows, heads, all / heads] : [rows, all], data: x.data } }
+  },
+  vjp({ x }, _outputs, { y: dy }, _attributes, g) {
+    return { x: g.apply(reshape, 'x', { x: dy }, { heads: x.type.shape.length === 3 ? axis(x.type, 1) : 0 }) }
   },
   lower({ x }, { y }, _attributes, to) {
     to.view(y, x)

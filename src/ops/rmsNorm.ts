@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { rmsNormForward } from '../kernels/norm/norm.kernel.ts'
+import { rmsNormBackward } from './rmsNormBackward.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
 
 /** y = x · gain / √(mean(x²) + eps), over the last axis (Zhang & Sennrich 2019). */
@@ -26,6 +27,10 @@ export const rmsNorm = defineOp({
       for (let c = 0; c < cols; c++) y.data[r * cols + c] = x.data[r * cols + c]! * scale * gain.data[c]!
     }
     return { y }
+  },
+  vjp({ x, gain }, _outputs, { y: dy }, attributes, g) {
+    const { dx, dgain } = g.apply(rmsNormBackward, 'x', { x, gain, dy }, attributes)
+    return { x: dx, gain: dgain }
   },
   lower({ x, gain }, { y }, { eps }, to) {
     const groups = x.type.shape.length === 3 ? axis(x.type, 1) : 1

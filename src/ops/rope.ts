@@ -1,17 +1,22 @@
-import { defineOp } from '../ir/op.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { ropeForward } from '../kernels/rope/rope.kernel.ts'
+import { refuseLowering } from './missingKernel.ts'
 import { axis, denseRow } from './shapes.ts'
 
 /** Which elements of a head turn together: `split` pairs i with i + pairs, `pairwise` 2i with 2i + 1. */
 export type RopeStyle = 'split' | 'pairwise'
 
+/** `inverse`: turns back, by the negative angles; a magnitude of the table multiplies all the same. Absent: false. */
+export type RopeAttributes = { readonly style: RopeStyle; readonly inverse?: boolean }
+
 /** Turns each pair of x [tokens, heads, width] by the angles of table [tokens, 2, pairs]; what is beyond them stays. */
-export const rope = defineOp({
+export const rope: OpDefinition<'x' | 'table', 'y', RopeAttributes> = defineOp({
   name: 'rope',
   inputs: { x: ['f32'], table: ['f32'] },
   outputs: ['y'],
-  infer({ x, table }, { style }: { style: RopeStyle }, refuse) {
+  constants: ['table'],
+  infer({ x, table }, { style }, refuse) {
     if (x.shape.length !== 3 || table.shape.length !== 3) refuse('x and table need three axes')
     if (table.shape[1] !== 2) refuse(`table is [${table.shape}]; accepted: [tokens, 2, pairs], cosines and sines`)
     if (x.shape[0] !== table.shape[0]) refuse(`x has ${x.shape[0]} rows and table has ${table.shape[0]}`)
@@ -19,7 +24,7 @@ export const rope = defineOp({
     if (style !== 'split' && style !== 'pairwise') refuse(`style is '${String(style)}'; accepted: split, pairwise`)
     return { y: x }
   },
-  reference({ x, table }, { style }) {
+  reference({ x, table }, { style, inverse = false }) {
     const [tokens = 0, heads = 0, width = 0] = x.shape
     const pairs = table.shape[2] ?? 0
     const y = tensor(x.shape, x.data)
@@ -30,7 +35,7 @@ export const rope = defineOp({
           const a = base + (style === 'split' ? i : 2 * i)
           const b = base + (style === 'split' ? i + pairs : 2 * i + 1)
           const cos = table.data[2 * t * pairs + i]!
-          const sin = table.data[(2 * t + 1) * pairs + i]!
+          const sin = (inverse ? -1 : 1) * table.data[(2 * t + 1) * pairs + i]!
           y.data[a] = x.data[a]! * cos - x.data[b]! * sin
           y.data[b] = x.data[b]! * cos + x.data[a]! * sin
         }
@@ -38,7 +43,11 @@ export const rope = defineOp({
     }
     return { y }
   },
-  lower({ x, table }, { y }, { style }, to) {
+  vjp({ table }, _outputs, { y: dy }, { style, inverse = false }, g) {
+    return { x: g.apply(rope, 'x', { x: dy, table }, inverse ? { style } : { style, inverse: true }) }
+  },
+  lower({ x, table }, { y }, { style, inverse }, to) {
+    if (inverse) refuseLowering(x, 'a rotation back')
     const dims = {
       tokens: x.type.shape[0]!,
       heads: axis(x.type, 1),

@@ -15,6 +15,7 @@ export const ropeTable = defineOp({
   inputs: { positions: ['i32'], factors: ['f32'] },
   optional: ['factors'],
   outputs: ['table'],
+  constants: ['factors'],
   infer({ positions, factors }, { pairs, theta, scale, magnitude = 1 }: RopeTableAttributes, refuse) {
     if (positions.shape.length !== 1) refuse(`positions needs one axis, not ${positions.shape.length}`)
     if (!Number.isInteger(pairs) || pairs < 1) refuse(`pairs is ${pairs}; accepted: a whole number of at least 1`)

@@ -1,20 +1,23 @@
-import { defineOp } from '../ir/op.ts'
+import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import { scaleForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
 
 /** y = factor · x */
-export const scale = defineOp({
+export const scale: OpDefinition<'x', 'y', { factor: number }> = defineOp({
   name: 'scale',
   inputs: { x: ['f32'] },
   outputs: ['y'],
-  infer({ x }, { factor }: { factor: number }, refuse) {
+  infer({ x }, { factor }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (!Number.isFinite(factor)) refuse(`factor is ${factor}; accepted: a finite number`)
     return { y: x }
   },
   reference({ x }, { factor }) {
     return { y: mapTensor(x, (value) => factor * value) }
+  },
+  vjp(_inputs, _outputs, { y: dy }, { factor }, g) {
+    return { x: g.apply(scale, 'x', { x: dy }, { factor }) }
   },
   lower({ x }, { y }, { factor }, to) {
     const strides = { xRow: to.stride(x), yRow: to.stride(y) }

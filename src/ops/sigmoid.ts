@@ -3,6 +3,7 @@ import { defineOp } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import { sigmoidForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
+import { sigmoidBackward } from './sigmoidBackward.ts'
 
 /** y = 1 / (1 + e^-x) */
 export const sigmoid = defineOp({
@@ -15,6 +16,9 @@ export const sigmoid = defineOp({
   },
   reference({ x }) {
     return { y: mapTensor(x, (value) => 1 / (1 + Math.exp(-value))) }
+  },
+  vjp(_inputs, { y }, { y: dy }, attributes, g) {
+    return { x: g.apply(sigmoidBackward, 'x', { y, dy }, attributes) }
   },
   lower({ x }, { y }, _attributes, to) {
     const cols = widthFrom(y.type, 1)

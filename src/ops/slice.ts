@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { denseRow, lastAxis } from './shapes.ts'
+import { sliceBackward } from './sliceBackward.ts'
 
 /** y = x[:, from .. from + cols]: a part of a merged product. */
 export const slice = defineOp({
@@ -19,6 +20,9 @@ export const slice = defineOp({
     const y = tensor([rows, cols])
     for (let r = 0; r < rows; r++) y.data.set(x.data.subarray(r * all + from, r * all + from + cols), r * cols)
     return { y }
+  },
+  vjp({ x }, _outputs, { y: dy }, { from }, g) {
+    return { x: g.apply(sliceBackward, 'x', { dy }, { from, width: lastAxis(x.type) }) }
   },
   lower({ x }, { y }, { from }, to) {
     to.view(y, x, from)

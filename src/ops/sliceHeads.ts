@@ -2,6 +2,7 @@ import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { sliceHeadsForward } from '../kernels/rows/rows.kernel.ts'
 import { axis, denseRow } from './shapes.ts'
+import { sliceBackward } from './sliceBackward.ts'
 
 /** y = x[:, :, from .. from + cols]: a part of every head of x [tokens, heads, width]. */
 export const sliceHeads = defineOp({
@@ -20,6 +21,9 @@ export const sliceHeads = defineOp({
     for (let at = 0; at < tokens * heads; at++)
       y.data.set(x.data.subarray(at * width + from, at * width + from + cols), at * cols)
     return { y }
+  },
+  vjp({ x }, _outputs, { y: dy }, { from }, g) {
+    return { x: g.apply(sliceBackward, 'x', { dy }, { from, width: axis(x.type, 2) }) }
   },
   lower({ x }, { y }, { from, cols }, to) {
     const dims = { rows: x.type.shape[0]!, heads: axis(x.type, 1), width: cols, wide: axis(x.type, 2) }

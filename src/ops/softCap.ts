@@ -2,6 +2,7 @@ import { defineOp } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
 import { softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
+import { softCapBackward } from './softCapBackward.ts'
 
 /** cap · tanh(value / cap), in float64; the value itself where the cap is 0. */
 export function softCapOf(value: number, cap: number): number {
@@ -20,6 +21,9 @@ export const softCap = defineOp({
   },
   reference({ x }, { cap }) {
     return { y: mapTensor(x, (value) => softCapOf(value, cap)) }
+  },
+  vjp(_inputs, { y }, { y: dy }, attributes, g) {
+    return { x: g.apply(softCapBackward, 'x', { y, dy }, attributes) }
   },
   lower({ x }, { y }, { cap }, to) {
     const strides = { xRow: to.stride(x), yRow: to.stride(y) }

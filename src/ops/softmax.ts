@@ -3,6 +3,7 @@ import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { softmaxForward } from '../kernels/softmax/softmax.kernel.ts'
 import { denseRow, lastAxis } from './shapes.ts'
+import { softmaxBackward } from './softmaxBackward.ts'
 
 /** y = exp(x − max) / Σ exp(x − max), over the last axis. */
 export const softmax = defineOp({
@@ -25,6 +26,9 @@ export const softmax = defineOp({
       })
     }
     return { y }
+  },
+  vjp(_inputs, { y }, { y: dy }, attributes, g) {
+    return { x: g.apply(softmaxBackward, 'x', { y, dy }, attributes) }
   },
   lower({ x }, { y }, _attributes, to) {
     const dims = { rows: x.type.shape[0]!, cols: lastAxis(x.type), xRow: to.stride(x), yRow: to.stride(y) }

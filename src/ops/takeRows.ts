@@ -3,6 +3,7 @@ import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { takeRowsForward } from '../kernels/rows/rows.kernel.ts'
 import { denseRow, lastAxis } from './shapes.ts'
+import { takeRowsBackward } from './takeRowsBackward.ts'
 
 /** y[i] = x[index[i]] */
 export const takeRows = defineOp({
@@ -20,6 +21,9 @@ export const takeRows = defineOp({
       y.data.set(x.data.subarray(row * cols, (row + 1) * cols), i * cols)
     })
     return { y }
+  },
+  vjp({ x, index }, _outputs, { y: dy }, attributes, g) {
+    return { x: g.apply(takeRowsBackward, 'x', { x, index, dy }, attributes) }
   },
   lower({ x, index }, { y }, _attributes, to) {
     const dims = { rows: x.type.shape[0]!, outputs: index.type.shape[0]!, cols: lastAxis(x.type), xRow: to.stride(x) }

@@ -6,6 +6,7 @@ import type { Operand } from '../ir/op.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
 import { cachedAttention } from '../ops/cachedAttention.ts'
 import { type CacheDtype, cacheWrite } from '../ops/cacheWrite.ts'
+import { refuseLowering } from '../ops/missingKernel.ts'
 import { ops } from '../ops/registry.ts'
 import { axis } from '../ops/shapes.ts'
 
@@ -29,6 +30,8 @@ export function insertCache(graph: Graph, { context, sequences: count, dtype }: 
   return rewriteGraph(graph, ops, (node, rewriter) => {
     if (node.op !== 'attention') return false
     const { builder } = rewriter
+    if (node.inputs.starts !== undefined)
+      refuseLowering(rewriter.value(node.inputs.starts), 'a cache of sequences that lie one behind the other in a step')
     sequences ??= builder.input('sequences', { dtype: 'i32', shape: ['tokens'] })
     const positions = rewriter.value('positions')
     const [q, k, v] = [rewriter.value(node.inputs.q!), rewriter.value(node.inputs.k!), rewriter.value(node.inputs.v!)]

@@ -4,8 +4,9 @@ import type { Operand } from '../ir/op.ts'
 import { type Rewriter, rewriteGraph } from '../ir/rewrite.ts'
 import { carriedConvolution } from '../ops/carriedConvolution.ts'
 import { carriedDeltaRule } from '../ops/carriedDeltaRule.ts'
-import type { ConvolutionActivation } from '../ops/causalConvolution.ts'
-import type { HeadOrder } from '../ops/deltaRule.ts'
+import type { ConvolutionActivation } from '../ops/convolve.ts'
+import type { HeadOrder } from '../ops/delta.ts'
+import { refuseLowering } from '../ops/missingKernel.ts'
 import { ops } from '../ops/registry.ts'
 import { axis } from '../ops/shapes.ts'
 import type { CacheOptions } from './insertCache.ts'
@@ -24,7 +25,10 @@ export function insertStates(graph: Graph, { sequences: count }: Pick<CacheOptio
     return { positions: to.value('positions'), sequences: given }
   }
   return rewriteGraph(graph, ops, (node, to) => {
+    if (node.op !== 'causalConvolution' && node.op !== 'deltaRule') return false
     const name = nodeName(node)
+    if (node.inputs.starts !== undefined)
+      refuseLowering(to.value(node.inputs.starts), 'a state of sequences that lie one behind the other in a step')
     const inputs = () => Object.fromEntries(Object.entries(node.inputs).map(([slot, value]) => [slot, to.value(value)]))
     const names = { y: name, next: `${name}_carried` }
     if (node.op === 'causalConvolution') {

@@ -14,6 +14,7 @@ import { defineTemplate, type WeightSpec } from './template.ts'
 
 /** What GemmaConfig says of keys that config.json leaves out. */
 const defaults = {
+  pad_token_id: 0,
   num_key_value_heads: 16,
   head_dim: 256,
   max_position_embeddings: 8192,

@@ -10,6 +10,7 @@ import { defineTemplate, type GgufForm } from './template.ts'
 
 /** What Gemma2Config says of keys that config.json leaves out. */
 const defaults = {
+  pad_token_id: 0,
   num_key_value_heads: 4,
   head_dim: 256,
   max_position_embeddings: 8192,

@@ -13,6 +13,7 @@ import { defineTemplate, type WeightSpec } from './template.ts'
 
 /** What Gemma3TextConfig says of keys that config.json leaves out. */
 const defaults = {
+  pad_token_id: 0,
   vocab_size: 262208,
   hidden_size: 2304,
   intermediate_size: 9216,

@@ -14,6 +14,7 @@ import { defineTemplate } from './template.ts'
 
 /** What Glm4Config and GlmConfig say of keys that config.json leaves out. */
 const defaults = {
+  pad_token_id: 151329,
   num_key_value_heads: 2,
   head_dim: 128,
   max_position_embeddings: 131072,

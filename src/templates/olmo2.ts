@@ -8,7 +8,7 @@ import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
 /** What Olmo2Config says of keys that config.json leaves out. */
-const defaults = { rms_norm_eps: 1e-5 }
+const defaults = { pad_token_id: 1, rms_norm_eps: 1e-5 }
 
 const norms = { post_attention_norm: 'post_attention_layernorm', post_ffw_norm: 'post_feedforward_layernorm' }
 

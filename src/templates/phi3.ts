@@ -13,7 +13,12 @@ import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
 /** What Phi3Config says of keys that config.json leaves out. */
-const defaults = { max_position_embeddings: 4096, original_max_position_embeddings: 4096, rms_norm_eps: 1e-5 }
+const defaults = {
+  pad_token_id: 32000,
+  max_position_embeddings: 4096,
+  original_max_position_embeddings: 4096,
+  rms_norm_eps: 1e-5,
+}
 
 /** What of a transformers folder lies in one tensor. */
 const fused: readonly Fused[] = ['attn_qkv', 'ffn_up']

@@ -9,6 +9,7 @@ import { defineTemplate } from './template.ts'
 
 /** What SmolLM3Config says of keys that config.json leaves out. */
 const defaults = {
+  pad_token_id: 128004,
   num_key_value_heads: 4,
   max_position_embeddings: 32768,
   rope_theta: 2000000,

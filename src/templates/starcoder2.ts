@@ -3,6 +3,7 @@ import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
 import type { ConfigReader } from './configReader.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
+import { paddingRow } from './paddingRow.ts'
 import { readActivation } from './plain/activationNames.ts'
 import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plain/plainBlocks.ts'
 import {
@@ -24,6 +25,8 @@ interface Starcoder2Config extends PlainConfig {
   readonly rope: RopeConfig
   /** Tokens that every layer reads back, its own among them; 0: all. */
   readonly window: number
+  /** See DecoderConfig. */
+  readonly padding?: number
 }
 
 function fromTransformers(read: ConfigReader): Starcoder2Config {
@@ -31,8 +34,10 @@ function fromTransformers(read: ConfigReader): Starcoder2Config {
   const heads = read.count('num_attention_heads', 24)
   const headDim = headWidth(read, 'head_dim', 'num_attention_heads', dim, heads)
   const context = read.count('max_position_embeddings', 4096)
+  const vocabulary = read.count('vocab_size', 49152)
   return {
-    vocabulary: read.count('vocab_size', 49152),
+    vocabulary,
+    ...paddingRow(read, vocabulary),
     context,
     layers: read.layers('num_hidden_layers'),
     dim,
@@ -98,7 +103,8 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
     const { style } = c.rope
     const table = ropeTables(g, [c.rope], w, positions)[0]!
     const window = c.window > 0 ? { window: c.window } : {}
-    let x = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, {})
+    const padding = c.padding === undefined ? {} : { padding: c.padding }
+    let x = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, padding)
     for (let i = 0; i < c.layers; i++) {
       const at = plainBlock(g, c, w, `blk.${i}.`)
       const { q, k, v } = projectApart(at, norm(at, 'attn_norm', x))

@@ -6,6 +6,8 @@ export interface TransformRule {
   readonly hasUnitAxis?: true
   /** What becomes of each value; absent: nothing. The result is f32. */
   readonly value?: (value: number) => number
+  /** The derivative of `value` at a stored value; absent: 1. */
+  readonly slope?: (value: number) => number
 }
 
 /** What families' exporters do to tensors on the way from a transformers folder to a GGUF file. */
@@ -17,7 +19,7 @@ export const transforms = {
   /** Convolutions of every channel by itself are [channels, 1, taps]. */
   depthwise: { isTransposed: false, hasUnitAxis: true },
   /** Rates of decay are stored as the logarithm of what is taken from 0. */
-  minusExp: { isTransposed: false, value: (value) => -Math.exp(value) },
+  minusExp: { isTransposed: false, value: (value) => -Math.exp(value), slope: (value) => -Math.exp(value) },
 } as const satisfies { readonly [name: string]: TransformRule }
 
 /** The name of a transform. */

@@ -6,7 +6,7 @@ import {
   attentionSegmentsForward,
 } from '../../src/kernels/attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from '../../src/kernels/cache/cache.kernel.ts'
-import { attendTo, firstAttended } from '../../src/ops/attention.ts'
+import { attendTo, firstAttended } from '../../src/ops/attentionRows.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'

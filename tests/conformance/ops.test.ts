@@ -18,7 +18,11 @@ const all: readonly (readonly [string, AnyOp])[] = Object.entries(ops)
 const lanesOfAll = [...new Set(Object.values(isas).map(({ lanes }) => lanes))]
 
 /** Ops that only a pass gives the memory that their kernels need. */
-const pure = new Set<string>(['attention', 'causalConvolution', 'deltaRule'])
+const pure = new Set<string>([
+  ...['attention', 'causalConvolution', 'deltaRule'],
+  ...['crossEntropy', 'constant', 'sumRows'],
+  ...Object.keys(ops).filter((name) => name.endsWith('Backward')),
+])
 
 /** Vectors of numbers belong to columns, vectors of indices to tokens. */
 function isPerToken({ dtype, shape }: TensorType): boolean {

@@ -18,7 +18,8 @@ export function randomTensor({ dtype, shape, values = 'normal' }: SampleInput, r
   for (let at = 0; at < bytes.length; at += blockBytes) {
     if (values === 'normal') writeRandomBlock(dtype, view, at, random)
     else {
-      const whole = values === 'iota' ? at / blockBytes : random.whole(values.below)
+      const whole =
+        values === 'iota' ? at / blockBytes : 'below' in values ? random.whole(values.below) : values[at / blockBytes]!
       // Multipliers are never 0; indices may be.
       if (dtype === 'i32') view.setInt32(at, whole, true)
       else view.setFloat32(at, whole + 1, true)

@@ -15,7 +15,7 @@ import { linear } from '../../src/ops/linear.ts'
 import { multiply } from '../../src/ops/multiply.ts'
 import { reshape } from '../../src/ops/reshape.ts'
 import { rmsNorm } from '../../src/ops/rmsNorm.ts'
-import { rope } from '../../src/ops/rope.ts'
+import { type RopeStyle, rope } from '../../src/ops/rope.ts'
 import { ropeTable } from '../../src/ops/ropeTable.ts'
 import { sigmoid } from '../../src/ops/sigmoid.ts'
 import { silu } from '../../src/ops/silu.ts'
@@ -94,7 +94,10 @@ function randomBlock(
   ]
   const perHead: typeof makers = [
     [split, (name) => g.apply(rmsNorm, name, { x: recent(split), gain: gain(width / heads) }, { eps: 0.01 })],
-    [split, (name) => g.apply(rope, name, { x: recent(split), table }, { style: pick(['split', 'pairwise']) })],
+    [
+      split,
+      (name) => g.apply(rope, name, { x: recent(split), table }, { style: pick<RopeStyle>(['split', 'pairwise']) }),
+    ],
     [split, (name) => g.apply(add, name, { x: recent(split), z: recent(split) }, {})],
     [split, (name) => g.apply(attention, name, { q: pick(split), k: pick(split), v: pick(split) }, { scale: 0.4 })],
     [flat, (name) => g.apply(reshape, name, { x: recent(split) }, { heads: 0 })],

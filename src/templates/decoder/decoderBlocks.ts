@@ -44,7 +44,8 @@ export function buildDecoder(
   const positions = g.input('positions', { dtype: 'i32', shape: ['tokens'] })
   const index = g.input('output_index', { dtype: 'i32', shape: ['outputs'] })
   const tables = ropeTables(g, c.ropes, w, positions)
-  const rows = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, {})
+  const padding = c.padding === undefined ? {} : { padding: c.padding }
+  const rows = g.apply(embedding, 'token_embd', { ids, table: w('token_embd.weight') }, padding)
   let x = scaled(g, 'token_embd_scaled', rows, c.scales.embedding)
   c.pattern.forEach((kind, i) => {
     const named = (name: string) => `blk.${i}.${name}`

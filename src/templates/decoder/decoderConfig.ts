@@ -1,5 +1,6 @@
 import type { Activation } from '../../ops/activations.ts'
 import type { ConfigReader } from '../configReader.ts'
+import { paddingRow } from '../paddingRow.ts'
 import { readActivation } from '../plain/activationNames.ts'
 import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from '../rope/ropeScaling.ts'
 import type { ModelSizes } from '../template.ts'
@@ -30,6 +31,8 @@ export interface DecoderConfig {
   readonly biases: readonly string[]
   /** Products whose weights lie in one tensor, by the name of that in GGUF: q, k and v; the gate and what it gates. */
   readonly fused: readonly Fused[]
+  /** The id of the token that only fills room, whose embedding is not trained; absent: there is none. */
+  readonly padding?: number
 }
 
 export type Fused = 'attn_qkv' | 'ffn_up'
@@ -140,8 +143,10 @@ export function decoderFromTransformers(
   const layers = read.layers('num_hidden_layers')
   const trained = read.count('max_position_embeddings', 2048)
   const rope = ropeFromTransformers(read, headDim, trained, habits)
+  const vocabulary = read.count('vocab_size')
   return checkHeads(read, 'num_key_value_heads', {
-    vocabulary: read.count('vocab_size'),
+    vocabulary,
+    ...paddingRow(read, vocabulary),
     context: Math.max(trained, rope.reach ?? 0),
     layers,
     dim,

@@ -1,4 +1,4 @@
-import type { HeadOrder } from '../../ops/deltaRule.ts'
+import type { HeadOrder } from '../../ops/delta.ts'
 import type { ConfigReader } from '../configReader.ts'
 import {
   type DecoderConfig,

@@ -1,0 +1,62 @@
+import type { NoAttributes } from '../ir/graph.ts'
+import { defineOp } from '../ir/op.ts'
+import { tensor } from '../ir/tensor.ts'
+import { refuseLowering } from './missingKernel.ts'
+import { denseRow, lastAxis } from './shapes.ts'
+
+/**
+ * The gradient of y = e^(rate · s), s = softplus(x + bias): dx = dy · y · rate · sigmoid(x + bias), dbias = Σ dx over the
+ * rows, drate = Σ dy · y · s.
+ */
+export const decayGateBackward = defineOp({
+  name: 'decayGateBackward',
+  inputs: { x: ['f32'], rate: ['f32'], bias: ['f32'], dy: ['f32'] },
+  outputs: ['dx', 'drate', 'dbias'],
+  infer({ x, rate, bias, dy }, _attributes: NoAttributes, refuse) {
+    if (x.shape.length !== 2) refuse(`x needs two axes, not ${x.shape.length}`)
+    if (dy.shape.join() !== x.shape.join()) refuse(`dy is [${dy.shape}]; accepted: [${x.shape}]`)
+    for (const { shape } of [rate, bias])
+      if (shape.join() !== String(lastAxis(x))) refuse(`rate or bias is [${shape}]; accepted: [${lastAxis(x)}]`)
+    return { dx: x, drate: rate, dbias: bias }
+  },
+  reference({ x, rate, bias, dy }) {
+    const cols = rate.data.length
+    const [dx, drate, dbias] = [tensor(x.shape), tensor(rate.shape), tensor(bias.shape)]
+    x.data.forEach((value, i) => {
+      const c = i % cols
+      const v = value + bias.data[c]!
+      const softplus = Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v)))
+      const flow = dy.data[i]! * Math.exp(rate.data[c]! * softplus)
+      dx.data[i] = (flow * rate.data[c]!) / (1 + Math.exp(-v))
+      drate.data[c]! += flow * softplus
+      dbias.data[c]! += dx.data[i]!
+    })
+    return { dx, drate, dbias }
+  },
+  lower({ x }) {
+    refuseLowering(x, 'the gradient of decayGate')
+  },
+  tolerance: { relative: 32 },
+  samples: (lanes) =>
+    [1, 2 * lanes + 1].map((cols) => ({
+      inputs: {
+        x: { dtype: 'f32', shape: [3, cols] },
+        rate: { dtype: 'f32', shape: [cols] },
+        bias: { dtype: 'f32', shape: [cols] },
+        dy: { dtype: 'f32', shape: [3, cols] },
+      },
+      attributes: {},
+    })),
+  refusals: [
+    {
+      inputs: {
+        x: denseRow(['tokens', 8]),
+        rate: denseRow([8]),
+        bias: denseRow([8]),
+        dy: denseRow(['tokens', 9]),
+      },
+      attributes: {},
+      says: 'dy is [tokens,9]; accepted: [tokens,8]',
+    },
+  ],
+})

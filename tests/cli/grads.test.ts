@@ -1,0 +1,80 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { openCk, root } from './ck.ts'
+
+const ck = openCk()
+afterAll(() => ck.remove())
+
+const goldens = join(root, 'tests/parity/goldens')
+const out = join(ck.folder, 'gradients.safetensors')
+const batch = join(ck.folder, 'batch.json')
+
+const recordedOf = (name: string) =>
+  JSON.parse(readFileSync(join(goldens, name, 'gradients.json'), 'utf8')) as { ids: number[][]; loss: number }
+
+interface Entry {
+  readonly dtype: string
+  readonly shape: readonly number[]
+  readonly data_offsets: readonly [number, number]
+}
+
+function readTensors(path: string) {
+  const file = readFileSync(path)
+  const end = 8 + Number(file.readBigUInt64LE(0))
+  const header = JSON.parse(file.toString('utf8', 8, end)) as { readonly [name: string]: Entry }
+  const { __metadata__: _, ...entries } = header
+  return { entries, view: new DataView(file.buffer, file.byteOffset + end) }
+}
+
+describe('ck grads', () => {
+  it.each(['f32', 'f64'])(
+    'writes the loss and the gradient of every tensor as the checkpoint has it, in %s',
+    async (dtype) => {
+      const { ids, loss } = recordedOf('gpt2')
+      writeFileSync(batch, JSON.stringify(ids))
+      const ended = await ck(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out, '--dtype', dtype])
+      expect(ended).toMatchObject({ code: 0, stdout: '', stderr: '' })
+      const { entries, view } = readTensors(out)
+      const stored = readTensors(join(goldens, 'gpt2/model.safetensors')).entries
+      const names = Object.keys(stored).map((name) => `grad.${name}`)
+      expect(Object.keys(entries).toSorted()).toEqual([...names, 'loss'].toSorted())
+      for (const [name, { shape }] of Object.entries(stored))
+        expect(entries[`grad.${name}`]).toMatchObject({ dtype: dtype.toUpperCase(), shape })
+      const [from] = entries.loss!.data_offsets
+      const found = dtype === 'f64' ? view.getFloat64(from, true) : view.getFloat32(from, true)
+      expect(Math.abs(found / loss - 1)).toBeLessThan(1e-6)
+    },
+  )
+
+  it.each([
+    ['no JSON', '[[1, 2', /is not JSON/],
+    ['no array', '{}', /the file is no array/],
+    ['an empty array', '[]', /the array is empty/],
+    ['a flat array', '[1, 2]', /element 1 is no array/],
+    ['a short sequence', '[[1], [2]]', /sequence 1 has 1 id; accepted: .* at least 2/],
+    ['sequences of two lengths', '[[1, 2], [1, 2, 3]]', /sequence 2 has 3 ids and sequence 1 has 2/],
+    ['what is no id', '[[1, -2]]', /id 2 of sequence 1 is -2/],
+    ['an id beyond the vocabulary', '[[1, 100000]]', /token id 100000 at position 1 is outside the vocabulary/],
+    ['a sequence beyond the context', `[[${Array(5000).fill(1)}]]`, /5000 tokens do not fit the context/],
+  ])('refuses %s', async (_what, text, says) => {
+    writeFileSync(batch, text)
+    const ended = await ck(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out])
+    expect(ended).toMatchObject({ code: 1, stdout: '' })
+    expect(ended.stderr).toMatch(says)
+    expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('refuses an encoder', async () => {
+    writeFileSync(batch, '[[1, 2]]')
+    const { code, stderr } = await ck([
+      'grads',
+      join(root, 'tests/parity/embeddings/bert'),
+      '--ids-file',
+      batch,
+      '-o',
+      out,
+    ])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('a model that continues text, no encoder')])
+  })
+})
