@@ -23,7 +23,7 @@ const floats = (count: number, next: () => number) => Float32Array.from({ length
 const bytesOf = (values: Float32Array | Int32Array) => new Uint8Array(values.buffer)
 const numbers = (bytes: Uint8Array) => new Float32Array(bytes.slice().buffer)
 
-describe.each(kernelTargets.filter(({ name, only }) => !only && !/sanitizers|dotprod|^x86-64-v4$/.test(name)))(
+describe.each(kernelTargets.filter(({ name, only }) => !only && !/sanitizers/.test(name)))(
   'attention over a long cache on $name',
   (target) => {
     const { lanes } = target

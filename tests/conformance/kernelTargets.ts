@@ -42,7 +42,9 @@ const withDots = ['linear', 'embedding'] as const
 const withMatrices = ['linear'] as const
 const partial: { readonly [target: string]: readonly Family[] } = {
   'x86-64-v3+avxvnni': withDots,
+  'x86-64-v4+avx512vnni': withDots,
   'x86-64-v4+amxint8': withMatrices,
+  'aarch64+dotprod': withDots,
   'aarch64+i8mm': withMatrices,
 }
 
@@ -97,7 +99,8 @@ const tiles = native
 const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
 const watched = best.map((target): KernelTarget => {
   const flags = [...target.flags, ...sanitizers]
-  return { ...target, name: `${target.name} under sanitizers`, flags, how: 'driver' }
+  const { only: _, ...whole } = target
+  return { ...whole, name: `${target.name} under sanitizers`, flags, how: 'driver' }
 })
 
 /** Every target with the reason why it cannot run here, where there is one. */

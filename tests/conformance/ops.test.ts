@@ -100,7 +100,7 @@ describe.each(all)('%s', (name, op) => {
   )
 })
 
-for (const target of kernelTargets.filter(({ name, only }) => !only && !/sanitizers|vnni|dotprod/.test(name))) {
+for (const target of kernelTargets.filter(({ name, only }) => !only && !/sanitizers/.test(name))) {
   const title = `lowered to the kernels of ${target.name}${target.missing ? ` (${target.missing})` : ''}`
   describe.skipIf(target.missing)(title, () => {
     let runner: KernelRunner
