@@ -43,7 +43,7 @@ export interface ChatTemplate {
 /** Longest template, in characters: parsing takes time with the square of runs of white space. */
 const mostCharacters = 128 * 1024
 /** Milliseconds for parsing and for each rendering: the bounds on steps end all that is not a single long operation. */
-const mostMilliseconds = 900
+const mostMilliseconds = 600
 const mostRange = 10_000
 
 /** Parses a chat template; `path` names it in messages. Refuses `template_invalid`. */
