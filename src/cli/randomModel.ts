@@ -1,5 +1,5 @@
 import type { WeightDtype } from '../base/dtypes.ts'
-import type { GgufValue } from '../formats/ggufValue.ts'
+import { countValue, type GgufValue } from '../formats/ggufValue.ts'
 import { type NamedShape, planTensors } from '../quantize/planTensors.ts'
 import { type RecipeName, recipes } from '../quantize/recipes.ts'
 import type { DecoderConfig } from '../templates/decoder/decoderConfig.ts'
@@ -41,17 +41,17 @@ export function randomModel(name: ShapeName, recipeName: RecipeName): RandomMode
     metadata: {
       'general.architecture': text(shape.family),
       'general.name': text(`random ${name} ${recipeName}`),
-      'general.file_type': count(recipe.fileType),
-      'general.quantization_version': count(2),
+      'general.file_type': countValue(recipe.fileType),
+      'general.quantization_version': countValue(2),
       ...template.toGguf(config).metadata,
       'tokenizer.ggml.model': text('gpt2'),
       'tokenizer.ggml.pre': text(shape.split),
       'tokenizer.ggml.tokens': { type: 'array', of: 'string', value: vocabulary.tokens },
       'tokenizer.ggml.token_type': { type: 'array', of: 'int32', value: vocabulary.types },
       'tokenizer.ggml.merges': { type: 'array', of: 'string', value: vocabulary.merges },
-      'tokenizer.ggml.bos_token_id': count(vocabulary.endOfText),
-      'tokenizer.ggml.eos_token_id': count(vocabulary.endOfTurn),
-      'tokenizer.ggml.padding_token_id': count(vocabulary.endOfText),
+      'tokenizer.ggml.bos_token_id': countValue(vocabulary.endOfText),
+      'tokenizer.ggml.eos_token_id': countValue(vocabulary.endOfTurn),
+      'tokenizer.ggml.padding_token_id': countValue(vocabulary.endOfText),
       'tokenizer.ggml.add_bos_token': { type: 'bool', value: false },
     },
     tensors: specs.map((spec, index) => tensorOf(spec, shape, plan.get(spec.gguf)!, index)),
@@ -80,4 +80,3 @@ function ropeDivisors({ scaling, config }: Shape): readonly number[] {
 }
 
 const text = (value: string): GgufValue => ({ type: 'string', value })
-const count = (value: number): GgufValue => ({ type: 'uint32', value })

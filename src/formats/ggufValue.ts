@@ -13,6 +13,11 @@ export type GgufValue =
   | { readonly type: 'string'; readonly value: string }
   | GgufArray
 
+/** A size as GGUF files have it. */
+export function countValue(value: number): GgufValue {
+  return { type: 'uint32', value }
+}
+
 /** An array of values of one type. Arrays of arrays hold typed arrays. */
 export type GgufArray =
   | { readonly type: 'array'; readonly of: SmallInteger | 'float32' | 'float64'; readonly value: ArrayLike<number> }

@@ -40,15 +40,12 @@ export function insertStates(graph: Graph, { sequences: count }: Pick<CacheOptio
       to.define(name, to.builder.apply(carriedConvolution, name, operands, attributes, names).y)
       return true
     }
-    if (node.op === 'deltaRule') {
-      const read = inputs() as { q: Operand; k: Operand; v: Operand; decay: Operand; beta: Operand }
-      const shape = [count, axis(read.v.type, 1), axis(read.k.type, 2), axis(read.v.type, 2)]
-      const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape })
-      const attributes = { scale: Number(node.attributes.scale), order: String(node.attributes.order) as HeadOrder }
-      const operands = { state, ...read, ...tokensOf(to) }
-      to.define(name, to.builder.apply(carriedDeltaRule, name, operands, attributes, names).y)
-      return true
-    }
-    return false
+    const read = inputs() as { q: Operand; k: Operand; v: Operand; decay: Operand; beta: Operand }
+    const shape = [count, axis(read.v.type, 1), axis(read.k.type, 2), axis(read.v.type, 2)]
+    const state = to.builder.state(`${name}_state`, { dtype: 'f32', shape })
+    const attributes = { scale: Number(node.attributes.scale), order: String(node.attributes.order) as HeadOrder }
+    const operands = { state, ...read, ...tokensOf(to) }
+    to.define(name, to.builder.apply(carriedDeltaRule, name, operands, attributes, names).y)
+    return true
   })
 }

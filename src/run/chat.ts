@@ -72,6 +72,8 @@ export class Chat {
   readonly #session: Session
   readonly #stopIds: ReadonlySet<number>
   readonly #stopTexts: readonly string[]
+  /** The text of the tokens that are markers of thinking. */
+  readonly #markers: ReadonlyMap<number, string>
   #turns: readonly HeldTurn[] = []
   #system: string
   #thinking: Thinking | undefined
@@ -84,10 +86,17 @@ export class Chat {
     this.#options = options
     this.#renderer = chatRenderer(artifactOf(owner, options.template))
     this.#system = ''
-    const stops = this.#renderer.artifact.contract?.stops ?? []
-    const idsOf = (text: string) => owner.tokenizeParts([{ text, special: true }], {})
-    this.#stopIds = new Set(stops.flatMap((text) => (idsOf(text).length === 1 ? [...idsOf(text)] : [])))
-    this.#stopTexts = stops.filter((text) => idsOf(text).length > 1)
+    const { stops = [], thinking } = this.#renderer.artifact.contract ?? {}
+    const idsOf = (text: string) => [...owner.tokenizeParts([{ text, special: true }], {})]
+    const written = stops.map((text) => ({ text, ids: idsOf(text) }))
+    this.#stopIds = new Set(written.flatMap(({ ids }) => (ids.length === 1 ? ids : [])))
+    this.#stopTexts = written.filter(({ ids }) => ids.length > 1).map(({ text }) => text)
+    this.#markers = new Map(
+      (thinking ? [thinking.end, thinking.start] : []).flatMap((text) => {
+        const [id, ...more] = idsOf(text)
+        return id === undefined || more.length > 0 ? [] : [[id, text] as const]
+      }),
+    )
     this.system = options.system ?? ''
     this.thinking = options.thinking
     this.#session = owner.session(options.threads === undefined ? {} : { threads: options.threads })
@@ -280,13 +289,7 @@ export class Chat {
 
   /** Control tokens have no text of their own, but the markers of thinking must be seen. */
   #textOf({ id, text }: Piece): string {
-    const { thinking } = this.#renderer.artifact.contract ?? {}
-    if (text !== '' || id < 0 || !thinking) return text
-    const isIt = (marker: string) => {
-      const ids = this.#owner.tokenizeParts([{ text: marker, special: true }], {})
-      return ids.length === 1 && ids[0] === id
-    }
-    return [thinking.start, thinking.end].find(isIt) ?? ''
+    return text === '' ? (this.#markers.get(id) ?? '') : text
   }
 }
 

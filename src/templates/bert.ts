@@ -1,12 +1,14 @@
+import { countValue } from '../formats/ggufValue.ts'
 import { add } from '../ops/add.ts'
 import { embedding } from '../ops/embedding.ts'
 import { l2Norm } from '../ops/l2Norm.ts'
 import { type PoolKind, poolRows } from '../ops/poolRows.ts'
 import type { ConfigReader } from './configReader.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
+import { headWidth } from './dimensions.ts'
 import { readActivation } from './plain/activationNames.ts'
 import { attend, feedForward, norm, plainBlock, projectApart } from './plain/plainBlocks.ts'
-import { count, headWidth, type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
+import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
@@ -149,8 +151,8 @@ export const bert = defineTemplate<BertConfig>({
     metadata: {
       ...plainToGguf('bert', c, 'gelu_erf'),
       'bert.attention.causal': { type: 'bool', value: false },
-      'bert.pooling_type': count(poolingTypes.indexOf(c.pooling) + 1),
-      'tokenizer.ggml.token_type_count': count(c.types),
+      'bert.pooling_type': countValue(poolingTypes.indexOf(c.pooling) + 1),
+      'tokenizer.ggml.token_type_count': countValue(c.types),
     },
     rowOf: (_weight, row) => row,
   }),

@@ -1,20 +1,14 @@
+import { countValue } from '../formats/ggufValue.ts'
 import type { Operand } from '../ir/op.ts'
 import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
 import type { ConfigReader } from './configReader.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
+import { headWidth, sharedHeads } from './dimensions.ts'
 import { paddingRow } from './paddingRow.ts'
 import { readActivation } from './plain/activationNames.ts'
 import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plain/plainBlocks.ts'
-import {
-  count,
-  headWidth,
-  type PlainConfig,
-  plainFromGguf,
-  plainSizes,
-  plainToGguf,
-  sharedHeads,
-} from './plain/plainConfig.ts'
+import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
 import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
 import { ropeMetadata, ropeSpecs, ropeTables } from './rope/ropeTables.ts'
@@ -118,7 +112,7 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
     metadata: {
       ...plainToGguf('starcoder2', c, 'gelu_tanh'),
       ...Object.fromEntries(Object.entries(ropeMetadata(c.rope)).map(([key, value]) => [`starcoder2.${key}`, value])),
-      ...(c.window > 0 ? { 'starcoder2.attention.sliding_window': count(c.window) } : {}),
+      ...(c.window > 0 ? { 'starcoder2.attention.sliding_window': countValue(c.window) } : {}),
     },
     rowOf: (_weight, row) => row,
   }),

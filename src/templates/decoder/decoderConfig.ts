@@ -1,5 +1,6 @@
 import type { Activation } from '../../ops/activations.ts'
 import type { ConfigReader } from '../configReader.ts'
+import { type Dimensions, headWidth, sharedHeads, widestHead } from '../dimensions.ts'
 import { paddingRow } from '../paddingRow.ts'
 import { readActivation } from '../plain/activationNames.ts'
 import { type RopeConfig, type RopeHabits, ropeFromGguf, ropeFromTransformers } from '../rope/ropeScaling.ts'
@@ -7,16 +8,7 @@ import type { ModelSizes } from '../template.ts'
 import { type LayerWindows, windowsFromGguf } from './layerWindows.ts'
 
 /** What the decoder families with grouped attention and a gated feed-forward have in common. */
-export interface DecoderConfig {
-  readonly vocabulary: number
-  readonly context: number
-  readonly layers: number
-  readonly dim: number
-  readonly ffn: number
-  readonly heads: number
-  readonly kvHeads: number
-  readonly headDim: number
-  readonly eps: number
+export interface DecoderConfig extends Dimensions {
   /** The head shares the embedding's weights. */
   readonly tied: boolean
   /** Rotations among which layers choose; most families have one. */
@@ -96,23 +88,21 @@ export function decoderFromGguf(
 ): DecoderConfig {
   const dim = read.count('embedding_length')
   const heads = read.count('attention.head_count')
-  if (!read.has('attention.key_length') && dim % heads !== 0)
-    read.refuse('attention.head_count', heads, `a divisor of the width ${dim}, or an 'attention.key_length' beside it`)
-  const headDim = read.count('attention.key_length', dim / heads, widestHead)
+  const headDim = headWidth(read, 'attention.key_length', 'attention.head_count', dim, heads)
   read.only('attention.value_length', headDim)
   read.only('expert_count', 0)
   const layers = read.layers('block_count')
   const trained = read.count('context_length')
   const rope = ropeFromGguf(read, style, headDim, trained)
   const table = read.shapeOf('token_embd.weight')
-  return checkHeads(read, 'attention.head_count_kv', {
+  return {
     vocabulary: table?.[0] ?? read.count('vocab_size'),
     context: Math.max(trained, rope.reach ?? 0),
     layers,
     dim,
     ffn: read.count('feed_forward_length'),
     heads,
-    kvHeads: read.count('attention.head_count_kv', heads),
+    kvHeads: sharedHeads(read, 'attention.head_count_kv', heads),
     headDim,
     eps: read.positive('attention.layer_norm_rms_epsilon'),
     tied: read.shapeOf('output.weight') === undefined,
@@ -123,7 +113,7 @@ export function decoderFromGguf(
     activation: readActivation(read, 'hidden_activation', usual),
     biases: [...attentionProducts, ...ffnProducts].filter((name) => read.shapeOf(`blk.0.${name}.bias`)),
     fused: [],
-  })
+  }
 }
 
 /** What families differ in. */
@@ -144,7 +134,7 @@ export function decoderFromTransformers(
   const trained = read.count('max_position_embeddings', 2048)
   const rope = ropeFromTransformers(read, headDim, trained, habits)
   const vocabulary = read.count('vocab_size')
-  return checkHeads(read, 'num_key_value_heads', {
+  return {
     vocabulary,
     ...paddingRow(read, vocabulary),
     context: Math.max(trained, rope.reach ?? 0),
@@ -152,7 +142,7 @@ export function decoderFromTransformers(
     dim,
     ffn: read.count('intermediate_size'),
     heads,
-    kvHeads: read.count('num_key_value_heads', heads),
+    kvHeads: sharedHeads(read, 'num_key_value_heads', heads),
     headDim,
     eps: read.positive('rms_norm_eps', 1e-6),
     tied: read.flag('tie_word_embeddings', false) && read.shapeOf('lm_head.weight') === undefined,
@@ -166,17 +156,7 @@ export function decoderFromTransformers(
       ...(read.flag('mlp_bias', false) ? ffnProducts : []),
     ],
     fused: [],
-  })
-}
-
-/** No model has wider heads; the rope's list of frequencies is half as long. */
-const widestHead = 65536
-
-function checkHeads(read: ConfigReader, key: string, config: DecoderConfig): DecoderConfig {
-  if (config.heads % config.kvHeads !== 0) {
-    read.refuse(key, config.kvHeads, `a divisor of the ${config.heads} attention heads`)
   }
-  return config
 }
 
 export function decoderSizes({ vocabulary, context, layers, ropes }: DecoderConfig): ModelSizes {

@@ -1,4 +1,4 @@
-import type { GgufValue } from '../../formats/ggufValue.ts'
+import { countValue, type GgufValue } from '../../formats/ggufValue.ts'
 import type { Activation } from '../../ops/activations.ts'
 import { activationName } from '../plain/activationNames.ts'
 import { ropeMetadata } from '../rope/ropeTables.ts'
@@ -29,14 +29,14 @@ export function decoderToGguf(
   const { pairs, style } = rope
   const isReordered = isPairwise && style === 'split'
   const keys: Readonly<Record<string, GgufValue>> = {
-    block_count: count(c.layers),
-    context_length: count(c.context),
-    embedding_length: count(c.dim),
-    feed_forward_length: count(c.ffn),
-    'attention.head_count': count(c.heads),
-    'attention.head_count_kv': count(c.kvHeads),
-    'attention.key_length': count(c.headDim),
-    'attention.value_length': count(c.headDim),
+    block_count: countValue(c.layers),
+    context_length: countValue(c.context),
+    embedding_length: countValue(c.dim),
+    feed_forward_length: countValue(c.ffn),
+    'attention.head_count': countValue(c.heads),
+    'attention.head_count_kv': countValue(c.kvHeads),
+    'attention.key_length': countValue(c.headDim),
+    'attention.value_length': countValue(c.headDim),
     'attention.layer_norm_rms_epsilon': { type: 'float32', value: c.eps },
     ...ropeMetadata(rope),
     ...windowMetadata(
@@ -45,7 +45,7 @@ export function decoderToGguf(
     ),
     ...(c.activation === usual ? {} : { hidden_activation: { type: 'string', value: activationName(c.activation) } }),
     ...more,
-    vocab_size: count(c.vocabulary),
+    vocab_size: countValue(c.vocabulary),
   }
   return {
     metadata: Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${family}.${key}`, value])),
@@ -57,5 +57,3 @@ export function decoderToGguf(
     },
   }
 }
-
-const count = (value: number): GgufValue => ({ type: 'uint32', value })

@@ -1,4 +1,4 @@
-import type { GgufValue } from '../../formats/ggufValue.ts'
+import { countValue, type GgufValue } from '../../formats/ggufValue.ts'
 import { decoderToGguf } from '../decoder/decoderToGguf.ts'
 import type { GgufForm } from '../template.ts'
 import type { DeltaSizes, Qwen35Config } from './qwen35Config.ts'
@@ -25,13 +25,13 @@ export function qwen35ToGguf(c: Qwen35Config): GgufForm {
     metadata: {
       ...metadata,
       'qwen35.rope.dimension_sections': { type: 'array', of: 'int32', value: sectionsOf(c.ropes[0]!.pairs) },
-      'qwen35.ssm.conv_kernel': count(delta.taps),
-      'qwen35.ssm.state_size': count(delta.keyWidth),
-      'qwen35.ssm.group_count': count(delta.keyHeads),
-      'qwen35.ssm.time_step_rank': count(delta.valueHeads),
-      'qwen35.ssm.inner_size': count(delta.valueHeads * delta.valueWidth),
+      'qwen35.ssm.conv_kernel': countValue(delta.taps),
+      'qwen35.ssm.state_size': countValue(delta.keyWidth),
+      'qwen35.ssm.group_count': countValue(delta.keyHeads),
+      'qwen35.ssm.time_step_rank': countValue(delta.valueHeads),
+      'qwen35.ssm.inner_size': countValue(delta.valueHeads * delta.valueWidth),
       ...(isRegular
-        ? { 'qwen35.full_attention_interval': count(interval) }
+        ? { 'qwen35.full_attention_interval': countValue(interval) }
         : { 'qwen35.attention.recurrent_layers': recurrent }),
     },
     rowOf(weight, row) {
@@ -70,5 +70,3 @@ function groupedPlace({ keyHeads, valueHeads }: DeltaSizes, at: number, width: n
   const grouped = (head % keyHeads) * (valueHeads / keyHeads) + Math.floor(head / keyHeads)
   return grouped * width + (at % width)
 }
-
-const count = (value: number): GgufValue => ({ type: 'uint32', value })
