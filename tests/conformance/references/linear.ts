@@ -68,7 +68,10 @@ function gatedProduct(dtype: WeightDtype): Reference {
   }
 }
 
-/** How the kernels of the family `linear` are judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
+/**
+ * How the kernels of the family `linear` are judged. Products of block formats have exact dots, so they too err by
+ * roundings of f32 only.
+ */
 export const linear: References<'linear'> = {
   ...perFormat('linear_fwd', (dtype) => product(dtype)),
   ...perFormat('linearGlu_fwd', gatedProduct),
