@@ -21,6 +21,8 @@ import { embeddingBackward } from './embeddingBackward.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
+import { headLoss } from './headLoss.ts'
+import { headLossGradients } from './headLossGradients.ts'
 import { l2Norm } from './l2Norm.ts'
 import { l2NormBackward } from './l2NormBackward.ts'
 import { layerNorm } from './layerNorm.ts'
@@ -77,6 +79,8 @@ export const ops = {
   gatedRmsNorm,
   gelu,
   glu,
+  headLoss,
+  headLossGradients,
   l2Norm,
   l2NormBackward,
   layerNorm,
