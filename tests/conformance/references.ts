@@ -6,6 +6,8 @@ import { activationOf } from '../../src/ops/activations.ts'
 import type { Dims } from './placement.ts'
 import type { Random } from './random.ts'
 import { writeRandomBlock } from './randomBlock.ts'
+import { gradientReferences } from './references/gradient.ts'
+import { updateReferences } from './references/update.ts'
 
 /** Values of each buffer, dense, in double. */
 export type Values = { readonly [buffer: string]: Float64Array }
@@ -695,6 +697,8 @@ const rowsOf = (lanes: number, wide = 1000) =>
 
 /** How every kernel is judged. Products of block formats have exact dots, so they too err by roundings of f32 only. */
 export const references: { readonly [N in KernelName]: Reference } = {
+  ...gradientReferences,
+  ...updateReferences,
   ...perFormat('linear_fwd', (dtype) => linear(dtype)),
   ...perFormat('linearGlu_fwd', linearGlu),
   ...perFormat('embedding_fwd', embedding),
