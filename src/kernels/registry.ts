@@ -3,6 +3,13 @@ import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
 import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
 import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
+import {
+  clipForward,
+  rootOfSumForward,
+  squaresForward,
+  squaresRowForward,
+  unitNormForward,
+} from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
@@ -27,6 +34,16 @@ import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
 import { copyForward, meanRowsForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
+import {
+  accumulateForward,
+  adamWForward,
+  averageForward,
+  lionForward,
+  momentumForward,
+  muonMomentumForward,
+  muonUpdateForward,
+  sgdForward,
+} from './update/update.kernel.ts'
 
 /**
  * All kernels of a family. Its C is `src/kernels/<family>/<family>.c`, which includes the generated `<family>.h`
@@ -38,6 +55,7 @@ export const families = {
   convolution: [causalConvolutionForward],
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
+  gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
@@ -55,6 +73,16 @@ export const families = {
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
   softmax: [softmaxForward],
+  update: [
+    adamWForward,
+    sgdForward,
+    momentumForward,
+    lionForward,
+    muonUpdateForward,
+    muonMomentumForward,
+    averageForward,
+    accumulateForward,
+  ],
 } as const
 
 /** A folder of src/kernels. */
@@ -75,6 +103,7 @@ export const sharedHeaders: readonly string[] = [
     'attendTiles.h',
     'blocks.h',
     'cached.h',
+    'chunks.h',
     'codes.h',
     'dot.h',
     'matrix.h',

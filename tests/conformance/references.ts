@@ -4,6 +4,7 @@ import { cache } from './references/cache.ts'
 import { convolution } from './references/convolution.ts'
 import { delta } from './references/delta.ts'
 import { embedding } from './references/embedding.ts'
+import { gradientReferences } from './references/gradient.ts'
 import { linear } from './references/linear.ts'
 import { matmul } from './references/matmul.ts'
 import { norm } from './references/norm.ts'
@@ -13,6 +14,7 @@ import type { Reference } from './references/reference.ts'
 import { rope } from './references/rope.ts'
 import { rows } from './references/rows.ts'
 import { softmax } from './references/softmax.ts'
+import { updateReferences } from './references/update.ts'
 
 /** How every kernel is judged; a forgotten one does not compile. */
 export const references: { readonly [N in KernelName]: Reference } = {
@@ -21,6 +23,7 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...convolution,
   ...delta,
   ...embedding,
+  ...gradientReferences,
   ...linear,
   ...matmul,
   ...norm,
@@ -29,4 +32,5 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...rope,
   ...rows,
   ...softmax,
+  ...updateReferences,
 }
