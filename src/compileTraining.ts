@@ -1,3 +1,4 @@
+import { fail } from './base/errors.ts'
 import { findCompiler } from './build/compiler.ts'
 import { compileFolder } from './build/compileFolder.ts'
 import { resolveTarget, type Target } from './build/targets.ts'
@@ -5,27 +6,25 @@ import { writeRunFolder } from './build/writeRunFolder.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ProgramSource } from './emit/modelSource.ts'
 import { printTrainer, printTrainerHeader } from './emit/printTrainer.ts'
-import type { Graph } from './ir/graph.ts'
+import { type Graph, nodeName } from './ir/graph.ts'
 import { isas } from './kernels/kernel.ts'
 import { ops } from './ops/registry.ts'
-import type { BatchSize } from './passes/bindSizes.ts'
-import { type TrainingPrograms, trainingPrograms, type UpdateSettings } from './passes/trainingPrograms.ts'
+import type { Kept } from './passes/recompute.ts'
+import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from './passes/trainingPrograms.ts'
+import { foldLayers } from './plan/foldLayers.ts'
 import { lower } from './plan/lower.ts'
 import { matchSplits } from './plan/matchSplits.ts'
 import { planMemory } from './plan/planMemory.ts'
 import { planThreads } from './plan/planThreads.ts'
+import type { TrainingMode } from './plan/program.ts'
 import { verifyProgram } from './plan/verifyProgram.ts'
 import type { Model } from './templates/readModel.ts'
 
-export interface CompileTrainingOptions extends BatchSize {
+export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'kept'> {
   /** The run folder to write; replaced as a whole where it is an earlier run folder. */
   readonly out: string
-  /** How weights are changed; absent: no weights are, and the program gives gradients only. */
-  readonly update?: UpdateSettings
-  /** Whether a step's gradients come from several batches. */
-  readonly accumulates?: boolean
-  /** Weights that stay as they are. */
-  readonly isFrozen?: (weight: string) => boolean
+  /** The most bytes of memory that training may take: what does not fit is computed again. Absent: no bound. */
+  readonly memory?: number
   /** A target's name; default `native`. */
   readonly target?: string
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
@@ -47,12 +46,13 @@ export async function compileTraining(
 ): Promise<{ dir: string; target: Target }> {
   const target = resolveTarget(options.target)
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
-  const { source, programs } = planTraining(model, name, target, options)
+  const planned = planTraining(model, name, target, options)
+  const { source, programs } = planned
   const files = {
     'ir1.json': printJson(model.graph),
     'ir2.json': printJson(programs.ir2),
     ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
-    'manifest.json': printJson(manifestOf(source, programs, options)),
+    'manifest.json': printJson(manifestOf(planned, options)),
     'model.c': printTrainer(source),
     'model.h': printTrainerHeader(source),
   }
@@ -67,42 +67,91 @@ export async function compileTraining(
   return { dir: options.out, target }
 }
 
-/** graph → passes → programs → memory → threads: everything before text. */
+/** A training with its places and barriers, and its graphs. */
+export interface PlannedTraining {
+  readonly source: ProgramSource
+  readonly programs: TrainingPrograms
+}
+
+/**
+ * graph → passes → programs → memory → threads: everything before text. With a bound for the memory as few layers as it takes
+ * are made again, first what costs little. Refuses `option_invalid` where no choice fits.
+ */
 export function planTraining(
   model: Model,
   name: string,
   target: Target,
   options: Omit<CompileTrainingOptions, 'out'>,
-): { source: ProgramSource; programs: TrainingPrograms } {
-  const programs = trainingPrograms(model.graph, {
-    ...options,
-    isFrozen: (weight) => model.sources.get(weight)?.from !== 'tensor' || (options.isFrozen?.(weight) ?? false),
+): PlannedTraining {
+  const plan = (kept: (layer: number) => Kept) => planKept(model, name, target, options, kept)
+  const whole = plan(() => 'all')
+  const { memory = Number.POSITIVE_INFINITY } = options
+  if (bytesOf(whole) <= memory) return whole
+  const layers = layerCount(model.graph)
+  let least = whole
+  for (const [less, more] of [
+    ['products', 'all'],
+    ['inputs', 'products'],
+  ] as const) {
+    const first = (count: number) => plan((layer) => (layer < count ? less : more))
+    least = first(layers)
+    if (bytesOf(least) > memory) continue
+    let [low, high, found] = [0, layers, least]
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2)
+      const tried = first(middle)
+      if (bytesOf(tried) <= memory) [high, found] = [middle, tried]
+      else low = middle
+    }
+    return found
+  }
+  return fail('option_invalid', {
+    option: '--memory',
+    found: String(memory),
+    accepted: `at least ${bytesOf(least)} bytes for this model and batch, or a smaller batch`,
   })
+}
+
+function planKept(
+  model: Model,
+  name: string,
+  target: Target,
+  options: Omit<CompileTrainingOptions, 'out'>,
+  kept: (layer: number) => Kept,
+): PlannedTraining {
+  const isFrozen = (weight: string) =>
+    model.sources.get(weight)?.from !== 'tensor' || (options.isFrozen?.(weight) ?? false)
+  const programs = trainingPrograms(model.graph, { ...options, isFrozen, kept })
   const { lanes } = isas[target.isa]
   const lowered = Object.entries(programs.graphs).map(([mode, graph]: [string, Graph]) =>
-    matchSplits(lower(graph, ops, { mode: mode as keyof typeof programs.graphs, bounds: {}, lanes })),
+    matchSplits(lower(graph, ops, { mode: mode as TrainingMode, bounds: {}, lanes })),
   )
   const plan = planMemory(lowered)
   const source: ProgramSource = {
     name,
     template: model.template,
     target,
-    programs: lowered.map((program) => verifyProgram(planThreads(program, plan), plan)),
+    programs: lowered.map((program) => verifyProgram(foldLayers(planThreads(program, plan)), plan)),
     plan,
     shared: ['state', 'input', 'output'],
   }
   return { source, programs }
 }
 
-function manifestOf(
-  { name, template, target, plan }: ProgramSource,
-  { trainable, graphs }: TrainingPrograms,
-  { batch, length }: BatchSize,
-): unknown {
+function bytesOf({ source }: PlannedTraining): number {
+  return source.plan.memoryBytes
+}
+
+function layerCount({ nodes }: Graph): number {
+  return nodes.reduce((most, node) => Math.max(most, Number(/^blk\.(\d+)\./.exec(nodeName(node))?.[1] ?? -1) + 1), 0)
+}
+
+function manifestOf({ source, programs }: PlannedTraining, { size }: Pick<TrainingProgramOptions, 'size'>): unknown {
+  const { name, template, target, plan } = source
   return {
-    ...{ format: 1, kind: 'training', name, template, target: target.name, batch, length },
-    programs: Object.keys(graphs),
-    trainable,
+    ...{ format: 1, kind: 'training', name, template, target: target.name, ...size },
+    programs: Object.keys(programs.graphs),
+    trainable: programs.trainable,
     memoryBytes: plan.memoryBytes,
     stateBytes: plan.stateBytes,
   }

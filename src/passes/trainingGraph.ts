@@ -13,10 +13,13 @@ import { separateSequences } from './separateSequences.ts'
 
 /** A graph to train by, and the weights whose gradients are its outputs behind the loss. */
 export interface TrainingGraph {
-  /** Up to the loss. */
-  readonly forward: Graph
   readonly graph: Graph
   readonly trainable: readonly string[]
+}
+
+/** The same, and what it was differentiated from: the graph up to the loss. */
+export interface DifferentiatedGraph extends TrainingGraph {
+  readonly forward: Graph
 }
 
 export interface TrainingGraphOptions {
@@ -31,7 +34,10 @@ export interface TrainingGraphOptions {
  * for each token, `total`, and, where tokens are mixed, `starts`. Weights are f32, whatever they are stored in; trainable are
  * all that have a gradient and are not frozen.
  */
-export function trainingGraph(ir1: Graph, { isFrozen = () => false, size }: TrainingGraphOptions = {}): TrainingGraph {
+export function trainingGraph(
+  ir1: Graph,
+  { isFrozen = () => false, size }: TrainingGraphOptions = {},
+): DifferentiatedGraph {
   const steps = [
     dropDead,
     (graph: Graph) => chooseDtypes(graph, { strict: true }),
