@@ -5,8 +5,8 @@ import {
   crossEntropyRowsForward,
 } from '../kernels/loss/loss.kernel.ts'
 import { scaleForward, softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
-import { fillForward } from '../kernels/rows/rows.kernel.ts'
-import { softCapBackwardKernel } from '../kernels/slopes/slopes.kernel.ts'
+import { fillForward } from '../kernels/sums/sums.kernel.ts'
+import { softCapGradient } from '../kernels/slopes/slopes.kernel.ts'
 import type { HeadAttributes, HeadOperands } from './headLoss.ts'
 import { callMatmul } from './matmul.ts'
 import { axis } from './shapes.ts'
@@ -49,7 +49,10 @@ export function callHeadLoss(
     // What was bent is read again by the gradient of the bend.
     const dlogits = cap === 0 ? logits : to.scratch('dlogits', logits.type)
     to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
-    if (cap !== 0) to.call(softCapBackwardKernel, { ...inPlace, cap, y: logits, dy: dlogits, dx: dlogits })
+    if (cap !== 0) {
+      const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }
+      to.call(softCapGradient, { ...sizes, ...strides, cap, value: logits, dy: dlogits, dx: dlogits })
+    }
     if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: dlogits, y: dlogits })
     callMatmul(to, { a: dlogits, b: w, sum: null, y: piece(dx) }, { transposeA: false, transposeB: false })
     const sum = from === 0 ? null : dw

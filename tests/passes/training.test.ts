@@ -71,8 +71,7 @@ describe.each(['qwen3', 'gemma2', 'granite', 'phi3', 'gpt2', 'qwen35'])('the tra
   it('keeps its meaning where products are sums', () => {
     const after = fuseSums(linearToMatmul(graph))
     expectSame(after)
-    const adds = (given: Graph) => given.nodes.filter(({ op }) => op === 'add').length
-    expect(adds(after)).toBeLessThan(adds(graph))
+    expect(after.nodes.some(({ op, inputs }) => op === 'matmul' && inputs.sum !== undefined)).toBe(true)
   })
 
   it('keeps its meaning where head and loss are one', () => {
