@@ -77,11 +77,11 @@ export const sharedHeaders: readonly string[] = [
     'cached.h',
     'codes.h',
     'dot.h',
+    'exp.h',
     'matrix.h',
     'runs.h',
     'simd.h',
     'split.h',
-    'tanh.h',
     'tiles.h',
   ],
 ]
