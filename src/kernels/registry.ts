@@ -106,11 +106,11 @@ export const sharedHeaders: readonly string[] = [
     'chunks.h',
     'codes.h',
     'dot.h',
+    'exp.h',
     'matrix.h',
     'runs.h',
     'simd.h',
     'split.h',
-    'tanh.h',
     'tiles.h',
   ],
 ]

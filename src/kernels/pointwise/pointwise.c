@@ -2,8 +2,8 @@
 #include "pointwise.h"
 
 #include "activate.h"
+#include "exp.h"
 #include "split.h"
-#include "tanh.h"
 
 enum { CK_GROUP = 16 }; /* columns per item of the kernels that divide rows too */
 

@@ -1,7 +1,7 @@
 /* softmax.c: the exponentials of each row over their sum. */
 #include "softmax.h"
 
-#include "simd.h"
+#include "exp.h"
 #include "split.h"
 
 static float ck_row_max(int64_t cols, const float *x)
