@@ -1,4 +1,5 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fail } from '../base/errors.ts'
 
 /** An output file that has its final name only once it is whole. */
@@ -21,17 +22,28 @@ export interface PendingFile {
   abandon(): void
 }
 
-/** Begins `path` as `<path>.partial-<process id>`. Refuses `write_failed`. */
-export function beginBeside(path: string): PendingFile {
-  const partial = `${path}.partial-${process.pid}`
+/** How a file gets its name. */
+export interface WriteOptions {
+  /** Only once the bytes are on the disk, so that a machine that loses its power has the older file or the whole new one. */
+  readonly isDurable?: boolean
+}
+
+/** The name that a file of this path has until it is whole. */
+export const partialName = (path: string) => `${path}.partial-${process.pid}`
+
+/** Begins `path` under its partial name. Refuses `write_failed`. */
+export function beginBeside(path: string, { isDurable = false }: WriteOptions = {}): PendingFile {
+  const partial = partialName(path)
   const fd = orRefuse(path, () => openSync(partial, 'w'))
   let isOpen = true
   return {
     file: partialFile(path, fd),
     commit() {
+      if (isDurable) orRefuse(path, () => fsyncSync(fd))
       isOpen = false
       orRefuse(path, () => closeSync(fd))
       orRefuse(path, () => renameSync(partial, path))
+      if (isDurable) orRefuse(path, () => syncFolder(dirname(path)))
     },
     abandon() {
       if (isOpen) closeSync(fd)
@@ -41,14 +53,26 @@ export function beginBeside(path: string): PendingFile {
 }
 
 /** Writes `path` whole or not at all. Refuses `write_failed`; what `write` itself raises goes through. */
-export function writeBeside(path: string, write: (file: PartialFile) => void): void {
-  const pending = beginBeside(path)
+export function writeBeside(path: string, write: (file: PartialFile) => void, options: WriteOptions = {}): void {
+  const pending = beginBeside(path, options)
   try {
     write(pending.file)
     pending.commit()
   } catch (error) {
     pending.abandon()
     throw error
+  }
+}
+
+/** Names of files are bytes of their folder. */
+function syncFolder(path: string): void {
+  // Windows opens no folders, and writes their entries with the file.
+  if (process.platform === 'win32') return
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 
