@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { fail } from '../base/errors.ts'
+import { orRefuseWrite } from '../base/orRefuseWrite.ts'
 
 /** An output file that has its final name only once it is whole. */
 export interface PartialFile {
@@ -34,16 +34,16 @@ export const partialName = (path: string) => `${path}.partial-${process.pid}`
 /** Begins `path` under its partial name. Refuses `write_failed`. */
 export function beginBeside(path: string, { isDurable = false }: WriteOptions = {}): PendingFile {
   const partial = partialName(path)
-  const fd = orRefuse(path, () => openSync(partial, 'w'))
+  const fd = orRefuseWrite(path, () => openSync(partial, 'w'))
   let isOpen = true
   return {
     file: partialFile(path, fd),
     commit() {
-      if (isDurable) orRefuse(path, () => fsyncSync(fd))
+      if (isDurable) orRefuseWrite(path, () => fsyncSync(fd))
       isOpen = false
-      orRefuse(path, () => closeSync(fd))
-      orRefuse(path, () => renameSync(partial, path))
-      if (isDurable) orRefuse(path, () => syncFolder(dirname(path)))
+      orRefuseWrite(path, () => closeSync(fd))
+      orRefuseWrite(path, () => renameSync(partial, path))
+      if (isDurable) orRefuseWrite(path, () => syncFolder(dirname(path)))
     },
     abandon() {
       if (isOpen) closeSync(fd)
@@ -81,7 +81,7 @@ function partialFile(path: string, fd: number): PartialFile {
   const writeAt = (bytes: Uint8Array, offset: number) => {
     for (let done = 0; done < bytes.length; ) {
       const wanted = Math.min(bytes.length - done, 2 ** 30)
-      done += orRefuse(path, () => writeSync(fd, bytes, done, wanted, offset + done))
+      done += orRefuseWrite(path, () => writeSync(fd, bytes, done, wanted, offset + done))
     }
   }
   const append = (bytes: Uint8Array) => {
@@ -95,14 +95,5 @@ function partialFile(path: string, fd: number): PartialFile {
     append,
     pad: (alignment) => append(new Uint8Array(Math.ceil(size / alignment) * alignment - size)),
     overwrite: (offset, bytes) => writeAt(bytes, offset),
-  }
-}
-
-function orRefuse<T>(path: string, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
-    throw error
   }
 }

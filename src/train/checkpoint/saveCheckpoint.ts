@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path'
 import { CkError, fail } from '../../base/errors.ts'
 import { makeFolder } from '../../base/makeFolder.ts'
+import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
 import { writeSafetensors } from '../../formats/writeSafetensors.ts'
 import { checkpointName, listCheckpoints, pruneCheckpoints, removePartials } from './checkpointFolder.ts'
 import { encodeMetadata } from './checkpointHeader.ts'
@@ -26,21 +27,14 @@ export function saveCheckpoint(
     data: bytesOfTensor(tensor),
   }))
   keepingLast(folder, () => {
-    makeRoom(folder)
+    orRefuseWrite(folder, () => {
+      makeFolder(folder)
+      removePartials(folder)
+    })
     writeSafetensors(path, stored, encodeMetadata(facts, tensors), { isDurable: true })
   })
   pruneCheckpoints(folder, facts.step, Math.max(1, keep))
   return path
-}
-
-function makeRoom(folder: string): void {
-  try {
-    makeFolder(folder)
-    removePartials(folder)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) fail('write_failed', { path: folder, cause: String(error.code) })
-    throw error
-  }
 }
 
 /** Runs `write`; where it cannot, the refusal says which checkpoint is left. */
