@@ -54,9 +54,9 @@ export function transformersModel<C>(template: Template<C>, config: C, stored: S
   return { config: form.config, ...(form.pooling ? { pooling: form.pooling } : {}), tensors }
 }
 
-/** The config that config.json means, beside tensors of these specs. */
+/** The config that config.json means. The tensors have names of ours, so that none speaks for an older form of folders. */
 function readBack<C>(template: Template<C>, { config, pooling }: TransformersForm, specs: readonly WeightSpec[]): C {
-  const record = ({ transformers: name, shape }: WeightSpec): TensorRecord => {
+  const record = ({ name, shape }: WeightSpec): TensorRecord => {
     return { name, shape, dtype: 'f32', file: name, offset: 0, bytes: 0 }
   }
   const checkpoint: Checkpoint = {
@@ -64,7 +64,7 @@ function readBack<C>(template: Template<C>, { config, pooling }: TransformersFor
     name: template.name,
     architecture: template.transformers[0]!,
     description: { format: 'transformers', config, ...(pooling ? { pooling } : {}) },
-    tensors: new Map(specs.map((spec) => [spec.transformers, record(spec)])),
+    tensors: new Map(specs.map((spec) => [spec.name, record(spec)])),
     read: () => fail('engine_failed', { what: 'a tensor of a description was read' }),
     fingerprint: () => template.name,
     close: () => {},

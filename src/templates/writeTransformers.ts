@@ -14,6 +14,14 @@ export interface FolderExtras {
   readonly files?: ReadonlyMap<string, Uint8Array>
 }
 
+/** Keys that transformers' classes want with a decimal point, which JSON does not write of a whole number. */
+const floatKeys = /^( *"(?:rope_theta|\w+_(?:softcapping|eps|epsilon|multiplier|scaling|range))": -?\d+)(?=,?$)/gm
+
+/** The text of config.json. */
+export function configText(config: { readonly [key: string]: Json }): string {
+  return `${JSON.stringify(config, null, 2).replace(floatKeys, '$1.0')}\n`
+}
+
 /**
  * Writes a transformers folder with f32 weights, one tensor at a time; `metadata` of the safetensors file says "pt", which
  * transformers asks for. Files of these names are replaced, config.json last. Refuses `write_failed`.
@@ -42,5 +50,5 @@ export function writeTransformers(
   writeSafetensors(join(dir, 'model.safetensors'), data, { format: 'pt' })
   for (const [name, bytes] of files) write(name, bytes)
   if (pooling) write('1_Pooling/config.json', json(pooling))
-  write('config.json', json({ ...config, ...above }))
+  write('config.json', Buffer.from(configText({ ...config, ...above })))
 }
