@@ -16,6 +16,8 @@ const messages = {
     `${d.path}: architecture '${d.found}' has no template; accepted: ${d.accepted}`,
   config_invalid: (d: { path: string; key: string; found: string; accepted: string }) =>
     `${d.path}: '${d.key}' is ${d.found}; accepted: ${d.accepted}`,
+  transformers_lacks: (d: { template: string; what: string }) =>
+    `template '${d.template}': config.json has no place for ${d.what}; accepted: a GGUF file, which has`,
   tensor_missing: (d: { path: string; tensor: string; shape: string }) =>
     `${d.path}: tensor '${d.tensor}' is missing; this family needs it with shape ${d.shape}`,
   tensor_unread: (d: { path: string; tensor: string; template: string }) =>
