@@ -1,6 +1,10 @@
 import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
-import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
+import {
+  causalConvolutionBackward,
+  causalConvolutionForward,
+  causalConvolutionRowsForward,
+} from './convolution/convolution.kernel.ts'
 import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import {
@@ -52,7 +56,7 @@ import {
 export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
-  convolution: [causalConvolutionForward],
+  convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
   gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
@@ -110,6 +114,7 @@ export const sharedHeaders: readonly string[] = [
     'matrix.h',
     'runs.h',
     'simd.h',
+    'slopes.h',
     'split.h',
     'tiles.h',
   ],
