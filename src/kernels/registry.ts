@@ -5,6 +5,7 @@ import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
+import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import {
   gatedRmsNormForward,
@@ -13,6 +14,13 @@ import {
   residualRmsNormForward,
   rmsNormForward,
 } from './norm/norm.kernel.ts'
+import {
+  l2NormGradient,
+  layerNormGainGradient,
+  layerNormGradient,
+  rmsNormGainGradient,
+  rmsNormGradient,
+} from './normgrad/normgrad.kernel.ts'
 import {
   activateForward,
   addForward,
@@ -24,9 +32,23 @@ import {
   softCapForward,
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
-import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, meanRowsForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { ropeForward, ropeGradient, ropeTableForward } from './rope/rope.kernel.ts'
+import {
+  copyForward,
+  meanRowsForward,
+  sliceHeadsForward,
+  sliceHeadsGradient,
+  takeRowsForward,
+} from './rows/rows.kernel.ts'
+import {
+  activateGradient,
+  decayGateGradient,
+  sigmoidGradient,
+  softCapGradient,
+  softmaxGradient,
+} from './slopes/slopes.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
+import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
 
 /**
  * All kernels of a family. Its C is `src/kernels/<family>/<family>.c`, which includes the generated `<family>.h`
@@ -39,8 +61,10 @@ export const families = {
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
+  loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
+  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
   pointwise: [
     gluForward,
     addForward,
@@ -52,9 +76,11 @@ export const families = {
     decayGateForward,
   ],
   quantize: [quantizeForward],
-  rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
+  rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
+  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
+  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
+  sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const
 
 /** A folder of src/kernels. */
@@ -76,10 +102,13 @@ export const sharedHeaders: readonly string[] = [
     'blocks.h',
     'cached.h',
     'codes.h',
+    'columns.h',
     'dot.h',
     'matrix.h',
+    'rowMax.h',
     'runs.h',
     'simd.h',
+    'softplus.h',
     'split.h',
     'tanh.h',
     'tiles.h',
