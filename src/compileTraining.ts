@@ -1,6 +1,6 @@
 import { fail } from './base/errors.ts'
-import { findCompiler } from './build/compiler.ts'
 import { compileFolder } from './build/compileFolder.ts'
+import { findCompiler } from './build/compiler.ts'
 import { resolveTarget, type Target } from './build/targets.ts'
 import { writeRunFolder } from './build/writeRunFolder.ts'
 import { printJson } from './emit/artifacts.ts'

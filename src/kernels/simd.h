@@ -237,6 +237,22 @@ CK_INLINE void ck_store_n(float *p, ck_vf v, int64_t n)
 
 #endif
 
+/* The first n elements, where n is CK_LANES for all vectors but a last one: whole ones need no mask. */
+
+CK_INLINE ck_vf ck_load_some(const float *p, int64_t n)
+{
+    return n >= CK_LANES ? ck_load(p) : ck_load_n(p, n);
+}
+
+CK_INLINE void ck_store_some(float *p, ck_vf v, int64_t n)
+{
+    if (n >= CK_LANES) {
+        ck_store(p, v);
+    } else {
+        ck_store_n(p, v, n);
+    }
+}
+
 CK_INLINE ck_vh ck_load_h(const uint16_t *p)
 {
     ck_vh v;

@@ -1,12 +1,8 @@
 import type { Lowering, Operand } from '../ir/op.ts'
-import {
-  crossEntropyGradient,
-  crossEntropyMeanForward,
-  crossEntropyRowsForward,
-} from '../kernels/loss/loss.kernel.ts'
+import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from '../kernels/loss/loss.kernel.ts'
 import { scaleForward, softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
-import { fillForward } from '../kernels/sums/sums.kernel.ts'
 import { softCapGradient } from '../kernels/slopes/slopes.kernel.ts'
+import { fillForward } from '../kernels/sums/sums.kernel.ts'
 import type { HeadAttributes, HeadOperands } from './headLoss.ts'
 import { callMatmul } from './matmul.ts'
 import { axis } from './shapes.ts'

@@ -74,7 +74,11 @@ function findHead(graph: Graph): Head | undefined {
   // Back: crossEntropyBackward, then what undoes the softCap and the factor, then the two products.
   let gradient = (readers.get(loss.inputs.logits!) ?? []).find(({ op }) => op === 'crossEntropyBackward')
   if (gradient) {
-    const back = [gradient.op, ...(attributes.softCap ? ['softCapBackward'] : []), ...(attributes.factor === 1 ? [] : ['scale'])]
+    const back = [
+      gradient.op,
+      ...(attributes.softCap ? ['softCapBackward'] : []),
+      ...(attributes.factor === 1 ? [] : ['scale']),
+    ]
     for (const [at, op] of back.entries()) {
       if (gradient?.op !== op) return undefined
       gone.add(gradient)

@@ -1,6 +1,6 @@
-import koffi, { type LibraryHandle } from 'koffi'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import koffi, { type LibraryHandle } from 'koffi'
 import { CkError, fail } from '../base/errors.ts'
 import { answer, answerLater, type Native, nothing, type Pointer } from '../run/native.ts'
 import { openedOf, resultOf } from '../run/refusal.ts'
@@ -118,8 +118,7 @@ export class Trainer {
   /** Runs a program once, on a thread of its own and those of the trainer; one at a time. */
   async run(program: string): Promise<void> {
     const index = this.programs.indexOf(program)
-    if (index < 0)
-      fail('option_invalid', { option: 'program', found: program, accepted: this.programs.join(', ') })
+    if (index < 0) fail('option_invalid', { option: 'program', found: program, accepted: this.programs.join(', ') })
     this.#requireOpen()
     const step = this.#running.then(() => answerLater(this.#run, [this.#handle, index], nothing))
     this.#running = step.catch(nothing)

@@ -43,9 +43,7 @@ describe.each(['qwen3', 'gemma2', 'granite', 'phi3', 'gpt2', 'qwen35'])('the tra
     return interpret(given, ops, {
       given: (value) => {
         const weight = given.weights.find((candidate) => candidate.name === value)
-        return weight
-          ? weightTensor(checkpoint, model, weight.sources, weight.type.shape.map(Number))
-          : inputs[value]!
+        return weight ? weightTensor(checkpoint, model, weight.sources, weight.type.shape.map(Number)) : inputs[value]!
       },
     })
   }
