@@ -178,8 +178,13 @@ class GraphLowering implements Lowering {
       if (typeof value === 'string' && value in this.#options.bounds) return value
       return this.#refuse(`${kernel.name} gets ${value} for '${name}'; accepted: a whole number or a bound symbol`)
     }
-    if (value !== null && value !== undefined && 'strideOf' in value) return this.#locate(value.strideOf).rowStride
+    if (value !== null && value !== undefined && 'strideOf' in value) return this.#rowStride(value.strideOf)
     return this.#refuse(`${kernel.name} needs a size for '${name}'`)
+  }
+
+  /** A weight as rows lies dense. */
+  #rowStride({ name, type }: Operand): number {
+    return this.#weightNames.has(name) ? elementsFrom(type.shape, 1) : this.#locate({ name, type }).rowStride
   }
 
   #argument(
