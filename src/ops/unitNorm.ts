@@ -32,7 +32,5 @@ export const unitNorm = defineOp({
       inputs: { x: { dtype: 'f32', shape } },
       attributes: { eps: 1e-7 },
     })),
-  refusals: [
-    { inputs: { x: denseRow([2, 3]) }, attributes: { eps: -1 }, says: 'eps is -1' },
-  ],
+  refusals: [{ inputs: { x: denseRow([2, 3]) }, attributes: { eps: -1 }, says: 'eps is -1' }],
 })
