@@ -4,7 +4,7 @@ import { cache } from './references/cache.ts'
 import { convolution } from './references/convolution.ts'
 import { delta } from './references/delta.ts'
 import { embedding } from './references/embedding.ts'
-import { gradientReferences } from './references/gradient.ts'
+import { gradient } from './references/gradient.ts'
 import { linear } from './references/linear.ts'
 import { loss } from './references/loss.ts'
 import { matmul } from './references/matmul.ts'
@@ -18,7 +18,7 @@ import { rows } from './references/rows.ts'
 import { slopes } from './references/slopes.ts'
 import { softmax } from './references/softmax.ts'
 import { sums } from './references/sums.ts'
-import { updateReferences } from './references/update.ts'
+import { update } from './references/update.ts'
 
 /** How every kernel is judged; a forgotten one does not compile. */
 export const references: { readonly [N in KernelName]: Reference } = {
@@ -27,7 +27,7 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...convolution,
   ...delta,
   ...embedding,
-  ...gradientReferences,
+  ...gradient,
   ...linear,
   ...loss,
   ...matmul,
@@ -39,6 +39,6 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...rows,
   ...slopes,
   ...softmax,
-  ...updateReferences,
   ...sums,
+  ...update,
 }
