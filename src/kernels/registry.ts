@@ -5,7 +5,7 @@ import {
   causalConvolutionForward,
   causalConvolutionRowsForward,
 } from './convolution/convolution.kernel.ts'
-import { deltaRuleForward } from './delta/delta.kernel.ts'
+import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
@@ -40,7 +40,7 @@ export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
-  delta: [deltaRuleForward],
+  delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
@@ -80,6 +80,7 @@ export const sharedHeaders: readonly string[] = [
     'blocks.h',
     'cached.h',
     'codes.h',
+    'deltaBack.h',
     'dot.h',
     'matrix.h',
     'runs.h',
