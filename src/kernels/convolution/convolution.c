@@ -3,7 +3,7 @@
 
 #include "activate.h"
 #include "runs.h"
-#include "slopes.h"
+#include "slope.h"
 #include "split.h"
 
 enum {
