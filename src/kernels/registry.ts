@@ -5,7 +5,7 @@ import {
   causalConvolutionForward,
   causalConvolutionRowsForward,
 } from './convolution/convolution.kernel.ts'
-import { deltaRuleForward } from './delta/delta.kernel.ts'
+import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import {
   clipForward,
@@ -79,7 +79,7 @@ export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
-  delta: [deltaRuleForward],
+  delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
   gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
@@ -136,6 +136,7 @@ export const sharedHeaders: readonly string[] = [
     'chunks.h',
     'codes.h',
     'columns.h',
+    'deltaBack.h',
     'dot.h',
     'exp.h',
     'matrix.h',
