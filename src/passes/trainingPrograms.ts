@@ -7,7 +7,7 @@ import type { BatchSize } from './bindSizes.ts'
 import { dropDead } from './dropDead.ts'
 import { fuseLoss } from './fuseLoss.ts'
 import { fuseSums } from './fuseSums.ts'
-import { linearToMatmul } from './linearToMatmul.ts'
+import { weightsAsRows } from './weightsAsRows.ts'
 import { type Kept, recompute } from './recompute.ts'
 import { trainedWeights } from './trainedWeights.ts'
 import { type TrainingGraph, trainingGraph } from './trainingGraph.ts'
@@ -61,7 +61,7 @@ export function trainingPrograms(ir1: Graph, options: TrainingProgramOptions): T
 }
 
 function fuse(graph: Graph): Graph {
-  return [fuseLoss, linearToMatmul, fuseSums, dropDead].reduce((last, pass) => verifyGraph(pass(last), ops), graph)
+  return [fuseLoss, weightsAsRows, fuseSums, dropDead].reduce((last, pass) => verifyGraph(pass(last), ops), graph)
 }
 
 function finish(graph: Graph): Graph {
