@@ -26,6 +26,7 @@ import {
 import { quantizeForward } from './quantize/quantize.kernel.ts'
 import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
 import { copyForward, meanRowsForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 
 /**
@@ -54,6 +55,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
   rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
+  selfAttention: [selfAttentionForward, selfAttentionBackward],
   softmax: [softmaxForward],
 } as const
 
@@ -81,6 +83,7 @@ export const sharedHeaders: readonly string[] = [
     'runs.h',
     'simd.h',
     'split.h',
+    'strips.h',
     'tanh.h',
     'tiles.h',
   ],
