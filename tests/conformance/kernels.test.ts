@@ -16,7 +16,8 @@ import {
 } from './kernelCases.ts'
 import { kernelTargets } from './kernelTargets.ts'
 import { collect, writtenBuffers } from './placement.ts'
-import { type Reference, references } from './references.ts'
+import type { Reference } from './references/reference.ts'
+import { references } from './references.ts'
 
 const table: { readonly [name: string]: Reference } = references
 
