@@ -51,6 +51,7 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
@@ -101,6 +102,7 @@ export const families = {
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
   slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
+  selfAttention: [selfAttentionForward, selfAttentionBackward],
   softmax: [softmaxForward],
   update: [
     adamWForward,
@@ -146,6 +148,7 @@ export const sharedHeaders: readonly string[] = [
     'slope.h',
     'softplus.h',
     'split.h',
+    'strips.h',
     'tiles.h',
   ],
 ]

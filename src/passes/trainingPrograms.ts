@@ -7,12 +7,12 @@ import type { BatchSize } from './bindSizes.ts'
 import { dropDead } from './dropDead.ts'
 import { fuseLoss } from './fuseLoss.ts'
 import { fuseSums } from './fuseSums.ts'
-import { weightsAsRows } from './weightsAsRows.ts'
 import { type Kept, recompute } from './recompute.ts'
 import { trainedWeights } from './trainedWeights.ts'
 import { type TrainingGraph, trainingGraph } from './trainingGraph.ts'
 import { updateGraph } from './updateGraph.ts'
 import type { UpdateSettings } from './updateSettings.ts'
+import { weightsAsRows } from './weightsAsRows.ts'
 import { weightsToStates } from './weightsToStates.ts'
 
 export interface TrainingProgramOptions {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fail } from '../../base/errors.ts'
-import { saveCheckpoint } from '../checkpoint/saveCheckpoint.ts'
 import { resumeTraining } from '../checkpoint/resumeTraining.ts'
+import { saveCheckpoint } from '../checkpoint/saveCheckpoint.ts'
 import type { TrainingFacts, TrainingTensor } from '../checkpoint/trainingState.ts'
 import type { DataSet } from '../data/dataSet.ts'
 import { stepRates } from '../rates.ts'
