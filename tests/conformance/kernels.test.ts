@@ -106,7 +106,8 @@ for (const target of kernelTargets) {
       const { inPlace, buffers } = kernels.get(name)!
       for (const [written, read] of inPlace) {
         const stride = buffers[read]!.rowStride
-        const given = cases(name).filter((test) => test.dense[read] !== null)
+        // A row for all rows is never written to.
+        const given = cases(name).filter((test) => test.dense[read] !== null && !(stride && test.dims[stride] === 0))
         const tests = given.map((test) =>
           stride ? { ...test, dims: { ...test.dims, [buffers[written]!.rowStride!]: test.dims[stride]! } } : test,
         )

@@ -45,11 +45,15 @@ function product(form: MatmulForm, count: number): Reference {
     sizes(lanes) {
       const withA = strided(matmulSizes(lanes, count), ({ rows, depth }) => (transposedA ? rows! : depth!), 'aRow')
       const withB = strided(withA, ({ cols, depth }) => (transposedB ? depth! : cols!), 'bRow')
-      return strided(withB, ({ cols }) => cols!, 'sumRow', 'yRow')
+      const all = strided(withB, ({ cols }) => cols!, 'sumRow', 'yRow')
+      return all.map((dims, i) => (i % 3 === 1 ? { ...dims, sumRow: 0 } : dims))
     },
     fill: {
-      sum: ({ rows, cols, depth }, random) =>
-        depth! % 2 ? null : Array.from({ length: rows! * cols! }, () => random.normal()),
+      sum: ({ rows, cols, depth, sumRow }, random) => {
+        if (sumRow !== 0 && depth! % 2) return null
+        const row = Array.from({ length: cols! }, () => random.normal())
+        return Array.from({ length: rows! * cols! }, (_, i) => (sumRow === 0 ? row[i % cols!]! : random.normal()))
+      },
     },
     compute({ a, b, sum }, { rows, cols, depth }) {
       const y = Float64Array.from({ length: rows! * cols! }, (_, at) => {
