@@ -105,7 +105,7 @@ function sentencePiece(contract: TokenizerContract, texts: readonly string[]): P
   const isMerged = (id: number) => pieces[id]!.type === 'normal'
   return {
     normalizer:
-      prefix === 'none' ? escape : { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: spaceMark }, marked] },
+      prefix === 'none' ? marked : { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: spaceMark }, marked] },
     pre_tokenizer: null,
     decoder: {
       type: 'Sequence',
