@@ -131,10 +131,10 @@ int main(int count, char **arguments)
         const int kernel = (int)next(), parts = (int)next(), runs = (int)next();
         int order[64];
         double number[16];
-        char *block[12] = {0};
-        void *buffer[12];
-        size_t bytes[12];
-        int same[12], shift[12];
+        char *block[16] = {0};
+        void *buffer[16];
+        size_t bytes[16];
+        int same[16], shift[16];
         for (int i = 0; i < runs; i++) {
             order[i] = (int)next();
         }

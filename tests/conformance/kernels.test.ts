@@ -16,7 +16,8 @@ import {
 } from './kernelCases.ts'
 import { kernelTargets } from './kernelTargets.ts'
 import { collect, writtenBuffers } from './placement.ts'
-import { type Reference, references } from './references.ts'
+import type { Reference } from './references/reference.ts'
+import { references } from './references.ts'
 
 const table: { readonly [name: string]: Reference } = references
 
@@ -85,7 +86,8 @@ for (const target of kernelTargets) {
       })
     })
 
-    it.each(names.filter((name) => rowAxis(kernels.get(name)!)))('%s gives a row the same bits alone', (name) => {
+    const ofRows = names.filter((name) => rowAxis(kernels.get(name)!) && !table[name]!.isScattered)
+    it.each(ofRows)('%s gives a row the same bits alone', (name) => {
       const axis = rowAxis(kernels.get(name)!)!
       const tests = cases(name).filter((test) => test.dims[axis]! > 1)
       const rows = tests.flatMap((test) => Array.from({ length: test.dims[axis]! }, (_, row) => rowOf(test, axis, row)))
@@ -105,7 +107,8 @@ for (const target of kernelTargets) {
       const { inPlace, buffers } = kernels.get(name)!
       for (const [written, read] of inPlace) {
         const stride = buffers[read]!.rowStride
-        const given = cases(name).filter((test) => test.dense[read] !== null)
+        // A row for all rows is never written to.
+        const given = cases(name).filter((test) => test.dense[read] !== null && !(stride && test.dims[stride] === 0))
         const tests = given.map((test) =>
           stride ? { ...test, dims: { ...test.dims, [buffers[written]!.rowStride!]: test.dims[stride]! } } : test,
         )
