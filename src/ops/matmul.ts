@@ -1,10 +1,11 @@
 import type { FloatDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Dim, TensorType } from '../ir/graph.ts'
-import { defineOp, type OpDefinition } from '../ir/op.ts'
+import { defineOp, type OpDefinition, type Operand } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { bestRoom, leastRoom, matmulForward } from '../kernels/matmul/matmul.kernel.ts'
 import { denseRow } from './shapes.ts'
+import { sumRows } from './sumRows.ts'
 
 /** Whether an operand is stored with its axes exchanged. */
 export interface MatmulAttributes {
@@ -30,7 +31,10 @@ export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
   return Math.max(leastRoom, Math.ceil(Math.min(used, partsAtBest * bestRoom) / 16) * 16)
 }
 
-/** y = op(a) · op(b), or sum + op(a) · op(b): one chain of multiply-adds along depth, in order, that begins with sum. */
+/**
+ * y = op(a) · op(b), or sum + op(a) · op(b): one chain of multiply-adds along depth, in order, that begins with sum. A sum
+ * [cols] is added to every row.
+ */
 export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = defineOp({
   name: 'matmul',
   inputs: { a: ['f32'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
@@ -43,7 +47,8 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
     if (depth !== depthB) refuse(`op(a) has ${depth} columns and op(b) has ${depthB} rows; they must be equal`)
     if (typeof cols !== 'number') refuse(`op(b) has ${cols} columns; accepted: a number`)
     const y: TensorType = { dtype: 'f32', shape: [rows, cols] }
-    if (sum && sum.shape.join() !== y.shape.join()) refuse(`sum is [${sum.shape}]; accepted: [${y.shape}]`)
+    if (sum && sum.shape.join() !== y.shape.join() && sum.shape.join() !== String(cols))
+      refuse(`sum is [${sum.shape}]; accepted: [${y.shape}], or [${cols}] for every row`)
     return { y }
   },
   reference({ a, b, sum }, { transposeA, transposeB }) {
@@ -51,10 +56,10 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
     const [bRows = 0, bCols = 0] = b.shape
     const [rows, depth] = transposeA ? [aCols, aRows] : [aRows, aCols]
     const cols = transposeB ? bRows : bCols
-    const y = tensor([rows, cols], sum?.data)
+    const y = tensor([rows, cols])
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < cols; j++) {
-        let total = y.data[i * cols + j]!
+        let total = sum ? sum.data[sum.shape.length === 1 ? j : i * cols + j]! : 0
         for (let k = 0; k < depth; k++)
           total +=
             a.data[transposeA ? k * aCols + i : i * aCols + k]! * b.data[transposeB ? j * bCols + k : k * bCols + j]!
@@ -72,7 +77,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
       b: transposeB
         ? g.apply(matmul, 'b', { a: dy, b: a }, { transposeA: true, transposeB: transposeA })
         : g.apply(matmul, 'b', { a, b: dy }, { transposeA: !transposeA, transposeB: false }),
-      ...(sum ? { sum: dy } : {}),
+      ...(sum ? { sum: isRow(sum) ? g.apply(sumRows, 'sum', { x: dy }, {}) : dy } : {}),
     }
   },
   lower({ a, b, sum }, { y }, attributes, to) {
@@ -81,7 +86,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
     const kernels = matmulForward[`${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}`]
     to.call(kernels[floatDtypeOf(b.type)], {
       ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
-      ...{ sumRow: sum ? to.stride(sum) : 0, yRow: to.stride(y) },
+      ...{ sumRow: sum && !isRow(sum) ? to.stride(sum) : 0, yRow: to.stride(y) },
       ...{ a, b, sum: sum ?? null, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
     })
   },
@@ -98,7 +103,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
             inputs: {
               a: { dtype: 'f32' as const, shape: transposeA ? [depth, rows] : [rows, depth] },
               b: { dtype, shape: transposeB ? [cols, depth] : [depth, cols] },
-              ...((i + which) % 2 ? { sum: { dtype: 'f32' as const, shape: [rows, cols] } } : {}),
+              ...sumOf((i + which) % 3, rows, cols),
             },
             attributes: { transposeA, transposeB },
           })),
@@ -124,10 +129,20 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
     {
       inputs: { a: denseRow(['tokens', 8]), b: denseRow(['tokens', 4]), sum: denseRow([4, 8]) },
       attributes: { transposeA: true, transposeB: false },
-      says: 'sum is [4,8]; accepted: [8,4]',
+      says: 'sum is [4,8]; accepted: [8,4], or [4] for every row',
     },
   ],
 })
+
+/** Whether this sum is one row for all rows. */
+function isRow({ type }: Operand): boolean {
+  return type.shape.length === 1
+}
+
+/** No sum, a whole one or one for every row. */
+function sumOf(kind: number, rows: number, cols: number) {
+  return kind === 0 ? {} : { sum: { dtype: 'f32' as const, shape: kind === 1 ? [rows, cols] : [cols] } }
+}
 
 function floatDtypeOf({ dtype }: TensorType): FloatDtype {
   return dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'

@@ -4,7 +4,7 @@ import type { KernelCall } from './kernelCall.ts'
 import { type Dims, denseBytes, place, shapeOf } from './placement.ts'
 import { type Random, seededRandom } from './random.ts'
 import { writeRandomBlock } from './randomBlock.ts'
-import type { Reference, Values } from './references.ts'
+import type { Reference, Values } from './references/reference.ts'
 
 /** A case with its inputs: dense bytes in each buffer's dtype. */
 export interface KernelCase {

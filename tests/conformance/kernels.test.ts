@@ -16,7 +16,8 @@ import {
 } from './kernelCases.ts'
 import { kernelTargets } from './kernelTargets.ts'
 import { collect, writtenBuffers } from './placement.ts'
-import { type Reference, references } from './references.ts'
+import type { Reference } from './references/reference.ts'
+import { references } from './references.ts'
 
 const table: { readonly [name: string]: Reference } = references
 
@@ -105,7 +106,8 @@ for (const target of kernelTargets) {
       const { inPlace, buffers } = kernels.get(name)!
       for (const [written, read] of inPlace) {
         const stride = buffers[read]!.rowStride
-        const given = cases(name).filter((test) => test.dense[read] !== null)
+        // A row for all rows is never written to.
+        const given = cases(name).filter((test) => test.dense[read] !== null && !(stride && test.dims[stride] === 0))
         const tests = given.map((test) =>
           stride ? { ...test, dims: { ...test.dims, [buffers[written]!.rowStride!]: test.dims[stride]! } } : test,
         )

@@ -43,6 +43,8 @@ function everyDtype<F extends MatmulForm>(form: F) {
  * multiply-add per step of depth, in order; f16 and bf16 are widened first. So a product over two halves of depth, the
  * second added to the first, has the bits of the whole.
  *
+ * sumRow 0 adds one row, sum's first, to all rows.
+ *
  * The parts divide the scratch among them; its size has no effect on the bits. It needs `leastRoom` elements; more parts
  * than it has room for stand idle, and a part is at its best with `bestRoom`.
  */

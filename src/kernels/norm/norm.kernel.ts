@@ -1,37 +1,37 @@
-import { defineKernel } from '../kernel.ts'
+import { type BufferParameter, defineKernel } from '../kernel.ts'
+
+/** A norm of each vector of `cols` values by itself; a row has `groups` of them. The parameters are alike for all vectors. */
+function vectorNorm<const N extends string, const P extends string>(
+  name: N,
+  parameters: { readonly [K in P]: BufferParameter<'cols'> },
+  flopsPerElement: number,
+) {
+  return defineKernel({
+    name: `${name}_fwd_f32`,
+    family: 'norm',
+    dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
+    attributes: { eps: 'float' },
+    buffers: {
+      x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+      ...parameters,
+      y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+    },
+    inPlace: [['y', 'x']],
+    split: { items: ['rows', 'groups'], own: ['x', 'y'] },
+    flops: ({ rows, groups, cols }) => flopsPerElement * rows * groups * cols,
+  })
+}
+
+const perColumn = { dtype: 'f32', access: 'read', shape: ['cols'] } as const
 
 /** y = x * gain / sqrt(mean(x²) + eps), the mean over cols. */
-export const rmsNormForward = defineKernel({
-  name: 'rmsNorm_fwd_f32',
-  family: 'norm',
-  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
-  attributes: { eps: 'float' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
-    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
-  flops: ({ rows, groups, cols }) => 4 * rows * groups * cols,
-})
+export const rmsNormForward = vectorNorm('rmsNorm', { gain: perColumn }, 4)
 
 /** y = (x - mean(x)) * gain / sqrt(mean((x - mean(x))²) + eps) + bias, the means over cols. */
-export const layerNormForward = defineKernel({
-  name: 'layerNorm_fwd_f32',
-  family: 'norm',
-  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
-  attributes: { eps: 'float' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
-    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    bias: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
-  flops: ({ rows, groups, cols }) => 8 * rows * groups * cols,
-})
+export const layerNormForward = vectorNorm('layerNorm', { gain: perColumn, bias: { ...perColumn, optional: true } }, 8)
+
+/** y = x / sqrt(sum(x²) + eps), the sum over cols. */
+export const l2NormForward = vectorNorm('l2Norm', {}, 3)
 
 /** sum = x + delta; y = rmsNorm(sum). At most one of sum and y may be the same bytes as one input. */
 export const residualRmsNormForward = defineKernel({
@@ -53,21 +53,6 @@ export const residualRmsNormForward = defineKernel({
   ],
   split: { items: ['rows'], own: ['x', 'delta', 'sum', 'y'] },
   flops: ({ rows, cols }) => 5 * rows * cols,
-})
-
-/** y = x / sqrt(sum(x²) + eps), the sum over cols. */
-export const l2NormForward = defineKernel({
-  name: 'l2Norm_fwd_f32',
-  family: 'norm',
-  dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
-  attributes: { eps: 'float' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
-  },
-  inPlace: [['y', 'x']],
-  split: { items: ['rows', 'groups'], own: ['x', 'y'] },
-  flops: ({ rows, groups, cols }) => 3 * rows * groups * cols,
 })
 
 /** y = rmsNorm(x) * gate / (1 + exp(-gate)). */

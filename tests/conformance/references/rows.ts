@@ -1,0 +1,42 @@
+import type { References } from './reference.ts'
+import { below, take } from './rowValues.ts'
+import { around, counts, mixed, rowsOf, strided } from './sizes.ts'
+
+/** How the kernels of the family `rows` are judged. */
+export const rows: References<'rows'> = {
+  sliceHeads_fwd_f32: {
+    sizes: () =>
+      strided(
+        strided(
+          mixed(8, { rows: counts, heads: [1, 3, 2], width: [1, 5, 8], wide: [8, 13] }),
+          ({ heads, wide }) => heads! * wide!,
+          'xRow',
+        ),
+        ({ heads, width }) => heads! * width!,
+        'yRow',
+      ),
+    attributes: ({ wide, width }) => ({ from: wide! - width! }),
+    compute: ({ x }, { width, wide }) => ({ y: x!.filter((_, i) => i % wide! >= wide! - width!) }),
+    epsilons: 0,
+  },
+  copy_fwd_f32: { sizes: (lanes) => rowsOf(lanes), compute: ({ x }) => ({ y: x! }), epsilons: 0 },
+  meanRows_fwd_f32: {
+    sizes: (lanes) => strided(mixed(14, { rows: [1, 2, 5, 70], cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+    compute: ({ x }, { rows, cols }) => ({
+      y: Float64Array.from({ length: cols! }, (_, c) => {
+        let sum = 0
+        for (let r = 0; r < rows!; r++) sum += x![r * cols! + c]!
+        return sum / rows!
+      }),
+    }),
+    // A sum may cancel.
+    epsilons: 32,
+  },
+  takeRows_fwd_f32: {
+    sizes: (lanes) =>
+      strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+    fill: { index: below('rows', 'outputs') },
+    compute: ({ x, index }, { cols }) => ({ y: take(x!, index!, cols!) }),
+    epsilons: 0,
+  },
+}
