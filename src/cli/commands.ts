@@ -8,6 +8,7 @@ import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
+import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   perplexity,
   quantize,
   imatrix,
+  init,
   tokenizerTrain,
   dataPrepare,
   dataInspect,
