@@ -9,6 +9,7 @@ import { embed } from './embed.ts'
 import { exportModel } from './exportModel.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
+import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   quantize,
   exportModel,
   imatrix,
+  init,
   tokenizerTrain,
   dataPrepare,
   dataInspect,
