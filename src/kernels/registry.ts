@@ -1,6 +1,10 @@
 import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
-import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
+import {
+  causalConvolutionBackward,
+  causalConvolutionForward,
+  causalConvolutionRowsForward,
+} from './convolution/convolution.kernel.ts'
 import { deltaRuleForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import {
@@ -12,6 +16,7 @@ import {
 } from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
+import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import {
   gatedRmsNormForward,
@@ -20,6 +25,13 @@ import {
   residualRmsNormForward,
   rmsNormForward,
 } from './norm/norm.kernel.ts'
+import {
+  l2NormGradient,
+  layerNormGainGradient,
+  layerNormGradient,
+  rmsNormGainGradient,
+  rmsNormGradient,
+} from './normgrad/normgrad.kernel.ts'
 import {
   activateForward,
   addForward,
@@ -31,9 +43,23 @@ import {
   softCapForward,
 } from './pointwise/pointwise.kernel.ts'
 import { quantizeForward } from './quantize/quantize.kernel.ts'
-import { ropeForward, ropeTableForward } from './rope/rope.kernel.ts'
-import { copyForward, meanRowsForward, sliceHeadsForward, takeRowsForward } from './rows/rows.kernel.ts'
+import { ropeForward, ropeGradient, ropeTableForward } from './rope/rope.kernel.ts'
+import {
+  copyForward,
+  meanRowsForward,
+  sliceHeadsForward,
+  sliceHeadsGradient,
+  takeRowsForward,
+} from './rows/rows.kernel.ts'
+import {
+  activateGradient,
+  decayGateGradient,
+  sigmoidGradient,
+  softCapGradient,
+  softmaxGradient,
+} from './slopes/slopes.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
+import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
 import {
   accumulateForward,
   adamWForward,
@@ -52,13 +78,15 @@ import {
 export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
-  convolution: [causalConvolutionForward],
+  convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
   gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
+  loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
+  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
   pointwise: [
     gluForward,
     addForward,
@@ -70,8 +98,9 @@ export const families = {
     decayGateForward,
   ],
   quantize: [quantizeForward],
-  rope: [ropeTableForward, ropeForward.split, ropeForward.pairwise],
-  rows: [copyForward, sliceHeadsForward, takeRowsForward, meanRowsForward],
+  rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
+  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
+  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
     adamWForward,
@@ -83,6 +112,7 @@ export const families = {
     averageForward,
     accumulateForward,
   ],
+  sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const
 
 /** A folder of src/kernels. */
@@ -105,12 +135,16 @@ export const sharedHeaders: readonly string[] = [
     'cached.h',
     'chunks.h',
     'codes.h',
+    'columns.h',
     'dot.h',
+    'exp.h',
     'matrix.h',
+    'rowMax.h',
     'runs.h',
     'simd.h',
+    'slope.h',
+    'softplus.h',
     'split.h',
-    'tanh.h',
     'tiles.h',
   ],
 ]

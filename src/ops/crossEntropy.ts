@@ -11,13 +11,16 @@ import { denseRow } from './shapes.ts'
  */
 export const crossEntropy = defineOp({
   name: 'crossEntropy',
-  inputs: { logits: ['f32'], targets: ['i32'] },
+  inputs: { logits: ['f32'], targets: ['i32'], total: ['f32'] },
+  optional: ['total'],
+  constants: ['total'],
   outputs: ['loss'],
-  infer({ logits, targets }, _attributes: NoAttributes, refuse) {
+  infer({ logits, targets, total }, _attributes: NoAttributes, refuse) {
     checkTargets(logits, targets, refuse)
+    if (total && total.shape.join() !== '1,1') refuse(`total is [${total.shape}]; accepted: [1,1]`)
     return { loss: { dtype: 'f32', shape: [1, 1] } }
   },
-  reference({ logits, targets }) {
+  reference({ logits, targets, total }) {
     const { rows, cols } = rowsAndCols(logits)
     let sum = 0
     let counted = 0
@@ -26,13 +29,15 @@ export const crossEntropy = defineOp({
       if (target < 0) continue
       const row = logits.data.subarray(r * cols, (r + 1) * cols)
       const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-      sum += largest + Math.log(row.reduce((total, value) => total + Math.exp(value - largest), 0)) - row[target]!
+      sum += largest + Math.log(row.reduce((part, value) => part + Math.exp(value - largest), 0)) - row[target]!
       counted++
     }
-    return { loss: tensor([1, 1], [counted > 0 ? sum / counted : 0]) }
+    const divisor = total ? total.data[0]! : counted
+    return { loss: tensor([1, 1], [divisor > 0 ? sum / divisor : 0]) }
   },
-  vjp(inputs, _outputs, { loss: dloss }, attributes, g) {
-    return { logits: g.apply(crossEntropyBackward, 'logits', { ...inputs, dloss }, attributes) }
+  vjp({ logits, targets, total }, _outputs, { loss: dloss }, attributes, g) {
+    const inputs = { logits, targets, ...(total ? { total } : {}), dloss }
+    return { logits: g.apply(crossEntropyBackward, 'logits', inputs, attributes) }
   },
   lower({ logits }) {
     refuseLowering(logits, 'cross-entropy')

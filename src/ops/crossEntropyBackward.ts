@@ -7,7 +7,8 @@ import { denseRow } from './shapes.ts'
 /** dlogits[r] = dloss · (softmax(logits[r]) - one at targets[r]) / counted rows; 0 for a row whose target is -1. */
 export const crossEntropyBackward = defineOp({
   name: 'crossEntropyBackward',
-  inputs: { logits: ['f32'], targets: ['i32'], dloss: ['f32'] },
+  inputs: { logits: ['f32'], targets: ['i32'], total: ['f32'], dloss: ['f32'] },
+  optional: ['total'],
   outputs: ['dlogits'],
   infer({ logits, targets, dloss }, _attributes: NoAttributes, refuse) {
     if (logits.shape.length !== 2 || targets.shape.join() !== String(logits.shape[0]))
@@ -15,9 +16,9 @@ export const crossEntropyBackward = defineOp({
     if (dloss.shape.join() !== '1,1') refuse(`dloss is [${dloss.shape}]; accepted: [1,1]`)
     return { dlogits: logits }
   },
-  reference({ logits, targets, dloss }) {
+  reference({ logits, targets, total: given, dloss }) {
     const { rows, cols } = rowsAndCols(logits)
-    const counted = targets.data.filter((target) => target >= 0).length
+    const counted = given ? given.data[0]! : targets.data.filter((target) => target >= 0).length
     const dlogits = tensor(logits.shape)
     for (let r = 0; r < rows; r++) {
       const target = targets.data[r]!

@@ -27,6 +27,8 @@ import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
 import { gradientNorm } from './gradientNorm.ts'
 import { gradientSquares } from './gradientSquares.ts'
+import { headLoss } from './headLoss.ts'
+import { headLossGradients } from './headLossGradients.ts'
 import { l2Norm } from './l2Norm.ts'
 import { l2NormBackward } from './l2NormBackward.ts'
 import { layerNorm } from './layerNorm.ts'
@@ -93,6 +95,8 @@ export const ops = {
   gatedRmsNorm,
   gelu,
   glu,
+  headLoss,
+  headLossGradients,
   gradientNorm,
   gradientSquares,
   l2Norm,

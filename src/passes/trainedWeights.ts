@@ -39,7 +39,7 @@ export function trainedWeights(graph: Graph, trainable: readonly string[]): read
 }
 
 /** The ops that give a loss of logits, and those that go between the head and it. */
-const losses: readonly string[] = ['crossEntropy', 'headLoss']
+const losses: readonly string[] = ['crossEntropy', 'headLoss', 'headLossGradients']
 const behindHead: readonly string[] = ['softCap', 'scale', 'add', 'reshape']
 
 /** The matrices that the logits of the losses are products with. */
