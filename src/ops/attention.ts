@@ -1,6 +1,10 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { attentionStrip, selfAttentionForward, selfAttentionRoom } from '../kernels/selfAttention/selfAttention.kernel.ts'
+import {
+  attentionStrip,
+  selfAttentionForward,
+  selfAttentionRoom,
+} from '../kernels/selfAttention/selfAttention.kernel.ts'
 import { attentionBackward } from './attentionBackward.ts'
 import { attentionCall, attentionScratch } from './attentionCall.ts'
 import {

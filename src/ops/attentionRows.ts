@@ -32,7 +32,7 @@ export function checkAttributes(
 }
 
 /** Refuses a number of tokens that a row of the batch cannot have. */
-export function checkLength(length: number | undefined, refuse: (what: string) => never): void {
+function checkLength(length: number | undefined, refuse: (what: string) => never): void {
   if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
     refuse(`length is ${length}; accepted: 0 (all are one row) or a whole number of tokens`)
 }

@@ -12,6 +12,7 @@ import { quantize } from './references/quantize.ts'
 import type { Reference } from './references/reference.ts'
 import { rope } from './references/rope.ts'
 import { rows } from './references/rows.ts'
+import { selfAttention } from './references/selfAttention.ts'
 import { softmax } from './references/softmax.ts'
 
 /** How every kernel is judged; a forgotten one does not compile. */
@@ -28,5 +29,6 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...quantize,
   ...rope,
   ...rows,
+  ...selfAttention,
   ...softmax,
 }

@@ -9,7 +9,19 @@ const operands = {
   starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
 } as const
 const scratch = { dtype: 'f32', access: 'write', shape: ['room'], scratch: true } as const
-const sizes = ['tokens', 'batch', 'length', 'heads', 'kvHeads', 'width', 'room', 'qRow', 'kRow', 'vRow', 'yRow'] as const
+const sizes = [
+  'tokens',
+  'batch',
+  'length',
+  'heads',
+  'kvHeads',
+  'width',
+  'room',
+  'qRow',
+  'kRow',
+  'vRow',
+  'yRow',
+] as const
 const attributes = { window: 'int64_t', causal: 'int64_t', scale: 'float', softCap: 'float' } as const
 
 /** Rows of queries that are worked on together: CK_STRIP in strips.h. */
@@ -23,13 +35,13 @@ const whole = (count: number, unit: number) => Math.ceil(count / unit) * unit
 /** Elements of scratch of one part of `selfAttentionForward`. */
 export function selfAttentionRoom(length: number, width: number): number {
   const [keys, columns] = [whole(length, blockKeys), whole(width, line)]
-  return keys * attentionStrip + 2 * keys * columns + 3 * attentionStrip * columns
+  return keys + keys * attentionStrip + 2 * keys * columns + 3 * attentionStrip * columns
 }
 
 /** Elements of scratch of one part of `selfAttentionBackward`, with a cap or without. */
 export function selfAttentionBackwardRoom(length: number, width: number, isCapped: boolean): number {
   const [keys, columns] = [whole(length, blockKeys), whole(width, line)]
-  return (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
+  return keys + (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
 }
 
 /** Multiply-adds count two; a row is taken to read half of its sequence, as it does where all is causal. */
@@ -53,6 +65,7 @@ export const selfAttentionForward = defineKernel({
   buffers: { ...operands, y: { ...heads, access: 'write', rowStride: 'yRow' }, scratch },
   inPlace: [],
   split: { items: ['batch', 'heads', { dim: 'length', each: attentionStrip }], own: [] },
+  mixesRows: true,
   flops: (dims) => products(2, dims),
 })
 
@@ -77,5 +90,6 @@ export const selfAttentionBackward = defineKernel({
   },
   inPlace: [],
   split: { items: ['batch', 'kvHeads'], own: [] },
+  mixesRows: true,
   flops: (dims) => products(5, dims),
 })
