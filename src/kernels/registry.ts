@@ -54,6 +54,7 @@ import {
 import {
   activateGradient,
   decayGateGradient,
+  gluGradient,
   sigmoidGradient,
   softCapGradient,
   softmaxGradient,
@@ -100,7 +101,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
+  slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
     adamWForward,

@@ -25,6 +25,7 @@ import { embeddingBackward } from './embeddingBackward.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
+import { gluBackward } from './gluBackward.ts'
 import { gradientNorm } from './gradientNorm.ts'
 import { gradientSquares } from './gradientSquares.ts'
 import { headLoss } from './headLoss.ts'
@@ -95,6 +96,7 @@ export const ops = {
   gatedRmsNorm,
   gelu,
   glu,
+  gluBackward,
   headLoss,
   headLossGradients,
   gradientNorm,

@@ -22,7 +22,8 @@ const pure = new Set<string>([
   'attention',
   ...['crossEntropy', 'constant', 'sumRows'],
   ...Object.keys(ops).filter(
-    (name) => name.endsWith('Backward') && !['causalConvolutionBackward', 'deltaRuleBackward'].includes(name),
+    (name) =>
+      name.endsWith('Backward') && !['causalConvolutionBackward', 'deltaRuleBackward', 'gluBackward'].includes(name),
   ),
 ])
 
