@@ -26,6 +26,7 @@ import {
   rmsNormForward,
 } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormGradient,
   l2NormGradient,
   layerNormGainGradient,
   layerNormGradient,
@@ -87,7 +88,14 @@ export const families = {
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
+  normgrad: [
+    rmsNormGradient,
+    rmsNormGainGradient,
+    layerNormGradient,
+    layerNormGainGradient,
+    l2NormGradient,
+    gatedRmsNormGradient,
+  ],
   pointwise: [
     gluForward,
     addForward,

@@ -23,6 +23,7 @@ import { deltaRuleBackward } from './deltaRuleBackward.ts'
 import { embedding } from './embedding.ts'
 import { embeddingBackward } from './embeddingBackward.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
+import { gatedRmsNormBackward } from './gatedRmsNormBackward.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
 import { gluBackward } from './gluBackward.ts'
@@ -94,6 +95,7 @@ export const ops = {
   embedding,
   embeddingBackward,
   gatedRmsNorm,
+  gatedRmsNormBackward,
   gelu,
   glu,
   gluBackward,

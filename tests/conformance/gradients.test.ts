@@ -19,7 +19,6 @@ const withoutVjp: { readonly [name: string]: string } = {
   carriedDeltaRule: 'belongs to programs that keep a state',
   clipScale: 'belongs to the step of an optimizer',
   constant: 'reads nothing',
-  gatedRmsNorm: 'is taken apart',
   gradientNorm: 'belongs to the step of an optimizer',
   gradientSquares: 'belongs to the step of an optimizer',
   linearGlu: 'is taken apart',

@@ -23,7 +23,8 @@ const pure = new Set<string>([
   ...['crossEntropy', 'constant', 'sumRows'],
   ...Object.keys(ops).filter(
     (name) =>
-      name.endsWith('Backward') && !['causalConvolutionBackward', 'deltaRuleBackward', 'gluBackward'].includes(name),
+      name.endsWith('Backward') &&
+      !['causalConvolutionBackward', 'deltaRuleBackward', 'gluBackward', 'gatedRmsNormBackward'].includes(name),
   ),
 ])
 
