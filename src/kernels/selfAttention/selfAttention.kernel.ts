@@ -41,7 +41,9 @@ export function selfAttentionRoom(length: number, width: number): number {
 /** Elements of scratch of one part of `selfAttentionBackward`, with a cap or without. */
 export function selfAttentionBackwardRoom(length: number, width: number, isCapped: boolean): number {
   const [keys, columns] = [whole(length, blockKeys), whole(width, line)]
-  return keys + (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
+  return (
+    keys + (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
+  )
 }
 
 /** Multiply-adds count two; a row is taken to read half of its sequence, as it does where all is causal. */
