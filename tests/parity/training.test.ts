@@ -50,7 +50,9 @@ describe.each(names)('the training program of %s', (name) => {
         if (!trainer.has(gradientName(weight))) return []
         const shape = type.shape.map(Number)
         const count = shape.reduce((product, dim) => product * dim, 1)
-        return [[weight, tensor(shape, trainer.values(gradientName(weight)).subarray(0, count))] as const]
+        return [
+          [weight, tensor(shape, Float64Array.from(trainer.values(gradientName(weight)).subarray(0, count)))] as const,
+        ]
       }),
     )
 
