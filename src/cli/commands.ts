@@ -6,6 +6,7 @@ import { dataInspect } from './dataInspect.ts'
 import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
+import { exportModel } from './exportModel.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
 import { inspect } from './inspect.ts'
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   parity,
   perplexity,
   quantize,
+  exportModel,
   imatrix,
   tokenizerTrain,
   dataPrepare,

@@ -157,6 +157,13 @@ export const options = {
     check: choice(...recipeNames),
     help: `what its matrices are stored in: ${recipeNames.join(', ')}`,
   },
+  exportFormat: {
+    long: 'format',
+    value: 'name',
+    check: choice('transformers', ...recipeNames),
+    help: `transformers: a folder with f32 weights; or a .gguf file with matrices in ${recipeNames.join(', ')}`,
+  },
+  average: { help: 'the running averages of the weights, where the training kept them, in place of the weights' },
   tensor: {
     value: 'pattern=type',
     check: tensorRule,

@@ -19,14 +19,18 @@ CK_INLINE ck_vf ck_gelu_tanh(ck_vf v)
     return v / (1.0f + ck_exp(-u));
 }
 
+/* Phi(-t), Phi the normal distribution, and e^(-t^2/2). */
+typedef struct {
+    ck_vf beyond, bell;
+} ck_tail;
+
 /*
- * v Phi(v), Phi the normal distribution. With t = |v| and s = 1 / (1 + 0.35 t), Phi(-t) = e^(-t^2/2) s p(s). The
- * polynomial p is that quotient within 2^-24.8 of its value for t up to 14.5, beyond which e^(-t^2/2) is 0 as f32; its
- * coefficients are a fit of least squares, weighted until the largest error was least.
+ * For t >= 0 and s = 1 / (1 + 0.35 t), Phi(-t) = e^(-t^2/2) s p(s). The polynomial p is that quotient within 2^-24.8 of its
+ * value for t up to 14.5, beyond which e^(-t^2/2) is 0 as f32; its coefficients are a fit of least squares, weighted until
+ * the largest error was least.
  */
-CK_INLINE ck_vf ck_gelu_erf(ck_vf v)
+CK_INLINE ck_tail ck_normal_tail(ck_vf t)
 {
-    const ck_vf t = ck_select(v > 0.0f, v, -v);
     const ck_vf s = 1.0f / ck_fma(t, ck_set(0.35f), ck_set(1.0f));
     ck_vf p = ck_set(-0x1.ddb90ap-6f);
     p = ck_fma(p, s, ck_set(0x1.26f9aep-3f));
@@ -37,8 +41,15 @@ CK_INLINE ck_vf ck_gelu_erf(ck_vf v)
     p = ck_fma(p, s, ck_set(0x1.eac9bap-4f));
     p = ck_fma(p, s, ck_set(0x1.1e70c4p-3f));
     p = ck_fma(p, s, ck_set(0x1.1df1c6p-3f));
-    const ck_vf tail = t * (s * p * ck_exp(-0.5f * t * t));
-    return ck_select(v > 0.0f, v, ck_set(0.0f)) - tail;
+    const ck_vf bell = ck_exp(-0.5f * t * t);
+    return (ck_tail){s * p * bell, bell};
+}
+
+/* v Phi(v) = max(v, 0) - |v| Phi(-|v|). */
+CK_INLINE ck_vf ck_gelu_erf(ck_vf v)
+{
+    const ck_vf t = ck_select(v > 0.0f, v, -v);
+    return ck_select(v > 0.0f, v, ck_set(0.0f)) - t * ck_normal_tail(t).beyond;
 }
 
 CK_INLINE ck_vf ck_relu(ck_vf v)

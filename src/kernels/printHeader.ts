@@ -31,7 +31,7 @@ function printPrototype(kernel: Kernel): readonly string[] {
   const comments = [
     ...buffers.map(([name, buffer]) => `${name}: ${describeBuffer(buffer)}`),
     ...(kernel.inPlace.length ? [`in place: ${kernel.inPlace.map((pair) => pair.join(' = ')).join(', ')}`] : []),
-    `split over ${kernel.split.items.map(itemName).join(', ')}`,
+    kernel.split.items.length ? `split over ${kernel.split.items.map(itemName).join(', ')}` : 'not split',
   ]
   const parameters = [
     ['int part', 'int parts'],

@@ -141,6 +141,20 @@ CK_INLINE ck_vf ck_max(ck_vf a, ck_vf b)
 
 #endif
 
+/* The square root, rounded once. */
+CK_INLINE ck_vf ck_sqrt(ck_vf v)
+{
+#if defined CK_AVX512
+    return _mm512_sqrt_ps(v);
+#elif defined CK_AVX2
+    return _mm256_sqrt_ps(v);
+#elif defined CK_NEON
+    return (ck_vf)vsqrtq_f32((float32x4_t)v);
+#else
+    return (ck_vf){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])};
+#endif
+}
+
 /* mask is all ones or all zeros per lane: a where ones, else b. */
 CK_INLINE ck_vf ck_select(ck_vi mask, ck_vf a, ck_vf b)
 {
@@ -222,6 +236,22 @@ CK_INLINE void ck_store_n(float *p, ck_vf v, int64_t n)
 }
 
 #endif
+
+/* The first n elements, where n is CK_LANES for all vectors but a last one: whole ones need no mask. */
+
+CK_INLINE ck_vf ck_load_some(const float *p, int64_t n)
+{
+    return n >= CK_LANES ? ck_load(p) : ck_load_n(p, n);
+}
+
+CK_INLINE void ck_store_some(float *p, ck_vf v, int64_t n)
+{
+    if (n >= CK_LANES) {
+        ck_store(p, v);
+    } else {
+        ck_store_n(p, v, n);
+    }
+}
 
 CK_INLINE ck_vh ck_load_h(const uint16_t *p)
 {

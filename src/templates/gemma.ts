@@ -8,6 +8,7 @@ import {
   decoderSizes,
 } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
@@ -41,6 +42,7 @@ export const gemma = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('gemma', c, false, {}, { usual: 'gelu_tanh' }),
+  toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['GemmaForCausalLM', 'gemma'] }),
   sizes: decoderSizes,
 })
 

@@ -8,6 +8,7 @@ import {
   inputBiases,
 } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -41,6 +42,7 @@ export const glm4 = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => residualBlock(at, x, 'around')),
   toGguf: (c) => decoderToGguf('glm4', c, false),
+  toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['Glm4ForCausalLM', 'glm4'] }),
   sizes: decoderSizes,
 })
 

@@ -1,6 +1,7 @@
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -44,6 +45,18 @@ export const granite = defineTemplate({
       residual_scale: { type: 'float32', value: c.scales.residual },
       logit_scale: { type: 'float32', value: 1 / c.scales.logits },
     }),
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['GraniteForCausalLM', 'granite'], isPairwise: true },
+      {
+        embedding_multiplier: c.scales.embedding,
+        attention_multiplier: c.scales.attention,
+        residual_multiplier: c.scales.residual,
+        logits_scaling: 1 / c.scales.logits,
+      },
+    ),
   sizes: decoderSizes,
 })
 

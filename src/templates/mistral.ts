@@ -1,6 +1,6 @@
 import { decoderFromTransformers, windowPattern } from './decoder/decoderConfig.ts'
 import { everyLayerWindow } from './decoder/layerWindows.ts'
-import { llama } from './llama.ts'
+import { llama, mistralToTransformers } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
 /** What MistralConfig says of keys that config.json leaves out. */
@@ -20,4 +20,5 @@ export const mistral = defineTemplate({
       return { ...config, biases: [], pattern: windowPattern(everyLayerWindow(read, config.layers)) }
     },
   },
+  toTransformers: mistralToTransformers,
 })

@@ -7,6 +7,7 @@ import {
   windowPattern,
 } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
 import { qwenWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
@@ -33,5 +34,7 @@ export const qwen2 = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('qwen2', c, false),
+  toTransformers: (c, stored) =>
+    decoderToTransformers(c, stored, { names: ['Qwen2ForCausalLM', 'qwen2'] }, switchedWindows(c)),
   sizes: decoderSizes,
 })

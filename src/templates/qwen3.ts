@@ -2,6 +2,7 @@ import { rmsNorm } from '../ops/rmsNorm.ts'
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { decoderFromGguf, decoderFromTransformers, decoderSizes, windowPattern } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
 import { qwenWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
@@ -37,5 +38,7 @@ export const qwen3 = defineTemplate({
       ),
     ),
   toGguf: (c) => decoderToGguf('qwen3', c, false),
+  toTransformers: (c, stored) =>
+    decoderToTransformers(c, stored, { names: ['Qwen3ForCausalLM', 'qwen3'] }, switchedWindows(c)),
   sizes: decoderSizes,
 })

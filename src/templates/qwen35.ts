@@ -11,6 +11,7 @@ import { decoderSizes } from './decoder/decoderConfig.ts'
 import { gatedDeltaNet } from './hybrid/deltaNet.ts'
 import { type Qwen35Config, qwen35FromGguf, qwen35FromTransformers } from './hybrid/qwen35Config.ts'
 import { qwen35ToGguf } from './hybrid/qwen35ToGguf.ts'
+import { qwen35ToTransformers } from './hybrid/qwen35ToTransformers.ts'
 import { qwen35Weights } from './hybrid/qwen35Weights.ts'
 import { defineTemplate } from './template.ts'
 
@@ -34,6 +35,7 @@ export const qwen35 = defineTemplate<Qwen35Config>({
       ),
     ),
   toGguf: qwen35ToGguf,
+  toTransformers: qwen35ToTransformers,
   sizes: decoderSizes,
 })
 

@@ -2,6 +2,7 @@ import type { ConfigReader } from './configReader.ts'
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
 import { typedWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
@@ -55,6 +56,16 @@ export const smollm3 = defineTemplate({
       isUsual ? {} : { [turningKey]: { type: 'array', of: 'bool', value: turning } },
     )
   },
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['SmolLM3ForCausalLM', 'smollm3'], isPairwise: true },
+      {
+        ...switchedWindows(c),
+        no_rope_layers: c.pattern.map(({ rope }) => (rope === 'none' ? 0 : 1)),
+      },
+    ),
   sizes: decoderSizes,
 })
 

@@ -3,13 +3,15 @@ import type { Operand } from '../ir/op.ts'
 import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
 import type { ConfigReader } from './configReader.ts'
+import { noSpecialTokens } from './decoder/decoderToTransformers.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
 import { headWidth, sharedHeads } from './dimensions.ts'
 import { paddingRow } from './paddingRow.ts'
-import { readActivation } from './plain/activationNames.ts'
+import { readActivation, spelledActivation } from './plain/activationNames.ts'
 import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plain/plainBlocks.ts'
 import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
+import { ropeParameters } from './rope/ropeParameters.ts'
 import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
 import { ropeMetadata, ropeSpecs, ropeTables } from './rope/ropeTables.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
@@ -113,6 +115,28 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
       ...plainToGguf('starcoder2', c, 'gelu_tanh'),
       ...Object.fromEntries(Object.entries(ropeMetadata(c.rope)).map(([key, value]) => [`starcoder2.${key}`, value])),
       ...(c.window > 0 ? { 'starcoder2.attention.sliding_window': countValue(c.window) } : {}),
+    },
+    rowOf: (_weight, row) => row,
+  }),
+  toTransformers: (c, stored) => ({
+    config: {
+      architectures: ['Starcoder2ForCausalLM'],
+      model_type: 'starcoder2',
+      vocab_size: c.vocabulary,
+      max_position_embeddings: c.context,
+      hidden_size: c.dim,
+      intermediate_size: c.ffn,
+      num_hidden_layers: c.layers,
+      num_attention_heads: c.heads,
+      num_key_value_heads: c.kvHeads,
+      head_dim: c.headDim,
+      hidden_act: spelledActivation(c.activation),
+      norm_epsilon: c.eps,
+      use_bias: c.hasBias,
+      rope_parameters: ropeParameters(c.rope, c.context, stored),
+      sliding_window: c.window || null,
+      tie_word_embeddings: c.tied,
+      ...noSpecialTokens(c.padding),
     },
     rowOf: (_weight, row) => row,
   }),

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BUFFERS = 12, MOST_NUMBERS = 16, MOST_RUNS = 64 };
+enum { MOST_BUFFERS = 16, MOST_NUMBERS = 16, MOST_RUNS = 64 };
 
 typedef struct {
     const unsigned char *bytes;

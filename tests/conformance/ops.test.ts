@@ -19,9 +19,11 @@ const lanesOfAll = [...new Set(Object.values(isas).map(({ lanes }) => lanes))]
 
 /** Ops that only a pass gives the memory that their kernels need. */
 const pure = new Set<string>([
-  ...['attention', 'causalConvolution', 'deltaRule'],
+  'attention',
   ...['crossEntropy', 'constant', 'sumRows'],
-  ...Object.keys(ops).filter((name) => name.endsWith('Backward')),
+  ...Object.keys(ops).filter(
+    (name) => name.endsWith('Backward') && !['causalConvolutionBackward', 'deltaRuleBackward'].includes(name),
+  ),
 ])
 
 /** Vectors of numbers belong to columns, vectors of indices to tokens. */

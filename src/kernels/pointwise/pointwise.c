@@ -3,6 +3,7 @@
 
 #include "activate.h"
 #include "exp.h"
+#include "softplus.h"
 #include "split.h"
 
 enum { CK_GROUP = 16 }; /* columns per item of the kernels that divide rows too */
@@ -100,21 +101,6 @@ void ck_sigmoid_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t
                         float *y)
 {
     CK_MAP_ROWS(1.0f / (1.0f + ck_exp(-v)))
-}
-
-/*
- * ln(1 + e^v) = max(v, 0) + ln(1 + w) with w = e^-|v| in (0, 1]. ln(1 + w) = 2 artanh(s) with s = w / (2 + w), at most 1/3:
- * eight terms of the series leave less than half an ulp.
- */
-CK_INLINE ck_vf ck_softplus(ck_vf v)
-{
-    const ck_vf w = ck_exp(ck_select(v < ck_set(0.0f), v, -v));
-    const ck_vf s = w / (2.0f + w), square = s * s;
-    ck_vf series = ck_set(1.0f / 15);
-    for (int term = 13; term > 0; term -= 2) {
-        series = ck_fma(series, square, ck_set(1.0f / (float)term));
-    }
-    return ck_select(v > ck_set(0.0f), v, ck_set(0.0f)) + 2.0f * s * series;
 }
 
 CK_INLINE ck_vf ck_decay_gate(ck_vf x, ck_vf rate, ck_vf bias)

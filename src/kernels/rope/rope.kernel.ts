@@ -19,9 +19,9 @@ export const ropeTableForward = defineKernel({
   flops: ({ tokens, pairs }) => 6 * tokens * pairs,
 })
 
-function rope<P extends 'split' | 'pairwise'>(pairing: P) {
+function rope<D extends 'fwd' | 'bwd', P extends 'split' | 'pairwise'>(direction: D, pairing: P) {
   return defineKernel({
-    name: `rope_fwd_${pairing}_f32`,
+    name: `rope_${direction}_${pairing}_f32`,
     family: 'rope',
     dims: ['tokens', 'heads', 'width', 'pairs', 'xRow', 'yRow'],
     attributes: {},
@@ -40,4 +40,7 @@ function rope<P extends 'split' | 'pairwise'>(pairing: P) {
  * Rotates pairs of elements by the table's angles: (a, b) becomes (a cos - b sin, a sin + b cos). `split` pairs element i
  * with i + pairs, `pairwise` 2i with 2i + 1. Elements from 2 * pairs on are copied. 2 * pairs is at most width.
  */
-export const ropeForward = { split: rope('split'), pairwise: rope('pairwise') } as const
+export const ropeForward = { split: rope('fwd', 'split'), pairwise: rope('fwd', 'pairwise') } as const
+
+/** The same by the negative angles: its gradient. */
+export const ropeGradient = { split: rope('bwd', 'split'), pairwise: rope('bwd', 'pairwise') } as const

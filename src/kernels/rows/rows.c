@@ -1,4 +1,4 @@
-/* rows.c: rows moved as they are, and their mean. */
+/* rows.c: rows and parts of them moved as they are, with the gradient of that, and their mean. */
 #include "rows.h"
 
 #include "simd.h"
@@ -22,6 +22,40 @@ void ck_sliceHeads_fwd_f32(int part, int parts, int64_t rows, int64_t heads, int
     for (; item < end; item++) {
         const int64_t row = item / heads, head = item % heads;
         memcpy(y + row * yRow + head * width, x + row * xRow + head * wide + from, (size_t)width * sizeof *y);
+    }
+}
+
+CK_INLINE void ck_add_to(float *y, const float *x, int64_t count)
+{
+    ck_store_some(y, ck_load_some(y, count) + ck_load_some(x, count), count);
+}
+
+void ck_sliceHeads_bwd_f32(int part, int parts, int64_t rows, int64_t heads, int64_t width, int64_t wide,
+                           int64_t dyRow, int64_t sumRow, int64_t dxRow, int64_t from, const float *restrict dy,
+                           const float *sum, float *dx)
+{
+    int64_t item, end;
+    ck_share(rows * heads, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const int64_t row = item / heads, head = item % heads;
+        const float *given = dy + row * dyRow + head * width;
+        float *to = dx + row * dxRow + head * wide;
+        if (sum == NULL) {
+            memset(to, 0, (size_t)from * sizeof *to);
+            memcpy(to + from, given, (size_t)width * sizeof *to);
+            memset(to + from + width, 0, (size_t)(wide - from - width) * sizeof *to);
+            continue;
+        }
+        if (sum != dx) {
+            memcpy(to, sum + row * sumRow + head * wide, (size_t)wide * sizeof *to);
+        }
+        int64_t col = 0;
+        for (; col + CK_LANES <= width; col += CK_LANES) {
+            ck_add_to(to + from + col, given + col, CK_LANES);
+        }
+        if (col < width) {
+            ck_add_to(to + from + col, given + col, width - col);
+        }
     }
 }
 

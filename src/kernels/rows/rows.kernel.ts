@@ -30,6 +30,25 @@ export const sliceHeadsForward = defineKernel({
   flops: () => 0,
 })
 
+/**
+ * dx = sum, with dy added to the columns from .. from + width - 1 of each head, whose heads are `wide` columns apart; without sum
+ * the others are 0.
+ */
+export const sliceHeadsGradient = defineKernel({
+  name: 'sliceHeads_bwd_f32',
+  family: 'rows',
+  dims: ['rows', 'heads', 'width', 'wide', 'dyRow', 'sumRow', 'dxRow'],
+  attributes: { from: 'int64_t' },
+  buffers: {
+    dy: { dtype: 'f32', access: 'read', shape: ['rows', 'heads', 'width'], rowStride: 'dyRow' },
+    sum: { dtype: 'f32', access: 'read', shape: ['rows', 'heads', 'wide'], rowStride: 'sumRow', optional: true },
+    dx: { dtype: 'f32', access: 'write', shape: ['rows', 'heads', 'wide'], rowStride: 'dxRow' },
+  },
+  inPlace: [['dx', 'sum']],
+  split: { items: ['rows', 'heads'], own: ['dy', 'sum', 'dx'] },
+  flops: ({ rows, heads, width }) => rows * heads * width,
+})
+
 /** y[0] = the mean of the rows of x. */
 export const meanRowsForward = defineKernel({
   name: 'meanRows_fwd_f32',

@@ -2,24 +2,8 @@
 #include "softmax.h"
 
 #include "exp.h"
+#include "rowMax.h"
 #include "split.h"
-
-static float ck_row_max(int64_t cols, const float *x)
-{
-    float most = x[0];
-    int64_t col = 0;
-    if (cols >= CK_LANES) {
-        ck_vf lanes = ck_load(x);
-        for (col = CK_LANES; col + CK_LANES <= cols; col += CK_LANES) {
-            lanes = ck_max(ck_load(x + col), lanes);
-        }
-        most = ck_largest(lanes);
-    }
-    for (; col < cols; col++) {
-        most = x[col] > most ? x[col] : most;
-    }
-    return most;
-}
 
 void ck_softmax_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
                         float *y)

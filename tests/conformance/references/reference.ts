@@ -20,6 +20,8 @@ export interface Reference {
     dims: Dims,
     attributes: { readonly [name: string]: number },
   ) => { readonly [buffer: string]: Float64Array | Uint8Array }
+  /** Its values say which rows of an output it writes to, so that no row can be computed alone. */
+  readonly isScattered?: true
   /** Largest error, in epsilons of f32 of the largest magnitude; 0: exact. */
   readonly epsilons: number
 }

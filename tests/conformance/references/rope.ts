@@ -1,7 +1,10 @@
 import type { Reference, References } from './reference.ts'
 import { mixed, strided } from './sizes.ts'
 
-function rotate(first: (i: number, pairs: number) => number, second: (i: number, pairs: number) => number): Reference {
+type Place = (i: number, pairs: number) => number
+
+/** `way`: 1, or -1 for the rotation back. */
+function rotate(way: number, [first, second]: readonly [Place, Place]): Reference {
   return {
     sizes: (lanes) =>
       strided(
@@ -22,7 +25,7 @@ function rotate(first: (i: number, pairs: number) => number, second: (i: number,
         const row = Math.floor(at / heads!) * 2 * pairs!
         for (let i = 0; i < pairs!; i++) {
           const [a, b] = [at * width! + first(i, pairs!), at * width! + second(i, pairs!)]
-          const [cosine, sine] = [table![row + i]!, table![row + pairs! + i]!]
+          const [cosine, sine] = [table![row + i]!, way * table![row + pairs! + i]!]
           y[a] = x![a]! * cosine - x![b]! * sine
           y[b] = x![a]! * sine + x![b]! * cosine
         }
@@ -32,6 +35,9 @@ function rotate(first: (i: number, pairs: number) => number, second: (i: number,
     epsilons: 2,
   }
 }
+
+const split = [(i: number) => i, (i: number, pairs: number) => i + pairs] as const
+const pairwise = [(i: number) => 2 * i, (i: number) => 2 * i + 1] as const
 
 /** How the kernels of the family `rope` are judged. */
 export const rope: References<'rope'> = {
@@ -54,12 +60,8 @@ export const rope: References<'rope'> = {
     },
     epsilons: 1,
   },
-  rope_fwd_split_f32: rotate(
-    (i) => i,
-    (i, pairs) => i + pairs,
-  ),
-  rope_fwd_pairwise_f32: rotate(
-    (i) => 2 * i,
-    (i) => 2 * i + 1,
-  ),
+  rope_fwd_split_f32: rotate(1, split),
+  rope_fwd_pairwise_f32: rotate(1, pairwise),
+  rope_bwd_split_f32: rotate(-1, split),
+  rope_bwd_pairwise_f32: rotate(-1, pairwise),
 }

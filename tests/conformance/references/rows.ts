@@ -19,6 +19,32 @@ export const rows: References<'rows'> = {
     compute: ({ x }, { width, wide }) => ({ y: x!.filter((_, i) => i % wide! >= wide! - width!) }),
     epsilons: 0,
   },
+  sliceHeads_bwd_f32: {
+    sizes: () =>
+      strided(
+        strided(
+          mixed(8, { rows: counts, heads: [1, 3, 2], width: [1, 5, 40], wide: [40, 45] }),
+          ({ heads, wide }) => heads! * wide!,
+          'sumRow',
+          'dxRow',
+        ),
+        ({ heads, width }) => heads! * width!,
+        'dyRow',
+      ),
+    attributes: ({ wide, width, rows }) => ({ from: rows === 2 ? 0 : wide! - width! }),
+    fill: {
+      sum: ({ rows, heads, width, wide }, random) =>
+        heads === 2 || width === 40 ? null : Array.from({ length: rows! * heads! * wide! }, () => random.normal()),
+    },
+    compute({ dy, sum }, { rows, heads, width, wide }, { from }) {
+      const dx = sum?.slice() ?? new Float64Array(rows! * heads! * wide!)
+      dy!.forEach((value, i) => {
+        dx[Math.floor(i / width!) * wide! + from! + (i % width!)]! += value
+      })
+      return { dx }
+    },
+    epsilons: 1,
+  },
   copy_fwd_f32: { sizes: (lanes) => rowsOf(lanes), compute: ({ x }) => ({ y: x! }), epsilons: 0 },
   meanRows_fwd_f32: {
     sizes: (lanes) => strided(mixed(14, { rows: [1, 2, 5, 70], cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),

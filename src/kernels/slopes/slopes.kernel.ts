@@ -1,0 +1,64 @@
+import { defineKernel } from '../kernel.ts'
+
+/** The gradient of an op of one operand, from `value`: what the op read, or what it gave. */
+function slope<const N extends string, A extends string = never>(
+  name: N,
+  attributes: { readonly [K in A]: 'float' | 'int64_t' },
+  flopsPerElement: number,
+) {
+  return defineKernel({
+    name: `${name}_bwd_f32`,
+    family: 'slopes',
+    dims: ['rows', 'cols', 'valueRow', 'dyRow', 'dxRow'],
+    attributes,
+    buffers: {
+      value: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'valueRow' },
+      dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
+      dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dxRow' },
+    },
+    inPlace: [
+      ['dx', 'dy'],
+      ['dx', 'value'],
+    ],
+    split: { items: ['rows'], own: ['value', 'dy', 'dx'] },
+    flops: ({ rows, cols }) => flopsPerElement * rows * cols,
+  })
+}
+
+/** dx = dy · f'(x), f one of activationCodes; the slope of relu at 0 is 0. `value` is x. */
+export const activateGradient = slope('activate', { activation: 'int64_t' }, 28)
+
+/** dx = dy · y · (1 - y). `value` is y. */
+export const sigmoidGradient = slope('sigmoid', {}, 3)
+
+/** dx = dy · (1 - (y / cap)²), cap > 0. `value` is y. */
+export const softCapGradient = slope('softCap', { cap: 'float' }, 4)
+
+/** dx = y · (dy - Σ dy · y), the sum over each row. `value` is y. */
+export const softmaxGradient = slope('softmax', {}, 4)
+
+/**
+ * With s = softplus(x + bias) and y = exp(rate · s): dx = dy · y · rate · sigmoid(x + bias), drate = Σ dy · y · s and
+ * dbias = Σ dx over the rows in their order, one chain per column.
+ */
+export const decayGateGradient = defineKernel({
+  name: 'decayGate_bwd_f32',
+  family: 'slopes',
+  dims: ['rows', 'cols', 'xRow', 'dyRow', 'dxRow'],
+  attributes: {},
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
+    rate: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    bias: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
+    dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dxRow' },
+    drate: { dtype: 'f32', access: 'write', shape: ['cols'] },
+    dbias: { dtype: 'f32', access: 'write', shape: ['cols'] },
+  },
+  inPlace: [
+    ['dx', 'dy'],
+    ['dx', 'x'],
+  ],
+  split: { items: [{ dim: 'cols', each: 16 }], own: ['rate', 'bias', 'drate', 'dbias'] },
+  flops: ({ rows, cols }) => 60 * rows * cols,
+})
