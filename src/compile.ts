@@ -10,6 +10,8 @@ import { type ChatArtifact, type GivenTemplate, makeChatArtifact } from './chat/
 import { printChatSource } from './chat/printChatSource.ts'
 import { printJson } from './emit/artifacts.ts'
 import type { ModelSource } from './emit/modelSource.ts'
+import { printModel } from './emit/printModel.ts'
+import { printModelHeader } from './emit/printModelHeader.ts'
 import { beginBump } from './formats/bump.ts'
 import type { Checkpoint } from './formats/checkpoint.ts'
 import { openCheckpoint } from './formats/openCheckpoint.ts'
@@ -75,17 +77,17 @@ const mostSequences = 1024
 const contextUnit = 64
 
 /**
- * Compiles a checkpoint (GGUF file, shard set or transformers folder) to a run folder: C for exactly this model and
- * target, its weights, and the library and executable built from them. Refuses with CkError; a refusal or an abort leaves
- * nothing behind.
+ * Compiles a checkpoint (the path of a GGUF file, shard set or transformers folder, or an open one, which stays open) to a
+ * run folder: C for exactly this model and target, its weights, and the library and executable built from them. Refuses
+ * with CkError; a refusal or an abort leaves nothing behind.
  */
 export async function compile(
-  checkpointPath: string,
+  source: string | Checkpoint,
   options: CompileOptions,
 ): Promise<{ dir: string; target: Target }> {
   const target = resolveTarget(options.target)
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
-  const checkpoint = openCheckpoint(checkpointPath)
+  const checkpoint = typeof source === 'string' ? openCheckpoint(source) : source
   try {
     const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
@@ -93,20 +95,21 @@ export async function compile(
     const { description, path } = checkpoint
     const chat = tokenizer && makeChatArtifact(description, path, options.template)
     const signal = options.signal ? { signal: options.signal } : {}
-    await writeRunFolder(
-      options.out,
-      { ...plan.source, hasChat: chat?.contract != null },
-      target,
-      { ...artifacts(model, plan, tokenizer !== undefined, chat, options), ...chatFiles(chat) },
-      async (dir) => {
-        await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
-        const onProgress = (done: number) => options.onProgress?.('compile', done)
-        await compileFolder(dir, { target, compiler, onProgress, ...signal })
-      },
-    )
+    const source = { ...plan.source, hasChat: chat?.contract != null }
+    const files = {
+      ...artifacts(model, plan, tokenizer !== undefined, chat, options),
+      ...chatFiles(chat),
+      'model.c': printModel(source),
+      'model.h': printModelHeader(source),
+    }
+    await writeRunFolder(options.out, { source, engine: 'model', files }, target, async (dir) => {
+      await writeWeights(`${dir}/weights.bump`, checkpoint, model, plan, target, tokenizer, options)
+      const onProgress = (done: number) => options.onProgress?.('compile', done)
+      await compileFolder(dir, { target, compiler, onProgress, ...signal })
+    })
     return { dir: options.out, target }
   } finally {
-    checkpoint.close()
+    if (typeof source === 'string') checkpoint.close()
   }
 }
 
@@ -143,17 +146,15 @@ export function planModel(
   const outputs = Math.min(outputRows, prefill)
   // A decode step takes a token of each sequence, and each may want its logits.
   const decode = Math.min(sequences, outputs)
-  const outputsOf = { prefill: outputs, decode, encode: 1, trace: prefill }
-  const modes: [Mode, number][] = options.trace
-    ? [['trace', prefill]]
+  const modes: [Mode, bounds: { tokens: number; outputs: number }][] = options.trace
+    ? [['trace', { tokens: prefill, outputs: prefill }]]
     : isEncoder
-      ? [['encode', prefill]]
+      ? [['encode', { tokens: prefill, outputs: 1 }]]
       : [
-          ['prefill', prefill],
-          ['decode', decode],
+          ['prefill', { tokens: prefill, outputs }],
+          ['decode', { tokens: decode, outputs: decode }],
         ]
-  const lowered = modes.map(([mode, tokens]) => {
-    const bounds = { tokens, outputs: outputsOf[mode] }
+  const lowered = modes.map(([mode, bounds]) => {
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
     return mode === 'trace' ? program : foldRepeats(program)
   })
@@ -176,6 +177,7 @@ export function planModel(
     outputRows: programs[0]!.bounds.outputs!,
     programs,
     plan,
+    shared: ['input', 'output'],
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source, cache: cache.dtype }

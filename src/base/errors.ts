@@ -16,6 +16,8 @@ const messages = {
     `${d.path}: architecture '${d.found}' has no template; accepted: ${d.accepted}`,
   config_invalid: (d: { path: string; key: string; found: string; accepted: string }) =>
     `${d.path}: '${d.key}' is ${d.found}; accepted: ${d.accepted}`,
+  transformers_lacks: (d: { template: string; what: string }) =>
+    `template '${d.template}': config.json has no place for ${d.what}; accepted: a GGUF file, which has`,
   tensor_missing: (d: { path: string; tensor: string; shape: string }) =>
     `${d.path}: tensor '${d.tensor}' is missing; this family needs it with shape ${d.shape}`,
   tensor_unread: (d: { path: string; tensor: string; template: string }) =>
@@ -58,6 +60,15 @@ const messages = {
     `${d.dir}: ${d.what}; accepted: a folder that this version's 'ck build' wrote`,
   write_failed: (d: { path: string; cause: string }) =>
     `${d.path}: cannot be written (${d.cause}); nothing was left behind`,
+  /** A training checkpoint that is whole, and is one of another model or optimizer. */
+  checkpoint_other: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: is a checkpoint of another training: ${d.what}; accepted: ${d.accepted}`,
+  training_diverged: (d: { step: number; what: string }) =>
+    `step ${d.step}: ${d.what}; the checkpoints before it are untouched; a smaller learning rate, a longer warm-up or clipping is accepted`,
+  checkpoint_unwritten: (d: { what: string; last: string | undefined }) =>
+    `${d.what}; ${d.last === undefined ? 'there is no checkpoint before it' : `the last checkpoint, ${d.last}, is still there`}`,
+  checkpoints_damaged: (d: { path: string; count: number; newest: string }) =>
+    `${d.path}: none of its ${d.count} checkpoints is whole; the newest: ${d.newest}`,
   option_invalid: (d: { option: string; found: string; accepted: string }) =>
     `${d.option} is '${d.found}'; accepted: ${d.accepted}`,
   hub_name_invalid: (d: { name: string; what: string }) =>

@@ -6,9 +6,8 @@ import { makeFolder } from '../base/makeFolder.ts'
 import { printLayout, printThreads } from '../emit/artifacts.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { printMakefile } from '../emit/makefile.ts'
-import type { ModelSource } from '../emit/modelSource.ts'
-import { printModel, usedFamilies } from '../emit/printModel.ts'
-import { printModelHeader } from '../emit/printModelHeader.ts'
+import type { ProgramSource } from '../emit/modelSource.ts'
+import { usedFamilies } from '../emit/printPrograms.ts'
 import { printHeader } from '../kernels/printHeader.ts'
 import { sharedHeaders } from '../kernels/registry.ts'
 import { sourceFiles } from './compileFolder.ts'
@@ -17,15 +16,29 @@ import type { Target } from './targets.ts'
 /** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
 const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
 
+/** What a kind of build takes of src/engine. */
+const engines = {
+  model: (name: string) => !/^train\.[ch]$/.test(name),
+  training: (name: string) =>
+    /^(barrier|chat_contract|ck|cpu|floats|mapping|program|refuse|train|utf8|workers)\.[ch]$/.test(name),
+} as const
+
+/** What a run folder holds besides what every one does. */
+export interface RunFolder {
+  readonly source: ProgramSource
+  readonly engine: keyof typeof engines
+  /** Texts by file name: model.c, model.h and the artifacts. */
+  readonly files: { readonly [name: string]: string }
+}
+
 /**
  * Writes a run folder beside its place and renames it there when `complete` (weights, compiler) has succeeded. Replaces an
  * earlier run folder or an empty folder, nothing else. Refuses `write_failed` and `run_folder_invalid`.
  */
 export async function writeRunFolder(
   out: string,
-  source: ModelSource,
+  { source, engine, files }: RunFolder,
   target: Target,
-  artifacts: { readonly [name: string]: string },
   complete: (dir: string) => Promise<void>,
 ): Promise<void> {
   const dir = resolve(out)
@@ -40,10 +53,11 @@ export async function writeRunFolder(
       mkdirSync(join(partial, 'kernels'))
       mkdirSync(join(partial, 'engine'))
       for (const [name, text] of Object.entries({
-        ...artifacts,
-        ...modelFiles(source),
+        ...files,
+        'layout.json': printLayout(source),
+        'threads.json': printThreads(source),
         ...kernelFiles(source),
-        ...engineFiles(),
+        ...engineFiles(engine),
       })) {
         writeFileSync(join(partial, name), text)
       }
@@ -59,16 +73,7 @@ export async function writeRunFolder(
   }
 }
 
-function modelFiles(source: ModelSource): Record<string, string> {
-  return {
-    'model.c': printModel(source),
-    'model.h': printModelHeader(source),
-    'layout.json': printLayout(source),
-    'threads.json': printThreads(source),
-  }
-}
-
-function kernelFiles(source: ModelSource): Record<string, string> {
+function kernelFiles(source: ProgramSource): Record<string, string> {
   const files: Record<string, string> = {}
   for (const header of sharedHeaders)
     files[`kernels/${header}`] = readFileSync(join(sourceRoot, 'kernels', header), 'utf8')
@@ -79,9 +84,9 @@ function kernelFiles(source: ModelSource): Record<string, string> {
   return files
 }
 
-function engineFiles(): Record<string, string> {
+function engineFiles(engine: keyof typeof engines): Record<string, string> {
   const dir = join(sourceRoot, 'engine')
-  const names = readdirSync(dir).filter((name) => /\.[ch]$/.test(name))
+  const names = readdirSync(dir).filter((name) => /\.[ch]$/.test(name) && engines[engine](name))
   return Object.fromEntries(names.toSorted().map((name) => [`engine/${name}`, readFileSync(join(dir, name), 'utf8')]))
 }
 

@@ -1,7 +1,7 @@
 import { itemDim, itemName } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { Program } from '../plan/program.ts'
-import type { ModelSource } from './modelSource.ts'
+import type { ProgramSource } from './modelSource.ts'
 
 /** Pretty JSON that ends with a newline: the form of all artifacts. */
 export function printJson(value: unknown): string {
@@ -9,7 +9,7 @@ export function printJson(value: unknown): string {
 }
 
 /** layout.json: every weight and buffer with its bytes, lifetime and shape. */
-export function printLayout({ plan, programs }: ModelSource): string {
+export function printLayout({ plan, programs }: ProgramSource): string {
   return printJson({
     weightsBytes: plan.weightsBytes,
     memoryBytes: plan.memoryBytes,
@@ -20,7 +20,7 @@ export function printLayout({ plan, programs }: ModelSource): string {
 }
 
 /** threads.json: per call what is divided among threads, and where they meet. */
-export function printThreads({ programs }: ModelSource): string {
+export function printThreads({ programs }: ProgramSource): string {
   return printJson(
     Object.fromEntries(
       programs.map((program) => [

@@ -21,7 +21,7 @@ export interface SourceGroup {
 
 export interface LinkStep {
   /** File name in the run folder. */
-  readonly output: 'libmodel.so' | 'model'
+  readonly output: 'libmodel.so' | 'libtrain.so' | 'model'
   readonly flags: readonly string[]
   /** In the order in which they are linked. */
   readonly objects: readonly string[]
@@ -44,6 +44,9 @@ export interface BuildPlan {
 
 /** The sources that are not part of libmodel.so. */
 const programSources = /^engine\/main(_\w+)?\.c$/
+
+/** The source that makes a run folder one of training. */
+const trainerSource = 'engine/train.c'
 
 const flags = [
   ...['-std=c11', '-O3', '-Wall', '-Wextra', '-Werror'],
@@ -79,14 +82,16 @@ export function buildPlan(files: readonly string[], target: TargetFlags): BuildP
     linkFlags: ['-pthread'],
     elfFlags,
     libraries: ['-lm'],
-    links: [
-      {
-        output: 'libmodel.so',
-        flags: ['-shared'],
-        objects: objectsOf(all.filter((name) => !programSources.test(name))),
-      },
-      { output: 'model', flags: [], objects: objectsOf(all) },
-    ],
+    links: all.includes(trainerSource)
+      ? [{ output: 'libtrain.so', flags: ['-shared'], objects: objectsOf(all) }]
+      : [
+          {
+            output: 'libmodel.so',
+            flags: ['-shared'],
+            objects: objectsOf(all.filter((name) => !programSources.test(name))),
+          },
+          { output: 'model', flags: [], objects: objectsOf(all) },
+        ],
   }
 }
 

@@ -12,7 +12,7 @@ const files = ['model.h', 'model.c', 'kernels/rope.c', 'kernels/linear.c', 'engi
 
 it('prints a Makefile that a person can read', () => {
   expect(printMakefile(buildPlan(files, target))).toBe(`\
-# make builds libmodel.so and the program model for target x86-64-v3; make clean removes them.
+# make builds libmodel.so and model for target x86-64-v3; make clean removes them.
 CC ?= cc
 CFLAGS = -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -fPIC -pthread
 LDFLAGS = -pthread

@@ -1,13 +1,13 @@
 import { type BuildPlan, type LinkStep, objectOf, type SourceGroup } from './buildPlan.ts'
 
 /**
- * The Makefile of a run folder: `make` builds libmodel.so and model with $(CC) and the flags of the plan, `make clean`
+ * The Makefile of a run folder: `make` builds what the plan links with $(CC) and the flags of the plan, `make clean`
  * removes what it made. Needs GNU make and a C compiler, nothing else.
  */
 export function printMakefile(plan: BuildPlan): string {
   const groups = plan.groups.filter((group) => group.sources.length > 0)
   return [
-    `# make builds libmodel.so and the program model for target ${plan.target}; make clean removes them.`,
+    `# make builds ${plan.links.map((link) => link.output).join(' and ')} for target ${plan.target}; make clean removes them.`,
     'CC ?= cc',
     `CFLAGS = ${plan.flags.join(' ')}`,
     `LDFLAGS = ${plan.linkFlags.join(' ')}`,

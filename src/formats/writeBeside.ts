@@ -1,5 +1,6 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { fail } from '../base/errors.ts'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { orRefuseWrite } from '../base/orRefuseWrite.ts'
 
 /** An output file that has its final name only once it is whole. */
 export interface PartialFile {
@@ -21,17 +22,28 @@ export interface PendingFile {
   abandon(): void
 }
 
-/** Begins `path` as `<path>.partial-<process id>`. Refuses `write_failed`. */
-export function beginBeside(path: string): PendingFile {
-  const partial = `${path}.partial-${process.pid}`
-  const fd = orRefuse(path, () => openSync(partial, 'w'))
+/** How a file gets its name. */
+export interface WriteOptions {
+  /** Only once the bytes are on the disk, so that a machine that loses its power has the older file or the whole new one. */
+  readonly isDurable?: boolean
+}
+
+/** The name that a file of this path has until it is whole. */
+export const partialName = (path: string) => `${path}.partial-${process.pid}`
+
+/** Begins `path` under its partial name. Refuses `write_failed`. */
+export function beginBeside(path: string, { isDurable = false }: WriteOptions = {}): PendingFile {
+  const partial = partialName(path)
+  const fd = orRefuseWrite(path, () => openSync(partial, 'w'))
   let isOpen = true
   return {
     file: partialFile(path, fd),
     commit() {
+      if (isDurable) orRefuseWrite(path, () => fsyncSync(fd))
       isOpen = false
-      orRefuse(path, () => closeSync(fd))
-      orRefuse(path, () => renameSync(partial, path))
+      orRefuseWrite(path, () => closeSync(fd))
+      orRefuseWrite(path, () => renameSync(partial, path))
+      if (isDurable) orRefuseWrite(path, () => syncFolder(dirname(path)))
     },
     abandon() {
       if (isOpen) closeSync(fd)
@@ -41,8 +53,8 @@ export function beginBeside(path: string): PendingFile {
 }
 
 /** Writes `path` whole or not at all. Refuses `write_failed`; what `write` itself raises goes through. */
-export function writeBeside(path: string, write: (file: PartialFile) => void): void {
-  const pending = beginBeside(path)
+export function writeBeside(path: string, write: (file: PartialFile) => void, options: WriteOptions = {}): void {
+  const pending = beginBeside(path, options)
   try {
     write(pending.file)
     pending.commit()
@@ -52,12 +64,24 @@ export function writeBeside(path: string, write: (file: PartialFile) => void): v
   }
 }
 
+/** Names of files are bytes of their folder. */
+function syncFolder(path: string): void {
+  // Windows opens no folders, and writes their entries with the file.
+  if (process.platform === 'win32') return
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 function partialFile(path: string, fd: number): PartialFile {
   let size = 0
   const writeAt = (bytes: Uint8Array, offset: number) => {
     for (let done = 0; done < bytes.length; ) {
       const wanted = Math.min(bytes.length - done, 2 ** 30)
-      done += orRefuse(path, () => writeSync(fd, bytes, done, wanted, offset + done))
+      done += orRefuseWrite(path, () => writeSync(fd, bytes, done, wanted, offset + done))
     }
   }
   const append = (bytes: Uint8Array) => {
@@ -71,14 +95,5 @@ function partialFile(path: string, fd: number): PartialFile {
     append,
     pad: (alignment) => append(new Uint8Array(Math.ceil(size / alignment) * alignment - size)),
     overwrite: (offset, bytes) => writeAt(bytes, offset),
-  }
-}
-
-function orRefuse<T>(path: string, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) fail('write_failed', { path, cause: String(error.code) })
-    throw error
   }
 }

@@ -1,7 +1,7 @@
 import { type Dtype, dtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import { appendData, checkNames, type TensorData, tensorBytes } from './tensorData.ts'
-import { writeBeside } from './writeBeside.ts'
+import { type PartialFile, type WriteOptions, writeBeside } from './writeBeside.ts'
 
 /**
  * Writes a safetensors file. Tensors of wider elements come first, otherwise in the given order, so that every tensor is
@@ -12,6 +12,7 @@ export function writeSafetensors(
   path: string,
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {},
+  options: WriteOptions = {},
 ): void {
   checkNames(path, tensors)
   const ordered = [...tensors].sort((a, b) => dtypes[b.dtype].blockBytes - dtypes[a.dtype].blockBytes)
@@ -24,10 +25,11 @@ export function writeSafetensors(
     const dtype = safetensorsName(path, tensor.name, tensor.dtype)
     entries.push([tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }])
   }
-  writeBeside(path, (file) => {
+  const write = (file: PartialFile) => {
     file.append(encodeHeader(entries))
     for (const tensor of ordered) appendData(file, path, tensor, tensorBytes(path, tensor))
-  })
+  }
+  writeBeside(path, write, options)
 }
 
 /** Length and JSON, filled with spaces so that the data begins at a multiple of 8. */

@@ -59,6 +59,8 @@ export interface Lowering {
   ): void
   /** Says that `output` is `input`'s bytes from column `offset` (elements of a row) on; no call. */
   view(output: Operand, input: Operand, offset?: number): void
+  /** Rows from .. from + count - 1 of an operand, whose memory it takes where it has none yet. */
+  rows(operand: Operand, from: number, count: number): Operand
   /** Says that `output` is the next version of the state `input`, in the same bytes. */
   advance(output: Operand, input: Operand): void
   stride(operand: Operand): StrideOf

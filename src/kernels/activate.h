@@ -2,7 +2,7 @@
 #ifndef CK_ACTIVATE_H
 #define CK_ACTIVATE_H
 
-#include "simd.h"
+#include "exp.h"
 
 enum { CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_RELU };
 

@@ -11,7 +11,7 @@
 #define CK_ATTEND_H
 
 #include "attendTiles.h"
-#include "tanh.h"
+#include "exp.h"
 
 /* Positions of a segment. */
 enum { CK_SEGMENT = 1024 };

@@ -98,6 +98,8 @@ export interface KernelDeclaration<
   /** Pairs (written, read) that may be the same bytes with the same stride. Others must not overlap. */
   readonly inPlace: readonly (readonly [NoInfer<B>, NoInfer<B>])[]
   readonly split: Split<NoInfer<D>, NoInfer<B>>
+  /** Rows of its outputs depend on other rows of its inputs: none can be computed alone. */
+  readonly mixesRows?: true
   /** Floating-point or integer operations of one call; a multiply-add counts two. */
   flops(dims: { readonly [K in D]: number }): number
 }

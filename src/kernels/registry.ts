@@ -1,8 +1,19 @@
 import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
-import { causalConvolutionForward } from './convolution/convolution.kernel.ts'
-import { deltaRuleForward } from './delta/delta.kernel.ts'
+import {
+  causalConvolutionBackward,
+  causalConvolutionForward,
+  causalConvolutionRowsForward,
+} from './convolution/convolution.kernel.ts'
+import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
+import {
+  clipForward,
+  rootOfSumForward,
+  squaresForward,
+  squaresRowForward,
+  unitNormForward,
+} from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
@@ -15,6 +26,7 @@ import {
   rmsNormForward,
 } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormGradient,
   l2NormGradient,
   layerNormGainGradient,
   layerNormGradient,
@@ -40,15 +52,27 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
+  gluGradient,
   sigmoidGradient,
   softCapGradient,
   softmaxGradient,
 } from './slopes/slopes.kernel.ts'
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
+import {
+  accumulateForward,
+  adamWForward,
+  averageForward,
+  lionForward,
+  momentumForward,
+  muonMomentumForward,
+  muonUpdateForward,
+  sgdForward,
+} from './update/update.kernel.ts'
 
 /**
  * All kernels of a family. Its C is `src/kernels/<family>/<family>.c`, which includes the generated `<family>.h`
@@ -57,14 +81,22 @@ import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kerne
 export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
-  convolution: [causalConvolutionForward],
-  delta: [deltaRuleForward],
+  convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
+  delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
+  gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
+  normgrad: [
+    rmsNormGradient,
+    rmsNormGainGradient,
+    layerNormGradient,
+    layerNormGainGradient,
+    l2NormGradient,
+    gatedRmsNormGradient,
+  ],
   pointwise: [
     gluForward,
     addForward,
@@ -78,8 +110,19 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
+  selfAttention: [selfAttentionForward, selfAttentionBackward],
+  slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
+  update: [
+    adamWForward,
+    sgdForward,
+    momentumForward,
+    lionForward,
+    muonUpdateForward,
+    muonMomentumForward,
+    averageForward,
+    accumulateForward,
+  ],
   sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const
 
@@ -101,16 +144,20 @@ export const sharedHeaders: readonly string[] = [
     'attendTiles.h',
     'blocks.h',
     'cached.h',
+    'chunks.h',
     'codes.h',
     'columns.h',
+    'deltaBack.h',
     'dot.h',
+    'exp.h',
     'matrix.h',
     'rowMax.h',
     'runs.h',
     'simd.h',
+    'slope.h',
     'softplus.h',
     'split.h',
-    'tanh.h',
+    'strips.h',
     'tiles.h',
   ],
 ]

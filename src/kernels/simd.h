@@ -141,6 +141,20 @@ CK_INLINE ck_vf ck_max(ck_vf a, ck_vf b)
 
 #endif
 
+/* The square root, rounded once. */
+CK_INLINE ck_vf ck_sqrt(ck_vf v)
+{
+#if defined CK_AVX512
+    return _mm512_sqrt_ps(v);
+#elif defined CK_AVX2
+    return _mm256_sqrt_ps(v);
+#elif defined CK_NEON
+    return (ck_vf)vsqrtq_f32((float32x4_t)v);
+#else
+    return (ck_vf){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])};
+#endif
+}
+
 /* mask is all ones or all zeros per lane: a where ones, else b. */
 CK_INLINE ck_vf ck_select(ck_vi mask, ck_vf a, ck_vf b)
 {
@@ -582,34 +596,5 @@ CK_INLINE float ck_largest(ck_vf v)
 }
 
 #endif
-
-/*
- * e^x within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity.
- * x = n ln2 + r with |r| <= ln2 / 2; ln2 in two parts, the first with so few bits that n times it is exact; the
- * polynomial is the Taylor series of e^r; 2^n in two factors, so that neither leaves the range of f32.
- */
-CK_INLINE ck_vf ck_exp(ck_vf x)
-{
-    const ck_vf shift = ck_set(0x1.8p23f);
-    x = ck_select(x < ck_set(-104.0f), ck_set(-104.0f), x);
-    x = ck_select(x > ck_set(89.0f), ck_set(89.0f), x);
-    /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. */
-    const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
-    const ck_vf n = shifted - shift;
-    ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
-    r = ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r);
-    ck_vf p = ck_set(1.0f / 5040);
-    p = ck_fma(p, r, ck_set(1.0f / 720));
-    p = ck_fma(p, r, ck_set(1.0f / 120));
-    p = ck_fma(p, r, ck_set(1.0f / 24));
-    p = ck_fma(p, r, ck_set(1.0f / 6));
-    p = ck_fma(p, r, ck_set(0.5f));
-    p = ck_fma(p, r, ck_set(1.0f));
-    p = ck_fma(p, r, ck_set(1.0f));
-    const ck_vi whole = ck_bits(shifted) - ck_bits(shift);
-    const ck_vi first = whole >> 1;
-    const ck_vi second = whole - first;
-    return p * (ck_vf)((ck_vu)(first + 127) << 23) * (ck_vf)((ck_vu)(second + 127) << 23);
-}
 
 #endif

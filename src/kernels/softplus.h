@@ -2,7 +2,7 @@
 #ifndef CK_SOFTPLUS_H
 #define CK_SOFTPLUS_H
 
-#include "simd.h"
+#include "exp.h"
 
 /*
  * max(v, 0) + ln(1 + w) with w = e^-|v| in (0, 1]. ln(1 + w) = 2 artanh(s) with s = w / (2 + w), at most 1/3:

@@ -14,7 +14,7 @@ export const carriedConvolution = defineOp({
   outputs: ['y', 'next'],
   advances: { next: 'state' },
   infer({ state, x, w, positions, sequences }, { activation }: { activation: ConvolutionActivation }, refuse) {
-    checkConvolution(x, w, activation, refuse)
+    checkConvolution(x, w, { activation }, refuse)
     const held = `${axis(w, 1) - 1},${axis(x, 1)}`
     if (state.shape.length !== 3 || state.shape.slice(1).join() !== held)
       refuse(`state is [${state.shape}]; accepted: [sequences,${held}]`)

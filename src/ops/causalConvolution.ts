@@ -1,15 +1,17 @@
-import { fail } from '../base/errors.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
+import { causalConvolutionRowsForward } from '../kernels/convolution/convolution.kernel.ts'
 import { checkStarts } from './attentionRows.ts'
+import { firstOf } from './batchRows.ts'
 import { causalConvolutionBackward } from './causalConvolutionBackward.ts'
-import { type ConvolutionActivation, checkConvolution, convolve } from './convolve.ts'
+import { type ConvolutionAttributes, checkConvolution, convolutionSizes, convolve, rowsSamples } from './convolve.ts'
 import { denseRow } from './shapes.ts'
 
 /**
  * A causal convolution of every channel with weights of its own, within one sequence whose tokens are the rows of x
  * [tokens, channels], in order: y[t, c] = f(Σj w[c, j] · x[t - taps + 1 + j, c]), where rows before the first are 0.
- * `starts` [tokens] says at which row the sequence of each token begins, where a step holds several.
+ * `starts` [tokens] says at which row the sequence of each token begins, where a step holds several. `length`: tokens are rows
+ * of a batch, of so many each, which do not mix (absent or 0: one row).
  * Pure: `insertStates` rewrites it to `carriedConvolution` for the modes that keep a state.
  */
 export const causalConvolution = defineOp({
@@ -17,17 +19,17 @@ export const causalConvolution = defineOp({
   inputs: { x: ['f32'], w: ['f32'], starts: ['i32'] },
   optional: ['starts'],
   outputs: ['y'],
-  infer({ x, w, starts }, { activation }: { activation: ConvolutionActivation }, refuse) {
-    checkConvolution(x, w, activation, refuse)
+  infer({ x, w, starts }, attributes: ConvolutionAttributes, refuse) {
+    checkConvolution(x, w, attributes, refuse)
     checkStarts(x, starts, refuse)
     return { y: x }
   },
-  reference({ x, w, starts }, { activation }) {
+  reference({ x, w, starts }, { activation, length }) {
     const [tokens = 0, channels = 0] = x.shape
     const y = tensor(x.shape)
     for (let t = 0; t < tokens; t++) {
       const row = (back: number) =>
-        back <= t - (starts?.data[t] ?? 0)
+        back <= t - firstOf(t, starts, length)
           ? x.data.subarray((t - back) * channels, (t - back + 1) * channels)
           : undefined
       y.data.set(convolve(w.data, channels, row, activation), t * channels)
@@ -38,25 +40,13 @@ export const causalConvolution = defineOp({
     const { dx, dw } = g.apply(causalConvolutionBackward, 'x', { x, w, ...(starts ? { starts } : {}), dy }, attributes)
     return { x: dx, w: dw }
   },
-  lower({ x }) {
-    fail('kernel_missing', {
-      where: x.name,
-      what: 'a convolution without a state',
-      accepted: 'prefill and decode modes, where insertStates has run',
-    })
+  lower({ x, w, starts }, { y }, attributes, to) {
+    const dims = { ...convolutionSizes(x.type, w.type, attributes), xRow: to.stride(x), yRow: to.stride(y) }
+    to.call(causalConvolutionRowsForward, { ...dims, x, w, starts: starts ?? null, y })
   },
   tolerance: { relative: 8 },
-  samples: () =>
-    (['none', 'silu'] as const).flatMap((activation) =>
-      [2, 4].map((taps) => ({
-        inputs: {
-          x: { dtype: 'f32', shape: [7, 5] },
-          w: { dtype: 'f32', shape: [5, taps] },
-          ...(taps > 2 ? { starts: { dtype: 'i32', shape: [7], values: [0, 0, 0, 0, 4, 4, 4] } } : {}),
-        } as const,
-        attributes: { activation },
-      })),
-    ),
+  samples: (lanes) =>
+    rowsSamples(lanes).map(({ x, w, starts, attributes }) => ({ inputs: { x, w, ...starts }, attributes })),
   refusals: [
     {
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([9, 4]) },
@@ -67,6 +57,11 @@ export const causalConvolution = defineOp({
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([8, 17]) },
       attributes: { activation: 'silu' },
       says: 'w has 17 taps; accepted: 2 to 16',
+    },
+    {
+      inputs: { x: denseRow([6, 8]), w: denseRow([8, 4]) },
+      attributes: { activation: 'silu', length: 4 },
+      says: 'length is 4; accepted: a divisor of the 6 tokens',
     },
   ],
 })

@@ -1,9 +1,10 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
+import { causalConvolutionBackward as causalConvolutionGradients } from '../kernels/convolution/convolution.kernel.ts'
 import { slopeOf } from './activateBackward.ts'
 import { checkStarts } from './attentionRows.ts'
-import { type ConvolutionActivation, checkConvolution, convolve } from './convolve.ts'
-import { refuseLowering } from './missingKernel.ts'
+import { firstOf } from './batchRows.ts'
+import { type ConvolutionAttributes, checkConvolution, convolutionSizes, convolve, rowsSamples } from './convolve.ts'
 import { denseRow } from './shapes.ts'
 
 /**
@@ -15,18 +16,18 @@ export const causalConvolutionBackward = defineOp({
   inputs: { x: ['f32'], w: ['f32'], starts: ['i32'], dy: ['f32'] },
   optional: ['starts'],
   outputs: ['dx', 'dw'],
-  infer({ x, w, starts, dy }, { activation }: { activation: ConvolutionActivation }, refuse) {
-    checkConvolution(x, w, activation, refuse)
+  infer({ x, w, starts, dy }, attributes: ConvolutionAttributes, refuse) {
+    checkConvolution(x, w, attributes, refuse)
     checkStarts(x, starts, refuse)
     if (dy.shape.join() !== x.shape.join()) refuse(`dy is [${dy.shape}]; accepted: [${x.shape}]`)
     return { dx: x, dw: w }
   },
-  reference({ x, w, starts, dy }, { activation }) {
+  reference({ x, w, starts, dy }, { activation, length }) {
     const [tokens = 0, channels = 0] = x.shape
     const taps = w.shape[1] ?? 0
     const [dx, dw] = [tensor(x.shape), tensor(w.shape)]
     for (let t = 0; t < tokens; t++) {
-      const own = t - (starts?.data[t] ?? 0)
+      const own = t - firstOf(t, starts, length)
       const row = (back: number) =>
         back <= own ? x.data.subarray((t - back) * channels, (t - back + 1) * channels) : undefined
       const sums = convolve(w.data, channels, row, 'none')
@@ -41,20 +42,14 @@ export const causalConvolutionBackward = defineOp({
     }
     return { dx, dw }
   },
-  lower({ x }) {
-    refuseLowering(x, 'the gradient of a causal convolution')
+  lower({ x, w, starts, dy }, { dx, dw }, attributes, to) {
+    const strides = { xRow: to.stride(x), dyRow: to.stride(dy), dxRow: to.stride(dx) }
+    const dims = { ...convolutionSizes(x.type, w.type, attributes), ...strides }
+    to.call(causalConvolutionGradients, { ...dims, x, w, starts: starts ?? null, dy, dx, dw })
   },
   tolerance: { relative: 16 },
-  samples: () =>
-    (['none', 'silu'] as const).map((activation) => ({
-      inputs: {
-        x: { dtype: 'f32', shape: [7, 5] },
-        w: { dtype: 'f32', shape: [5, 4] },
-        starts: { dtype: 'i32', shape: [7], values: [0, 0, 0, 0, 4, 4, 4] },
-        dy: { dtype: 'f32', shape: [7, 5] },
-      },
-      attributes: { activation },
-    })),
+  samples: (lanes) =>
+    rowsSamples(lanes).map(({ x, w, starts, attributes }) => ({ inputs: { x, w, ...starts, dy: x }, attributes })),
   refusals: [
     {
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([8, 4]), dy: denseRow(['tokens', 9]) },

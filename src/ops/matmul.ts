@@ -1,7 +1,7 @@
 import type { FloatDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Dim, TensorType } from '../ir/graph.ts'
-import { defineOp, type OpDefinition, type Operand } from '../ir/op.ts'
+import { defineOp, type Lowering, type OpDefinition, type Operand } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
 import { bestRoom, leastRoom, matmulForward } from '../kernels/matmul/matmul.kernel.ts'
 import { denseRow } from './shapes.ts'
@@ -29,6 +29,22 @@ export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
   const size = (dim: Dim) => (typeof dim === 'number' ? dim : 1 << 20)
   const used = (size(rows) + size(cols) + leastRoom) * (size(depth) + 1)
   return Math.max(leastRoom, Math.ceil(Math.min(used, partsAtBest * bestRoom) / 16) * 16)
+}
+
+/** The kernel call of a product, with room of its own. */
+export function callMatmul(
+  to: Lowering,
+  { a, b, sum, y }: { readonly a: Operand; readonly b: Operand; readonly sum: Operand | null; readonly y: Operand },
+  attributes: MatmulAttributes,
+): void {
+  const { rows, cols, depth } = matmulSizes(a.type, b.type, attributes)
+  const room = matmulRoom(rows, cols, depth)
+  const kernels = matmulForward[`${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}`]
+  to.call(kernels[floatDtypeOf(b.type)], {
+    ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
+    ...{ sumRow: sum && !isRow(sum) ? to.stride(sum) : 0, yRow: to.stride(y) },
+    ...{ a, b, sum, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
+  })
 }
 
 /**
@@ -81,14 +97,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
     }
   },
   lower({ a, b, sum }, { y }, attributes, to) {
-    const { rows, cols, depth } = matmulSizes(a.type, b.type, attributes)
-    const room = matmulRoom(rows, cols, depth)
-    const kernels = matmulForward[`${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}`]
-    to.call(kernels[floatDtypeOf(b.type)], {
-      ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
-      ...{ sumRow: sum && !isRow(sum) ? to.stride(sum) : 0, yRow: to.stride(y) },
-      ...{ a, b, sum: sum ?? null, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
-    })
+    callMatmul(to, { a, b, sum: sum ?? null, y }, attributes)
   },
   tolerance: { relative: 64 },
   samples: (lanes) =>

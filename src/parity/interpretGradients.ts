@@ -30,12 +30,12 @@ export function interpretGradients(
     fail('option_invalid', { option: 'MODEL', found: checkpoint.path, accepted })
   }
   const isStored = (weight: string) => model.sources.get(weight)?.from === 'tensor'
-  const { graph, trainable } = trainingGraph(model.graph, (weight) => !isStored(weight))
+  const { graph, trainable } = trainingGraph(model.graph, { isFrozen: (weight) => !isStored(weight) })
   const inputs = stepInputs(batch)
   const results = interpret(graph, ops, {
     given: (name) => {
-      const values = inputs[name]
-      if (values) return tensor([values.length], values)
+      const input = inputs[name]
+      if (input) return input
       const weight = graph.weights.find((candidate) => candidate.name === name)!
       return weightTensor(checkpoint, model, weight.sources, weight.type.shape.map(Number))
     },
@@ -45,15 +45,16 @@ export function interpretGradients(
   return { loss, tensors: storedGradients(checkpoint, model, gradients) }
 }
 
-/** The inputs of a training graph for sequences one behind the other; a row of logits for each token that has a next one. */
-function stepInputs(batch: readonly (readonly number[])[]): { readonly [input: string]: readonly number[] } {
+/** The inputs of a training graph for sequences one behind the other; the last token of each has no target. */
+function stepInputs(batch: readonly (readonly number[])[]): { readonly [input: string]: Tensor } {
   const places = batch.flatMap((ids, at) => ids.map((_, position) => ({ start: at * ids.length, position, ids })))
-  const predicting = places.filter(({ position, ids }) => position + 1 < ids.length)
+  const perToken = (values: readonly number[]) => tensor([values.length], values)
+  const targets = places.map(({ position, ids }) => ids[position + 1] ?? -1)
   return {
-    ids: batch.flat(),
-    positions: places.map(({ position }) => position),
-    starts: places.map(({ start }) => start),
-    output_index: predicting.map(({ start, position }) => start + position),
-    targets: predicting.map(({ position, ids }) => ids[position + 1]!),
+    ids: perToken(batch.flat()),
+    positions: perToken(places.map(({ position }) => position)),
+    starts: perToken(places.map(({ start }) => start)),
+    targets: perToken(targets),
+    total: tensor([1, 1], [targets.filter((target) => target >= 0).length]),
   }
 }

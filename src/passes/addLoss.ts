@@ -5,8 +5,8 @@ import { crossEntropy } from '../ops/crossEntropy.ts'
 import { ops } from '../ops/registry.ts'
 
 /**
- * The graph whose only output is `loss` [1, 1]: the mean cross-entropy of its logits with the input `targets`, an id for each
- * of their rows, or -1 for a row that does not count.
+ * The graph whose only output is `loss` [1, 1]: the cross-entropy of its logits with the input `targets`, an id for each of
+ * their rows, or -1 for a row that does not count, divided by the input `total`.
  */
 export function addLoss(graph: Graph): Graph {
   const [name, ...others] = graph.outputs
@@ -16,6 +16,7 @@ export function addLoss(graph: Graph): Graph {
   const to = new Rewriter({ ...graph, outputs: [] }, ops)
   for (const node of graph.nodes) to.copy(node)
   const targets = to.builder.input('targets', { dtype: 'i32', shape: [type.shape[0]!] })
-  to.builder.output(to.builder.apply(crossEntropy, 'loss', { logits: to.value(name), targets }, {}))
+  const total = to.builder.input('total', { dtype: 'f32', shape: [1, 1] })
+  to.builder.output(to.builder.apply(crossEntropy, 'loss', { logits: to.value(name), targets, total }, {}))
   return to.finish()
 }

@@ -1,13 +1,15 @@
 import type { Graph, Node } from '../ir/graph.ts'
+import type { AnyOp } from '../ir/op.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
 import { ops } from '../ops/registry.ts'
 
-/** Drops the nodes that no output needs, and with them the weights that only they read. */
+/** Drops the nodes that no output needs and that advance no state, and with them the weights that only they read. */
 export function dropDead(graph: Graph): Graph {
   const needed = new Set(graph.outputs)
   const alive = new Set<Node>()
   for (const node of graph.nodes.toReversed()) {
-    if (!Object.values(node.outputs).some((value) => needed.has(value))) continue
+    const op: AnyOp | undefined = ops[node.op as keyof typeof ops]
+    if (!op?.advances && !Object.values(node.outputs).some((value) => needed.has(value))) continue
     alive.add(node)
     for (const value of Object.values(node.inputs)) needed.add(value)
   }

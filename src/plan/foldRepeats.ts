@@ -1,12 +1,6 @@
 import { kernels } from '../kernels/registry.ts'
 import type { Buffer, Call, Column, Place, Program, Repeat } from './program.ts'
-
-/** A run of `count` rounds of `period` calls from call `start` on. */
-interface Run {
-  readonly start: number
-  readonly period: number
-  readonly count: number
-}
+import { columnName, commonName, longestRun, type Run } from './repeats.ts'
 
 /**
  * Folds the longest run of equal rounds of calls (the layers) into one repeat. Weights and caches that differ per round
@@ -40,21 +34,6 @@ function signature(call: Call, buffers: ReadonlyMap<string, Buffer>): string {
     return `${buffer.region} ${buffer.dtype} ${buffer.bytes} ${place.offset}`
   })
   return JSON.stringify([call.kernel, call.dims, call.attributes, places])
-}
-
-/** The run that covers the most calls; of equal ones the shortest period, then the earliest. */
-function longestRun(signatures: readonly string[]): Run | undefined {
-  let best: Run | undefined
-  for (let period = 1; 2 * period <= signatures.length; period++) {
-    let start = 0
-    for (let i = 0; i <= signatures.length - period; i++) {
-      if (i < signatures.length - period && signatures[i] === signatures[i + period]) continue
-      const count = Math.floor((i - start) / period) + 1
-      if (count > 1 && count * period > (best ? best.count * best.period : 0)) best = { start, period, count }
-      start = i + 1
-    }
-  }
-  return best
 }
 
 /** One position of a body (call and argument) over all rounds. */
@@ -184,28 +163,4 @@ function renameBuffers(call: Call, names: ReadonlyMap<string, string>): Call {
     return [argument, { ...place, buffer: names.get(place.buffer) ?? place.buffer }]
   })
   return { ...call, buffers: Object.fromEntries(places) }
-}
-
-/** `blk.0.attn_q`, `blk.1.attn_q` → `blk.*.attn_q`; the first name where they do not differ in numbers only. */
-function commonName(names: readonly string[]): string {
-  const parts = names.map((name) => name.split('.'))
-  const first = parts[0]!
-  const pattern = first.map((part, i) => (parts.every((other) => other[i] === part) ? part : '*'))
-  const isPattern =
-    parts.every((other) => other.length === first.length) &&
-    pattern.every((part, i) => part !== '*' || parts.every((other) => /^\d+$/.test(other[i]!)))
-  return isPattern ? pattern.join('.') : names[0]!
-}
-
-/** A field name for C: the part of the name that is not a number, made unique. */
-function columnName(entries: readonly string[], columns: readonly Column[]): string {
-  const words = commonName(entries)
-    .split(/[^A-Za-z0-9_]+/)
-    .filter((word) => !/^(\d+|blk|)$/.test(word))
-  const name = words.join('_').replace(/_weight(?=_|$)/g, '')
-  const taken = (candidate: string) => columns.some((column) => column.name === candidate)
-  if (!taken(name)) return name
-  let next = 2
-  while (taken(`${name}_${next}`)) next++
-  return `${name}_${next}`
 }

@@ -16,7 +16,8 @@ export interface LowerOptions {
   readonly lanes: number
 }
 
-type Location = Omit<ValuePlace, 'value'>
+/** `row`: the first row of the buffer, where a value is only some of its rows. */
+type Location = Omit<ValuePlace, 'value'> & { readonly row?: number }
 
 /** Turns a graph into kernel calls on buffers. In trace mode no value takes another's bytes, so that all can be read. */
 export function lower(graph: Graph, ops: OpTable, options: LowerOptions): Program {
@@ -124,13 +125,17 @@ class GraphLowering implements Lowering {
   }
 
   view(output: Operand, input: Operand, offset = 0): void {
-    const { buffer, column, rowStride } = this.#locate(input)
-    this.#locations.set(output.name, {
-      buffer,
-      column: column + offset,
-      columns: elementsFrom(output.type.shape, 1),
-      rowStride,
-    })
+    const place = this.#locate(input)
+    const columns = elementsFrom(output.type.shape, 1)
+    this.#locations.set(output.name, { ...place, column: place.column + offset, columns })
+  }
+
+  rows(operand: Operand, from: number, count: number): Operand {
+    if (!this.#locations.has(operand.name)) this.#placeResult(operand)
+    const place = this.#locate(operand)
+    const name = this.#freeName(`${operand.name}.${from}`)
+    this.#locations.set(name, { ...place, row: (place.row ?? 0) + from })
+    return { name, type: { ...operand.type, shape: [count, ...operand.type.shape.slice(1)] } }
   }
 
   advance(output: Operand, input: Operand): void {
@@ -142,10 +147,8 @@ class GraphLowering implements Lowering {
     const reused = this.#reuseDead(kernel, args)
     for (const [name, parameter] of Object.entries(kernel.buffers)) {
       const operand = args[name]
-      if (isOperand(operand) && parameter.access === 'write' && !this.#locations.has(operand.name)) {
-        const isOutput = this.#graph.outputs.includes(operand.name)
-        this.#place(operand.name, operand.type, isOutput ? 'output' : 'activation')
-      }
+      if (isOperand(operand) && parameter.access === 'write' && !this.#locations.has(operand.name))
+        this.#placeResult(operand)
     }
     this.#calls.push({
       kind: 'call',
@@ -175,8 +178,13 @@ class GraphLowering implements Lowering {
       if (typeof value === 'string' && value in this.#options.bounds) return value
       return this.#refuse(`${kernel.name} gets ${value} for '${name}'; accepted: a whole number or a bound symbol`)
     }
-    if (value !== null && value !== undefined && 'strideOf' in value) return this.#locate(value.strideOf).rowStride
+    if (value !== null && value !== undefined && 'strideOf' in value) return this.#rowStride(value.strideOf)
     return this.#refuse(`${kernel.name} needs a size for '${name}'`)
+  }
+
+  /** A weight as rows lies dense. */
+  #rowStride({ name, type }: Operand): number {
+    return this.#weightNames.has(name) ? elementsFrom(type.shape, 1) : this.#locate({ name, type }).rowStride
   }
 
   #argument(
@@ -219,12 +227,9 @@ class GraphLowering implements Lowering {
     if (parameter.access === 'read' && this.#overwritten.some((other) => overlaps(location, other))) {
       this.#refuse(`${kernel.name} reads '${value.name}' after an earlier call of the op has overwritten it`)
     }
-    const elementBytes = bytesOf(value.type.dtype, location.column)
-    return {
-      in: 'memory',
-      buffer: location.buffer,
-      offset: elementBytes ?? this.#refuse(`'${value.name}' splits a block`),
-    }
+    const { buffer, row = 0, column, rowStride } = location
+    const offset = bytesOf(value.type.dtype, row * rowStride + column)
+    return { in: 'memory', buffer, offset: offset ?? this.#refuse(`'${value.name}' splits a block`) }
   }
 
   /** Copies what the kernel reads dense and what lies in the rows of a wider buffer (a slice), and gives it the copies. */
@@ -285,6 +290,10 @@ class GraphLowering implements Lowering {
   #sharesBytes(operand: Operand, location: Location): boolean {
     const other = this.#locations.get(operand.name)
     return other !== undefined && overlaps(other, location)
+  }
+
+  #placeResult({ name, type }: Operand): void {
+    this.#place(name, type, this.#graph.outputs.includes(name) ? 'output' : 'activation')
   }
 
   #place(name: string, type: TensorType, region: Buffer['region']): void {

@@ -1,4 +1,4 @@
-import type { Dim } from '../ir/graph.ts'
+import { type Dim, elementsFrom } from '../ir/graph.ts'
 import { ownItems } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan, PlacedBuffer } from './planMemory.ts'
@@ -100,13 +100,14 @@ function callAccesses(
     const parameter = kernel.buffers[argument]!
     const own = kernel.split.own.includes(argument) ? items?.join(' ') : undefined
     return placedBuffers(place, buffers, repeat).map(({ buffer, offset }) => {
-      const elements = elementOffset(offset, buffer)
+      const { row, column } = beginning(offset, buffer)
       return {
         writes: parameter.access !== 'read',
         low: buffer.offset,
         high: buffer.offset + buffer.bytes,
-        grid: [buffer.offset, buffer.dtype, ...buffer.shape].join(' '),
-        column: elements,
+        // Rows that begin further down are divided otherwise.
+        grid: [buffer.offset, buffer.dtype, ...buffer.shape, row].join(' '),
+        column,
         columns: rowElements(parameter.shape, call),
         own,
       }
@@ -131,8 +132,12 @@ function placedBuffers(
   return column.in === 'memory' ? column.entries.map((name) => ({ buffer: buffers.get(name)!, offset: 0 })) : []
 }
 
-function elementOffset(bytes: number, buffer: PlacedBuffer): number {
-  return buffer.region === 'activation' ? bytes / 4 : bytes
+/** The row and column of a buffer at which an argument begins. Only activations of 4 bytes per element are read in parts. */
+function beginning(bytes: number, { region, shape }: PlacedBuffer): { row: number; column: number } {
+  if (region !== 'activation') return { row: bytes, column: 0 }
+  const columns = elementsFrom(shape, 1)
+  const elements = bytes / 4
+  return { row: Math.floor(elements / columns), column: elements % columns }
 }
 
 /** Elements per row that an argument covers, by its declared shape. */

@@ -43,7 +43,7 @@ export interface PackedWeight {
 export type Place =
   | { readonly in: 'memory'; readonly buffer: string; readonly offset: number }
   | { readonly in: 'weights'; readonly weight: string }
-  | { readonly in: 'table'; readonly column: number }
+  | { readonly in: 'table'; readonly column: number; readonly offset?: number }
 
 /** One kernel call. Dims and attributes are final; a symbol is bound by the step. */
 export interface Call {
@@ -80,7 +80,13 @@ export interface Repeat {
 
 export type Step = Call | Barrier | Repeat
 
-export type Mode = 'prefill' | 'decode' | 'encode' | 'trace'
+/**
+ * `train`: forward, backward and update in one step. `gradients` and `accumulate`: those of the first part of a batch, and of
+ * further parts added to them, which `update` applies. `evaluate`: the loss alone.
+ */
+export type TrainingMode = 'train' | 'gradients' | 'accumulate' | 'update' | 'evaluate'
+
+export type Mode = 'prefill' | 'decode' | 'encode' | 'trace' | TrainingMode
 
 /** Where a value of the graph lies: `columns` elements of each row of a buffer, from element `column` on. */
 export interface ValuePlace {

@@ -22,7 +22,7 @@ export function verifyProgram(program: Program, plan: MemoryPlan): Program {
       const buffer = bufferOf(place, repeat, round, buffers)
       if (!buffer) continue
       const parameter = kernel.buffers[argument]!
-      const end = (place?.in === 'memory' ? place.offset : 0) + reach(parameter, call, program)
+      const end = (place && 'offset' in place ? (place.offset ?? 0) : 0) + reach(parameter, call, program)
       if (end > buffer.bytes) {
         const what = `takes ${end} bytes of '${buffer.name}', which has ${buffer.bytes}`
         fail('program_invalid', { where: call.name, what })

@@ -4,9 +4,10 @@ import { embedding } from '../ops/embedding.ts'
 import { l2Norm } from '../ops/l2Norm.ts'
 import { type PoolKind, poolRows } from '../ops/poolRows.ts'
 import type { ConfigReader } from './configReader.ts'
+import { noSpecialTokens } from './decoder/decoderToTransformers.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
 import { headWidth } from './dimensions.ts'
-import { readActivation } from './plain/activationNames.ts'
+import { readActivation, spelledActivation } from './plain/activationNames.ts'
 import { attend, feedForward, norm, plainBlock, projectApart } from './plain/plainBlocks.ts'
 import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
@@ -154,6 +155,24 @@ export const bert = defineTemplate<BertConfig>({
       'bert.pooling_type': countValue(poolingTypes.indexOf(c.pooling) + 1),
       'tokenizer.ggml.token_type_count': countValue(c.types),
     },
+    rowOf: (_weight, row) => row,
+  }),
+  toTransformers: (c) => ({
+    config: {
+      architectures: ['BertModel'],
+      model_type: 'bert',
+      vocab_size: c.vocabulary,
+      max_position_embeddings: c.context,
+      type_vocab_size: c.types,
+      hidden_size: c.dim,
+      intermediate_size: c.ffn,
+      num_hidden_layers: c.layers,
+      num_attention_heads: c.heads,
+      hidden_act: spelledActivation(c.activation),
+      layer_norm_eps: c.eps,
+      ...noSpecialTokens(undefined),
+    },
+    pooling: { [`pooling_mode_${c.pooling === 'mean' ? 'mean_tokens' : 'cls_token'}`]: true },
     rowOf: (_weight, row) => row,
   }),
   sizes: (c) => ({ ...plainSizes(c), embedding: c.dim }),

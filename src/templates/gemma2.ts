@@ -2,9 +2,11 @@ import type { ConfigReader } from './configReader.ts'
 import { buildDecoder, residualBlock } from './decoder/decoderBlocks.ts'
 import { type DecoderConfig, decoderSizes, type SoftCaps, windowPattern } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, layerTypes } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { typedWindows, windowsFromGguf } from './decoder/layerWindows.ts'
-import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
+import { freshGemma, gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type GgufForm } from './template.ts'
 
@@ -77,6 +79,25 @@ export const gemma2 = defineTemplate({
     const form = decoderToGguf('gemma2', c, false, metadata, { usual: 'gelu_tanh', period })
     return withScaleIn(/\.attn_q\.(weight|bias)$/, form, c, layersOf27B)
   },
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['Gemma2ForCausalLM', 'gemma2'], activationKey: 'hidden_activation' },
+      {
+        ...layerTypes(c),
+        query_pre_attn_scalar: queryScalar(c),
+        attn_logit_softcapping: c.softCaps.attention || null,
+        final_logit_softcapping: c.softCaps.logits || null,
+      },
+    ),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 4, theta: 10000, window: 4096 },
+    config: (sizes) => ({
+      ...freshGemma(freshDecoder(sizes, { isWindowed: (layer) => (layer + 1) % period !== 0 })),
+      softCaps: { attention: 50, logits: 30 },
+    }),
+  },
   sizes: decoderSizes,
 })
 
@@ -89,6 +110,13 @@ export function capsOf(read: ConfigReader): SoftCaps {
 /** Scores times 1 / √query_pre_attn_scalar. */
 export function withQueryScalar(read: ConfigReader, config: DecoderConfig): DecoderConfig {
   return withScale(config, 1 / Math.sqrt(read.positive('query_pre_attn_scalar')))
+}
+
+/** The inverse of `withQueryScalar`: a whole number where the scale was made of one. */
+export function queryScalar({ scales }: DecoderConfig): number {
+  const scalar = scales.attention ** -2
+  const whole = Math.round(scalar)
+  return Math.abs(scalar - whole) < 1e-9 * whole ? whole : scalar
 }
 
 /** The scale of scores that a GGUF file of the family means: it has no key for it. */

@@ -1,8 +1,9 @@
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
-import { glmFromGguf, glmFromTransformers } from './glm4.ts'
+import { freshGlm, glmFromGguf, glmFromTransformers, glmHabits } from './glm4.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -17,5 +18,10 @@ export const glm = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('chatglm', c, false),
+  toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['GlmForCausalLM', 'glm'] }),
+  fresh: {
+    usual: glmHabits,
+    config: freshGlm,
+  },
   sizes: decoderSizes,
 })

@@ -1,12 +1,13 @@
 import { add } from '../ops/add.ts'
 import { embedding } from '../ops/embedding.ts'
 import type { ConfigReader } from './configReader.ts'
+import { noSpecialTokens } from './decoder/decoderToTransformers.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
-import { readActivation } from './plain/activationNames.ts'
+import { readActivation, spelledActivation } from './plain/activationNames.ts'
 import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectTogether } from './plain/plainBlocks.ts'
 import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
-import { defineTemplate, type WeightSpec } from './template.ts'
+import { defineTemplate, type TransformersForm, type WeightSpec } from './template.ts'
 
 interface Gpt2Config extends PlainConfig {
   /** What the names of a transformers folder begin with; the first published ones begin with nothing. */
@@ -50,6 +51,31 @@ function fromGguf(read: ConfigReader): Gpt2Config {
   const scales = Array.from({ length: c.layers }, () => 1 / Math.sqrt(c.headDim))
   const tied = read.shapeOf('output.weight') === undefined
   return { ...c, hasBias: true, prefix: '', tied, scales }
+}
+
+function toTransformers(c: Gpt2Config): TransformersForm {
+  const root = Math.sqrt(c.headDim)
+  const first = c.scales[0]!
+  const isByLayer = c.scales.some((scale) => scale !== first)
+  return {
+    config: {
+      architectures: ['GPT2LMHeadModel'],
+      model_type: 'gpt2',
+      vocab_size: c.vocabulary,
+      n_positions: c.context,
+      n_embd: c.dim,
+      n_layer: c.layers,
+      n_head: c.heads,
+      n_inner: c.ffn,
+      activation_function: spelledActivation(c.activation, 'gpt2'),
+      layer_norm_epsilon: c.eps,
+      scale_attn_weights: Math.abs(first * root - 1) < 1e-12,
+      scale_attn_by_inverse_layer_idx: isByLayer,
+      tie_word_embeddings: c.tied,
+      ...noSpecialTokens(undefined),
+    },
+    rowOf: (_weight, row) => row,
+  }
 }
 
 function weights(c: Gpt2Config): readonly WeightSpec[] {
@@ -104,5 +130,21 @@ export const gpt2 = defineTemplate<Gpt2Config>({
       return Math.abs(factor - 1) < 1e-12 ? undefined : (row) => (row < c.dim ? factor : 1)
     },
   }),
+  toTransformers,
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, isPlain: true },
+    config: ({ theta: _theta, window: _window, ...sizes }) => ({
+      ...sizes,
+      hasBias: true,
+      activation: 'gelu_tanh',
+      prefix: 'transformer.',
+      scales: Array.from({ length: sizes.layers }, () => 1 / Math.sqrt(sizes.headDim)),
+    }),
+    // What is added to the stream 2 · layers times: Radford et al. 2019, section 2.3.
+    initial: (weight, { layers }) =>
+      /\.(attn_output|ffn_down)\.weight$/.test(weight)
+        ? { kind: 'method', times: 1 / Math.sqrt(2 * layers) }
+        : undefined,
+  },
   sizes: plainSizes,
 })

@@ -1,7 +1,9 @@
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -44,6 +46,26 @@ export const granite = defineTemplate({
       residual_scale: { type: 'float32', value: c.scales.residual },
       logit_scale: { type: 'float32', value: 1 / c.scales.logits },
     }),
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['GraniteForCausalLM', 'granite'], isPairwise: true },
+      {
+        embedding_multiplier: c.scales.embedding,
+        attention_multiplier: c.scales.attention,
+        residual_multiplier: c.scales.residual,
+        logits_scaling: 1 / c.scales.logits,
+      },
+    ),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 10000 },
+    // The multipliers of the published releases; that of the scores is one by the width of a head there.
+    config: (sizes) => ({
+      ...freshDecoder(sizes),
+      scales: { embedding: 12, attention: 1 / sizes.headDim, residual: 0.22, logits: 1 / 8 },
+    }),
+  },
   sizes: decoderSizes,
 })
 

@@ -1,8 +1,10 @@
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
-import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
+import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, everyWindow } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
-import { defineTemplate } from './template.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
+import { defineTemplate, type StoredVector, type TransformersForm } from './template.ts'
 
 /** Tables of angles that exporters write beside the weights. */
 export const exportedAngles = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/
@@ -21,5 +23,20 @@ export const llama = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('llama', c, true),
+  // A GGUF file of a Mistral is a `llama` with a window.
+  toTransformers: (c, stored) =>
+    c.pattern.some(({ window }) => window > 0)
+      ? mistralToTransformers(c, stored)
+      : decoderToTransformers(c, stored, { names: ['LlamaForCausalLM', 'llama'], isPairwise: true }),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 500000 },
+    config: (sizes) => freshDecoder(sizes),
+  },
   sizes: decoderSizes,
 })
+
+/** A Mistral as a transformers folder has it. */
+export function mistralToTransformers(c: DecoderConfig, stored: StoredVector): TransformersForm {
+  const names = ['MistralForCausalLM', 'mistral'] as const
+  return decoderToTransformers(c, stored, { names, isPairwise: true }, everyWindow(c))
+}

@@ -1,6 +1,7 @@
 import { decoderFromTransformers, windowPattern } from './decoder/decoderConfig.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { everyLayerWindow } from './decoder/layerWindows.ts'
-import { llama } from './llama.ts'
+import { llama, mistralToTransformers } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
 /** What MistralConfig says of keys that config.json leaves out. */
@@ -20,4 +21,9 @@ export const mistral = defineTemplate({
       return { ...config, biases: [], pattern: windowPattern(everyLayerWindow(read, config.layers)) }
     },
   },
+  fresh: {
+    usual: { eps: 1e-5, tied: false, ffn: 3.5, theta: 1e6, window: 0 },
+    config: (sizes) => freshDecoder(sizes),
+  },
+  toTransformers: mistralToTransformers,
 })

@@ -3,7 +3,9 @@ import { rmsNorm } from '../ops/rmsNorm.ts'
 import { buildDecoder, residualBlock } from './decoder/decoderBlocks.ts'
 import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -47,5 +49,10 @@ export const olmo2 = defineTemplate({
       }),
     ),
   toGguf: (c) => decoderToGguf('olmo2', c, false),
+  toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['Olmo2ForCausalLM', 'olmo2'] }),
+  fresh: {
+    usual: { eps: 1e-6, tied: false, ffn: 4, theta: 500000 },
+    config: (sizes) => freshDecoder(sizes),
+  },
   sizes: decoderSizes,
 })

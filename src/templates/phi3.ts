@@ -1,5 +1,6 @@
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import {
+  type DecoderConfig,
   decoderFromGguf,
   decoderFromTransformers,
   decoderSizes,
@@ -7,7 +8,9 @@ import {
   windowPattern,
 } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, everyWindow } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { everyLayerWindow } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -25,6 +28,11 @@ const fused: readonly Fused[] = ['attn_qkv', 'ffn_up']
 
 /** Its first releases called longrope `su` or `yarn`. */
 const kinds = { default: 'default', longrope: 'longrope', su: 'longrope', yarn: 'longrope' } as const
+
+/** Longrope's length stands beside its object as well: the configuration class has its own value for that key. */
+function originalContext({ ropes, context }: DecoderConfig): { readonly original_max_position_embeddings: number } {
+  return { original_max_position_embeddings: ropes[0]!.short ?? context }
+}
 
 /** Phi-3, 3.5 and 4 mini: q, k and v in one tensor, the gate and what it gates in another; turns of a part of the head. */
 export const phi3 = defineTemplate({
@@ -48,5 +56,19 @@ export const phi3 = defineTemplate({
   ignored: [exportedAngles],
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('phi3', c, false),
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['Phi3ForCausalLM', 'phi3'] },
+      {
+        ...everyWindow(c),
+        ...originalContext(c),
+      },
+    ),
+  fresh: {
+    usual: { eps: 1e-5, tied: false, ffn: 8 / 3, theta: 10000, window: 0 },
+    config: (sizes) => ({ ...freshDecoder(sizes), fused }),
+  },
   sizes: decoderSizes,
 })

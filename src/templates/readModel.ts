@@ -59,15 +59,7 @@ export interface Model {
  */
 export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const { format } = checkpoint.description
-  const template = templates.find((candidate) => candidate[format].includes(checkpoint.architecture))
-  if (!template) {
-    fail('architecture_unknown', {
-      path: checkpoint.path,
-      found: checkpoint.architecture,
-      accepted: [...new Set(templates.flatMap((candidate) => candidate[format]))].join(', '),
-    })
-  }
-  const config = template.config[format](new ConfigReader(checkpoint, context))
+  const { template, config } = readConfig(checkpoint, context)
   const specs = template.weights(config)
   const found = new Map(specs.map((spec) => [spec.name, findSource(checkpoint, spec)]))
   const stored = specs.filter(({ isDerived }) => !isDerived)
@@ -85,6 +77,20 @@ export function readModel(checkpoint: Checkpoint, context?: number): Model {
   const used = new Set(graph.weights.map(({ name }) => name))
   const sources = new Map([...found].filter(([name]) => used.has(name)))
   return { template: template.name, sizes: template.sizes(config), graph, sources }
+}
+
+/** Finds the template of a checkpoint and reads its config. Refuses `architecture_unknown` and `config_invalid`. */
+export function readConfig(checkpoint: Checkpoint, context?: number): { template: Template; config: unknown } {
+  const { format } = checkpoint.description
+  const template = templates.find((candidate) => candidate[format].includes(checkpoint.architecture))
+  if (!template) {
+    fail('architecture_unknown', {
+      path: checkpoint.path,
+      found: checkpoint.architecture,
+      accepted: [...new Set(templates.flatMap((candidate) => candidate[format]))].join(', '),
+    })
+  }
+  return { template, config: template.config[format](new ConfigReader(checkpoint, context)) }
 }
 
 /** Matrices are computed in the format they are stored in; vectors are few, and computed in f32. */

@@ -2,7 +2,9 @@ import type { ConfigReader } from './configReader.ts'
 import { buildDecoder, preNormBlock } from './decoder/decoderBlocks.ts'
 import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
+import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { typedWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -54,6 +56,20 @@ export const smollm3 = defineTemplate({
       true,
       isUsual ? {} : { [turningKey]: { type: 'array', of: 'bool', value: turning } },
     )
+  },
+  toTransformers: (c, stored) =>
+    decoderToTransformers(
+      c,
+      stored,
+      { names: ['SmolLM3ForCausalLM', 'smollm3'], isPairwise: true },
+      {
+        ...switchedWindows(c),
+        no_rope_layers: c.pattern.map(({ rope }) => (rope === 'none' ? 0 : 1)),
+      },
+    ),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 5.375, theta: 5e6 },
+    config: (sizes) => withTurning(freshDecoder(sizes), turnsBut(4, sizes.layers)),
   },
   sizes: decoderSizes,
 })

@@ -3,14 +3,16 @@ import type { Operand } from '../ir/op.ts'
 import { embedding } from '../ops/embedding.ts'
 import { rope } from '../ops/rope.ts'
 import type { ConfigReader } from './configReader.ts'
+import { noSpecialTokens } from './decoder/decoderToTransformers.ts'
 import { weightSpec } from './decoder/decoderWeights.ts'
 import { headWidth, sharedHeads } from './dimensions.ts'
 import { paddingRow } from './paddingRow.ts'
-import { readActivation } from './plain/activationNames.ts'
+import { readActivation, spelledActivation } from './plain/activationNames.ts'
 import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApart } from './plain/plainBlocks.ts'
 import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
-import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
+import { ropeParameters } from './rope/ropeParameters.ts'
+import { plainRope, type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
 import { ropeMetadata, ropeSpecs, ropeTables } from './rope/ropeTables.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
@@ -116,5 +118,36 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
     },
     rowOf: (_weight, row) => row,
   }),
+  toTransformers: (c, stored) => ({
+    config: {
+      architectures: ['Starcoder2ForCausalLM'],
+      model_type: 'starcoder2',
+      vocab_size: c.vocabulary,
+      max_position_embeddings: c.context,
+      hidden_size: c.dim,
+      intermediate_size: c.ffn,
+      num_hidden_layers: c.layers,
+      num_attention_heads: c.heads,
+      num_key_value_heads: c.kvHeads,
+      head_dim: c.headDim,
+      hidden_act: spelledActivation(c.activation),
+      norm_epsilon: c.eps,
+      use_bias: c.hasBias,
+      rope_parameters: ropeParameters(c.rope, c.context, stored),
+      sliding_window: c.window || null,
+      tie_word_embeddings: c.tied,
+      ...noSpecialTokens(c.padding),
+    },
+    rowOf: (_weight, row) => row,
+  }),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 10000, window: 0, deviation: 0.018042 },
+    config: ({ theta, ...sizes }) => ({
+      ...sizes,
+      hasBias: true,
+      activation: 'gelu_tanh',
+      rope: plainRope('split', sizes.headDim / 2, theta),
+    }),
+  },
   sizes: plainSizes,
 })

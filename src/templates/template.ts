@@ -1,7 +1,9 @@
+import type { Json } from '../formats/checkpoint.ts'
 import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
+import type { FreshRules } from './fresh.ts'
 import type { Transform } from './transforms.ts'
 
 /** One weight of a family: our name and that of each source, and the shape that its config asks for. */
@@ -37,6 +39,21 @@ export interface GgufForm {
   factorsOf?(weight: string): ((row: number) => number) | undefined
 }
 
+/** The values of a vector that the checkpoint stores, by our name of it. */
+export type StoredVector = (weight: string) => readonly number[]
+
+/** A model of a family as a transformers folder has it. */
+export interface TransformersForm {
+  /** config.json. */
+  readonly config: { readonly [key: string]: Json }
+  /** 1_Pooling/config.json of an encoder. */
+  readonly pooling?: { readonly [key: string]: Json }
+  /** The row of our weight that is row `row` of transformers'; a vector's entries are its rows. */
+  rowOf(weight: string, row: number): number
+  /** The same for columns of matrices; absent: all stay where they are. */
+  colOf?(weight: string, col: number): number
+}
+
 /** The stitching contract of a family: which ops in which order on which weights. No kernel, offset or dtype decision. */
 export interface Template<C = unknown> {
   readonly name: string
@@ -57,6 +74,13 @@ export interface Template<C = unknown> {
   graph(g: GraphBuilder, config: C, w: (name: string) => Operand): void
   /** How a GGUF file says the same as this config, which came from any source. */
   toGguf(config: C): GgufForm
+  /**
+   * How a transformers folder says it. What it has no place for is left out; `transformersModel` finds that and refuses. `stored`
+   * is asked for divisors of frequencies that only the file has.
+   */
+  toTransformers(config: C, stored: StoredVector): TransformersForm
+  /** How one begins that was never trained; absent: none is made. */
+  readonly fresh?: FreshRules<C>
   /** Sizes that the rest of the compiler needs. */
   sizes(config: C): ModelSizes
 }

@@ -35,7 +35,7 @@ function rowsOf(tensor: TensorRecord, from: number, shape: readonly number[]): T
 }
 
 /** The shape that a weight has in a transformers folder. */
-function storedShape(shape: readonly number[], transform: TransformRule | undefined): readonly number[] {
+export function storedShape(shape: readonly number[], transform: TransformRule | undefined): readonly number[] {
   if (transform?.hasUnitAxis) return [...shape.slice(0, -1), 1, ...shape.slice(-1)]
   return transform?.isTransposed ? shape.toReversed() : shape
 }

@@ -10,19 +10,29 @@ import { randomTensor } from './randomTensor.ts'
 
 /** Why an op has no vjp; all others are differentiated. */
 const withoutVjp: { readonly [name: string]: string } = {
+  accumulate: 'belongs to the step of an optimizer',
+  adamW: 'belongs to the step of an optimizer',
+  average: 'belongs to the step of an optimizer',
   cachedAttention: 'belongs to programs that keep a cache',
   cacheWrite: 'belongs to programs that keep a cache',
   carriedConvolution: 'belongs to programs that keep a state',
   carriedDeltaRule: 'belongs to programs that keep a state',
+  clipScale: 'belongs to the step of an optimizer',
   constant: 'reads nothing',
-  gatedRmsNorm: 'is taken apart',
-  glu: 'is made behind the gradients, by fuseGlu',
+  gradientNorm: 'belongs to the step of an optimizer',
+  gradientSquares: 'belongs to the step of an optimizer',
   linearGlu: 'is taken apart',
+  lion: 'belongs to the step of an optimizer',
+  momentum: 'belongs to the step of an optimizer',
+  muonMomentum: 'belongs to the step of an optimizer',
+  muonUpdate: 'belongs to the step of an optimizer',
   poolRows: 'belongs to encoders, which no cross-entropy of tokens trains',
   quantize: 'is made behind the gradients, by quantizeActivations',
   residualRmsNorm: 'is taken apart',
   ropeTable: 'reads positions and constants of the config',
+  sgd: 'belongs to the step of an optimizer',
   sumRows: 'is the gradient of a bias, and no gradient is differentiated again',
+  unitNorm: 'belongs to the step of an optimizer',
 }
 
 const all: readonly (readonly [string, AnyOp])[] = Object.entries(ops)

@@ -112,7 +112,7 @@ export function rowOf(test: KernelCase, axis: string, row: number): KernelCase {
  * each other.
  */
 export function rowAxis(kernel: Kernel): string | undefined {
-  if (Object.values(kernel.buffers).some(({ access }) => access === 'update')) return undefined
+  if (kernel.mixesRows || Object.values(kernel.buffers).some(({ access }) => access === 'update')) return undefined
   const outputs = Object.values(kernel.buffers).filter(({ access, scratch }) => access === 'write' && !scratch)
   const axis = outputs[0]?.shape[0]
   return typeof axis === 'string' && outputs.every((buffer) => buffer.shape[0] === axis) ? axis : undefined

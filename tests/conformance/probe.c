@@ -1,8 +1,8 @@
-/* probe.c: functions of simd.h as kernels, for tests. */
+/* probe.c: functions of the shared headers as kernels, for tests. */
 #include "probe.h"
 
 #include "dot.h"
-#include "tanh.h"
+#include "exp.h"
 
 void ck_probe_fwd_exp(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
 {

@@ -60,7 +60,7 @@ export const noFutex = 'CK_NO_FUTEX'
 const asFlag = (define: string) => `-D${define}`
 
 function engineObjects(folder: string, flags: readonly string[]): string[] {
-  const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && !/^main/.test(name))
+  const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && !/^(main|train)/.test(name))
   const objects = join(folder, `objects-${crc32(flags.join(' '))}`)
   if (!existsSync(objects)) {
     mkdirSync(objects)

@@ -25,3 +25,48 @@ export const causalConvolutionForward = defineKernel({
   split: { items: [{ dim: 'channels', each: 64 }], own: [] },
   flops: ({ tokens, channels, taps }) => (2 * taps + 15) * tokens * channels,
 })
+
+/**
+ * The same over the rows of x as they lie, without a state: tokens are `batch` rows of equal length, one behind the other. A
+ * sequence begins with each, and where `starts` of a token, the row at which its sequence begins, is its own row.
+ */
+export const causalConvolutionRowsForward = defineKernel({
+  name: 'causalConvolutionRows_fwd_f32',
+  family: 'convolution',
+  dims: ['tokens', 'batch', 'channels', 'taps', 'xRow', 'yRow'],
+  attributes: { silu: 'int64_t' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['tokens', 'channels'], rowStride: 'xRow' },
+    w: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'] },
+    starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
+    y: { dtype: 'f32', access: 'write', shape: ['tokens', 'channels'], rowStride: 'yRow' },
+  },
+  inPlace: [],
+  split: { items: ['batch', { dim: 'channels', each: 64 }], own: [] },
+  mixesRows: true,
+  flops: ({ tokens, channels, taps }) => (2 * taps + 15) * tokens * channels,
+})
+
+/**
+ * The gradients of causalConvolutionRows, whose sums s are computed again: with ds = dy · f'(s), dx[u, c] = Σj w[c, j] ·
+ * ds[u + taps - 1 - j, c] within the sequence, dw[c, j] = Σt ds[t, c] · x[t - taps + 1 + j, c]: one chain over all tokens in
+ * their order.
+ */
+export const causalConvolutionBackward = defineKernel({
+  name: 'causalConvolution_bwd_f32',
+  family: 'convolution',
+  dims: ['tokens', 'batch', 'channels', 'taps', 'xRow', 'dyRow', 'dxRow'],
+  attributes: { silu: 'int64_t' },
+  buffers: {
+    x: { dtype: 'f32', access: 'read', shape: ['tokens', 'channels'], rowStride: 'xRow' },
+    w: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'] },
+    starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
+    dy: { dtype: 'f32', access: 'read', shape: ['tokens', 'channels'], rowStride: 'dyRow' },
+    dx: { dtype: 'f32', access: 'write', shape: ['tokens', 'channels'], rowStride: 'dxRow' },
+    dw: { dtype: 'f32', access: 'write', shape: ['channels', 'taps'] },
+  },
+  inPlace: [],
+  split: { items: [{ dim: 'channels', each: 16 }], own: [] },
+  mixesRows: true,
+  flops: ({ tokens, channels, taps }) => (6 * taps + 20) * tokens * channels,
+})

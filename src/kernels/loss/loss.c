@@ -1,6 +1,7 @@
 /* loss.c: cross-entropy of rows of logits with the ids that were to come, and its gradient. */
 #include "loss.h"
 
+#include "exp.h"
 #include "rowMax.h"
 #include "split.h"
 

@@ -2,9 +2,9 @@
 #include "pointwise.h"
 
 #include "activate.h"
+#include "exp.h"
 #include "softplus.h"
 #include "split.h"
-#include "tanh.h"
 
 enum { CK_GROUP = 16 }; /* columns per item of the kernels that divide rows too */
 

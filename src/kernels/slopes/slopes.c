@@ -1,62 +1,9 @@
 /* slopes.c: gradients of what works element by element, and of the softmax of a row. */
 #include "slopes.h"
 
-#include "activate.h"
 #include "columns.h"
+#include "slope.h"
 #include "softplus.h"
-
-/* 1 / (1 + e^-v) and what it lacks to 1, neither from a difference that could cancel. */
-typedef struct {
-    ck_vf open, shut;
-} ck_gate;
-
-CK_INLINE ck_gate ck_sigmoid(ck_vf v)
-{
-    const ck_vi positive = v > ck_set(0.0f);
-    const ck_vf w = ck_exp(ck_select(positive, -v, v));
-    const ck_vf large = 1.0f / (1.0f + w), small = w * large;
-    return (ck_gate){ck_select(positive, large, small), ck_select(positive, small, large)};
-}
-
-/* v, or the nearest number that is not beyond `most`: where a slope is 0 or 1, so that no product of 0 and infinity occurs. */
-CK_INLINE ck_vf ck_within(ck_vf v, float most)
-{
-    v = ck_select(v > ck_set(most), ck_set(most), v);
-    return ck_select(v < ck_set(-most), ck_set(-most), v);
-}
-
-/* f(v) = v s(v), s the sigmoid: f' = s (1 + v (1 - s)). */
-CK_INLINE ck_vf ck_silu_slope(ck_vf v)
-{
-    v = ck_within(v, 128.0f);
-    const ck_gate gate = ck_sigmoid(v);
-    return gate.open * ck_fma(v, gate.shut, ck_set(1.0f));
-}
-
-/* f(v) = v s(u), u = 2 sqrt(2/pi) (v + 0.044715 v^3): f' = s + v s (1 - s) u'. */
-CK_INLINE ck_vf ck_gelu_tanh_slope(ck_vf v)
-{
-    v = ck_within(v, 16.0f);
-    const ck_vf square = v * v;
-    const ck_gate gate = ck_sigmoid(v * ck_fma(ck_set(0x1.2444f2p-4f), square, ck_set(0x1.988454p0f)));
-    const ck_vf steep = ck_fma(ck_set(3 * 0x1.2444f2p-4f), square, ck_set(0x1.988454p0f));
-    return ck_fma(v * gate.open, gate.shut * steep, gate.open);
-}
-
-/* f(v) = v Phi(v): f' = Phi(v) + v phi(v), phi = e^(-v^2/2) / sqrt(2 pi). */
-CK_INLINE ck_vf ck_gelu_erf_slope(ck_vf v)
-{
-    v = ck_within(v, 16.0f);
-    const ck_vi positive = v > ck_set(0.0f);
-    const ck_tail tail = ck_normal_tail(ck_select(positive, v, -v));
-    const ck_vf below = ck_select(positive, 1.0f - tail.beyond, tail.beyond);
-    return ck_fma(v * ck_set(0x1.988454p-2f), tail.bell, below);
-}
-
-CK_INLINE ck_vf ck_relu_slope(ck_vf v)
-{
-    return ck_select(v > ck_set(0.0f), ck_set(1.0f), ck_set(0.0f));
-}
 
 /* dx = `of` for each vector a of `value` and b of dy. */
 #define CK_MAP_ROWS(of)                                                                                                \
@@ -81,7 +28,7 @@ CK_INLINE ck_vf ck_relu_slope(ck_vf v)
     static void ck_##name##_rows(int part, int parts, int64_t rows, int64_t cols, int64_t valueRow, int64_t dyRow,     \
                                  int64_t dxRow, const float *value, const float *dy, float *dx)                        \
     {                                                                                                                  \
-        CK_MAP_ROWS(b *ck_##name##_slope(a))                                                                        \
+        CK_MAP_ROWS(b *ck_##name##_curve(a).slope)                                                                     \
     }
 
 CK_ACTIVATE(silu)
@@ -105,6 +52,51 @@ void ck_activate_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_
     default:
         ck_silu_rows(part, parts, rows, cols, valueRow, dyRow, dxRow, value, dy, dx);
         break;
+    }
+}
+
+/* Some of a row of a gated product. All is read of a place before anything is written there. */
+#define CK_GLU(name)                                                                                                   \
+    static void ck_##name##_glu(int64_t cols, const float *gate, const float *up, const float *dy, float *dgate,       \
+                                float *dup)                                                                            \
+    {                                                                                                                  \
+        for (int64_t col = 0; col < cols; col += CK_LANES) {                                                           \
+            const int64_t left = cols - col;                                                                           \
+            const ck_vf given = ck_load_some(dy + col, left), by = ck_load_some(up + col, left);                       \
+            const ck_curve curve = ck_##name##_curve(ck_load_some(gate + col, left));                                  \
+            ck_store_some(dgate + col, given * by * curve.slope, left);                                                \
+            ck_store_some(dup + col, given * curve.value, left);                                                       \
+        }                                                                                                              \
+    }
+
+CK_GLU(silu)
+CK_GLU(gelu_tanh)
+CK_GLU(gelu_erf)
+CK_GLU(relu)
+
+void ck_glu_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t dyRow,
+                    int64_t dgateRow, int64_t dupRow, int64_t activation, const float *gate, const float *up,
+                    const float *dy, float *dgate, float *dup)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const float *of = gate + row * gateRow, *by = up + row * upRow, *given = dy + row * dyRow;
+        float *to_gate = dgate + row * dgateRow, *to_up = dup + row * dupRow;
+        switch (activation) {
+        case CK_GELU_TANH:
+            ck_gelu_tanh_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        case CK_GELU_ERF:
+            ck_gelu_erf_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        case CK_RELU:
+            ck_relu_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        default:
+            ck_silu_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /* softmax.c: the exponentials of each row over their sum. */
 #include "softmax.h"
 
+#include "exp.h"
 #include "rowMax.h"
 #include "split.h"
 

@@ -46,7 +46,7 @@ export function qwen35ToGguf(c: Qwen35Config): GgufForm {
 }
 
 /** Rows of value heads, by the tensor's name: where they begin, and how many each head has. */
-function headRows({
+export function headRows({
   keyHeads,
   keyWidth,
   valueWidth,

@@ -16,6 +16,14 @@ export function readActivation(read: ConfigReader, key: string, fallback: Activa
   return activations.find((activation) => names[activation].includes(name))!
 }
 
+/** Which of an activation's names: `hub` is that of most published config.json, `gpt2` that of GPT-2's. */
+export type ActivationSpelling = 'hub' | 'gpt2'
+
+/** What config.json calls an activation. */
+export function spelledActivation(activation: Activation, spelling: ActivationSpelling = 'hub'): string {
+  return activation === 'gelu_tanh' && spelling === 'hub' ? 'gelu_pytorch_tanh' : activationName(activation)
+}
+
 /** The name that is written for an activation. */
 export function activationName(activation: Activation): string {
   return names[activation][0]

@@ -8,9 +8,23 @@ export interface RopeConfig extends RopeScaling {
   readonly theta: number
 }
 
-/** Turns without any scaling. */
-export function plainRope(style: RopeConfig['style'], pairs: number, theta: number): RopeConfig {
-  return { style, pairs, theta, scale: 1, magnitude: 1, divisors: [], metadata: {} }
+/** Turns of `pairs` pairs of a head's columns without any scaling. */
+export function plainRope(
+  style: RopeConfig['style'],
+  pairs: number,
+  theta: number,
+  headDim: number = 2 * pairs,
+): RopeConfig {
+  const parameters = { rope_type: 'default', rope_theta: theta, ...shareOf(pairs, headDim) }
+  return { style, pairs, theta, scale: 1, magnitude: 1, divisors: [], metadata: {}, parameters }
+}
+
+/** The key of config.json by which only a part of a head turns. */
+function shareOf(pairs: number, headDim: number): RopeScaling['parameters'] {
+  if (2 * pairs === headDim) return {}
+  const share = (2 * pairs) / headDim
+  // Readers cut the product to a whole number, which rounding may have brought below the one that is meant.
+  return { partial_rotary_factor: Math.trunc(headDim * share) === 2 * pairs ? share : (2 * pairs + 0.25) / headDim }
 }
 
 const { default: none, linear, yarn, longrope } = ropeVariants
@@ -37,7 +51,9 @@ export function ropeFromGguf(
       : 'none'
   const type = read.choice('rope.scaling.type', ['none', 'linear', 'yarn', 'longrope'], unnamed)
   const { pairs, theta } = base
-  return { style, pairs, theta, ...sound(read, 'rope.scaling.type', type, ggufVariants[type](read, base)) }
+  const scaling = sound(read, 'rope.scaling.type', type, ggufVariants[type](read, base))
+  const parameters = { ...scaling.parameters, rope_theta: theta, ...shareOf(pairs, headDim) }
+  return { style, pairs, theta, ...scaling, parameters }
 }
 
 /** What families differ in. */
@@ -74,7 +90,9 @@ export function ropeFromTransformers(
   // Of an odd width the last pair reaches one element further, and the exponents stay those of the width.
   const base = { pairs, theta: turned % 2 === 0 ? theta : theta ** ((2 * pairs) / turned), trained }
   const scaling = sound(read, typeKey, type, ropeVariants[kinds[type]!].fromTransformers(read, group, base))
-  return { style: 'split', pairs, theta: base.theta, ...scaling }
+  const share = isPartial ? { partial_rotary_factor: turnedShare(read, group) } : {}
+  const parameters = { ...scaling.parameters, rope_theta: theta, ...share }
+  return { style: 'split', pairs, theta: base.theta, ...scaling, parameters }
 }
 
 /** Refuses numbers that each are accepted and together give no finite turns. */
@@ -99,10 +117,14 @@ function defaultGroup(read: ConfigReader): string {
 
 /** Columns of a head that turn; the odd one takes a neighbour along. */
 function turnedWidth(read: ConfigReader, group: string, headDim: number): number {
-  const key = 'partial_rotary_factor'
-  const share = read.positive(read.has(`${group}.${key}`) ? `${group}.${key}` : key, 1)
+  const share = turnedShare(read, group)
   const turned = Math.trunc(headDim * share)
   const accepted = `a share of the ${headDim} columns of a head that is at least 1 and, made even, at most all of them`
-  if (turned < 1 || 2 * Math.ceil(turned / 2) > headDim) read.refuse(key, share, accepted)
+  if (turned < 1 || 2 * Math.ceil(turned / 2) > headDim) read.refuse('partial_rotary_factor', share, accepted)
   return turned
+}
+
+function turnedShare(read: ConfigReader, group: string): number {
+  const key = 'partial_rotary_factor'
+  return read.positive(read.has(`${group}.${key}`) ? `${group}.${key}` : key, 1)
 }

@@ -43,7 +43,7 @@ export function ropeMetadata({ theta, pairs, metadata }: RopeConfig): Readonly<R
   }
 }
 
-/** GGUF has names for the first rope's. */
-function weightName(name: string, rope: number): string {
+/** Our name of the list `name` of the rope `rope`: GGUF has names for the first rope's. */
+export function weightName(name: string, rope: number): string {
   return rope === 0 ? name : `rope_${rope}.${name}`
 }

@@ -1,6 +1,7 @@
+import type { Json } from '../../formats/checkpoint.ts'
 import type { GgufValue } from '../../formats/ggufValue.ts'
 import type { ConfigReader } from '../configReader.ts'
-import { llama3Divisors, longMagnitude, yarnDivisors, yarnMagnitude } from './ropeDivisors.ts'
+import { llama3Divisors, longMagnitude, type YarnScaling, yarnDivisors, yarnMagnitude } from './ropeDivisors.ts'
 
 /** What a rotation is before it is scaled. */
 export interface RopeBase {
@@ -23,6 +24,8 @@ export interface RopeScaling {
   readonly reach?: number
   /** How GGUF says it: keys behind the family's name. */
   readonly metadata: Readonly<Record<string, GgufValue>>
+  /** How config.json says it: keys of `rope_parameters`, but for the lists that `divisors` are. */
+  readonly parameters: Readonly<Record<string, Json>>
 }
 
 /** Divisors of the frequencies. Of several lists a model uses the one whose turn it is. */
@@ -46,7 +49,13 @@ interface NamedRopeVariant extends RopeVariant {
   readonly fromGguf: (read: ConfigReader, base: RopeBase) => RopeScaling
 }
 
-const unscaled: RopeScaling = { scale: 1, magnitude: 1, divisors: [], metadata: {} }
+const unscaled: RopeScaling = {
+  scale: 1,
+  magnitude: 1,
+  divisors: [],
+  metadata: {},
+  parameters: { rope_type: 'default' },
+}
 
 const standard: NamedRopeVariant = {
   fromTransformers: () => unscaled,
@@ -69,7 +78,7 @@ const linear: NamedRopeVariant = {
 
 function linearBy(factor: number): RopeScaling {
   const metadata = { 'rope.scaling.type': text('linear'), 'rope.scaling.factor': float(factor) }
-  return { ...unscaled, scale: 1 / factor, metadata }
+  return { ...unscaled, scale: 1 / factor, metadata, parameters: { rope_type: 'linear', factor } }
 }
 
 /**
@@ -78,8 +87,7 @@ function linearBy(factor: number): RopeScaling {
  */
 const dynamic: RopeVariant = {
   fromTransformers(read, group) {
-    read.positive(`${group}.factor`)
-    return unscaled
+    return { ...unscaled, parameters: { rope_type: 'dynamic', factor: read.positive(`${group}.factor`) } }
   },
 }
 
@@ -91,7 +99,14 @@ const llama3: RopeVariant = {
     const high = read.positive(`${group}.high_freq_factor`)
     if (high <= low) read.refuse(`${group}.high_freq_factor`, high, `a number above low_freq_factor, which is ${low}`)
     const original = originalOf(read, group, trained)
-    return { ...unscaled, divisors: [freqs(llama3Divisors({ factor, low, high, original }, pairs, theta))] }
+    const parameters = {
+      rope_type: 'llama3',
+      factor,
+      low_freq_factor: low,
+      high_freq_factor: high,
+      original_max_position_embeddings: original,
+    }
+    return { ...unscaled, divisors: [freqs(llama3Divisors({ factor, low, high, original }, pairs, theta))], parameters }
   },
 }
 
@@ -103,11 +118,13 @@ const yarn: NamedRopeVariant = {
     const [fast, slow] = [read.positive(`${group}.beta_fast`, 32), read.positive(`${group}.beta_slow`, 1)]
     const isTruncated = read.flag(`${group}.truncate`, true)
     const magnitude = read.positive(`${group}.attention_factor`, usualMagnitude(read, group, factor))
-    const divisors = yarnDivisors({ factor, fast, slow, original, isTruncated }, pairs, theta)
+    const scaling = { factor, fast, slow, original, isTruncated }
+    const divisors = yarnDivisors(scaling, pairs, theta)
     const reach = Math.floor(factor * original)
+    const parameters = yarnParameters(scaling, magnitude)
     if (!isTruncated) {
       const metadata = { 'rope.scaling.attn_factor': float(magnitude) }
-      return { ...unscaled, magnitude, divisors: [freqs(divisors)], reach, metadata }
+      return { ...unscaled, magnitude, divisors: [freqs(divisors)], reach, metadata, parameters }
     }
     const metadata = {
       'rope.scaling.type': text('yarn'),
@@ -117,7 +134,7 @@ const yarn: NamedRopeVariant = {
       'rope.scaling.yarn_beta_slow': float(slow),
       'rope.scaling.attn_factor': float(magnitude / yarnMagnitude(factor)),
     } as const
-    return { ...unscaled, magnitude, divisors: [derived(divisors)], reach, metadata }
+    return { ...unscaled, magnitude, divisors: [derived(divisors)], reach, metadata, parameters }
   },
   fromGguf(read, { pairs, theta, trained }) {
     const factor = read.positive('rope.scaling.factor', 1)
@@ -128,9 +145,23 @@ const yarn: NamedRopeVariant = {
     const weight = read.number('rope.scaling.yarn_log_multiplier', 0)
     const cancelled = weight === 0 ? 1 : yarnMagnitude(factor, weight)
     const magnitude = (read.positive('rope.scaling.attn_factor', 1) * yarnMagnitude(factor)) / cancelled
-    const divisors = yarnDivisors({ factor, fast, slow, original, isTruncated: true }, pairs, theta)
-    return { ...unscaled, magnitude, divisors: [derived(divisors)], reach: Math.floor(factor * original) }
+    const scaling = { factor, fast, slow, original, isTruncated: true }
+    const divisors = [derived(yarnDivisors(scaling, pairs, theta))]
+    const reach = Math.floor(factor * original)
+    return { ...unscaled, magnitude, divisors, reach, parameters: yarnParameters(scaling, magnitude) }
   },
+}
+
+function yarnParameters(scaling: YarnScaling, magnitude: number): RopeScaling['parameters'] {
+  return {
+    rope_type: 'yarn',
+    factor: scaling.factor,
+    original_max_position_embeddings: scaling.original,
+    beta_fast: scaling.fast,
+    beta_slow: scaling.slow,
+    attention_factor: magnitude,
+    truncate: scaling.isTruncated,
+  }
 }
 
 function usualMagnitude(read: ConfigReader, group: string, factor: number): number {
@@ -160,13 +191,25 @@ const longrope: NamedRopeVariant = {
       { ...long, ...values('long') },
       { ...short, ...values('short') },
     ]
-    return { ...unscaled, magnitude, divisors, short: original, metadata }
+    return {
+      ...unscaled,
+      magnitude,
+      divisors,
+      short: original,
+      metadata,
+      parameters: longParameters(original, magnitude),
+    }
   },
   fromGguf(read, { trained }) {
     const original = read.count('rope.scaling.original_context_length', trained)
     const magnitude = read.positive('rope.scaling.attn_factor', longMagnitude(trained / original, original))
-    return { ...unscaled, magnitude, divisors: longAndShort(read, trained, original), short: original }
+    const divisors = longAndShort(read, trained, original)
+    return { ...unscaled, magnitude, divisors, short: original, parameters: longParameters(original, magnitude) }
   },
+}
+
+function longParameters(original: number, magnitude: number): RopeScaling['parameters'] {
+  return { rope_type: 'longrope', original_max_position_embeddings: original, attention_factor: magnitude }
 }
 
 function longAndShort(read: ConfigReader, trained: number, original: number): [DivisorList, DivisorList] {

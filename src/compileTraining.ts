@@ -1,0 +1,158 @@
+import { fail } from './base/errors.ts'
+import { compileFolder } from './build/compileFolder.ts'
+import { findCompiler } from './build/compiler.ts'
+import { resolveTarget, type Target } from './build/targets.ts'
+import { writeRunFolder } from './build/writeRunFolder.ts'
+import { printJson } from './emit/artifacts.ts'
+import type { ProgramSource } from './emit/modelSource.ts'
+import { printTrainer, printTrainerHeader } from './emit/printTrainer.ts'
+import { type Graph, nodeName } from './ir/graph.ts'
+import { isas } from './kernels/kernel.ts'
+import { ops } from './ops/registry.ts'
+import type { Kept } from './passes/recompute.ts'
+import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from './passes/trainingPrograms.ts'
+import { foldLayers } from './plan/foldLayers.ts'
+import { lower } from './plan/lower.ts'
+import { matchSplits } from './plan/matchSplits.ts'
+import { planMemory } from './plan/planMemory.ts'
+import { planThreads } from './plan/planThreads.ts'
+import type { TrainingMode } from './plan/program.ts'
+import { verifyProgram } from './plan/verifyProgram.ts'
+import type { Model } from './templates/readModel.ts'
+
+export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'kept'> {
+  /** The run folder to write; replaced as a whole where it is an earlier run folder. */
+  readonly out: string
+  /** The most bytes of memory that training may take: what does not fit is computed again. Absent: no bound. */
+  readonly memory?: number
+  /** A target's name; default `native`. */
+  readonly target?: string
+  /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
+  readonly cc?: string
+  readonly signal?: AbortSignal
+  /** Called with how much of the compilation is done, 0 to 1. */
+  readonly onProgress?: (done: number) => void
+}
+
+/**
+ * Compiles the training of a model to a run folder: C for exactly this model, this batch and this target, and the library
+ * `libtrain.so` built from it. Weights are given to the program when it runs. Refuses with CkError; a refusal or an abort
+ * leaves nothing behind.
+ */
+export async function compileTraining(
+  model: Model,
+  name: string,
+  options: CompileTrainingOptions,
+): Promise<{ dir: string; target: Target }> {
+  const target = resolveTarget(options.target)
+  const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
+  const planned = planTraining(model, name, target, options)
+  const { source, programs } = planned
+  const files = {
+    'ir1.json': printJson(model.graph),
+    'ir2.json': printJson(programs.ir2),
+    ...Object.fromEntries(source.programs.map((program) => [`lowered_${program.mode}.json`, printJson(program)])),
+    'manifest.json': printJson(manifestOf(planned, options)),
+    'model.c': printTrainer(source),
+    'model.h': printTrainerHeader(source),
+  }
+  await writeRunFolder(options.out, { source, engine: 'training', files }, target, async (dir) => {
+    const { signal, onProgress } = options
+    await compileFolder(dir, {
+      ...{ target, compiler },
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onProgress } : {}),
+    })
+  })
+  return { dir: options.out, target }
+}
+
+/** A training with its places and barriers, and its graphs. */
+export interface PlannedTraining {
+  readonly source: ProgramSource
+  readonly programs: TrainingPrograms
+}
+
+/**
+ * graph → passes → programs → memory → threads: everything before text. With a bound for the memory as few layers as it takes
+ * are made again, first what costs little. Refuses `option_invalid` where no choice fits.
+ */
+export function planTraining(
+  model: Model,
+  name: string,
+  target: Target,
+  options: Omit<CompileTrainingOptions, 'out'>,
+): PlannedTraining {
+  const plan = (kept: (layer: number) => Kept) => planKept(model, name, target, options, kept)
+  const whole = plan(() => 'all')
+  const { memory = Number.POSITIVE_INFINITY } = options
+  if (bytesOf(whole) <= memory) return whole
+  const layers = layerCount(model.graph)
+  let least = whole
+  for (const [less, more] of [
+    ['products', 'all'],
+    ['inputs', 'products'],
+  ] as const) {
+    const first = (count: number) => plan((layer) => (layer < count ? less : more))
+    least = first(layers)
+    if (bytesOf(least) > memory) continue
+    let [low, high, found] = [0, layers, least]
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2)
+      const tried = first(middle)
+      if (bytesOf(tried) <= memory) [high, found] = [middle, tried]
+      else low = middle
+    }
+    return found
+  }
+  return fail('option_invalid', {
+    option: '--memory',
+    found: String(memory),
+    accepted: `at least ${bytesOf(least)} bytes for this model and batch, or a smaller batch`,
+  })
+}
+
+function planKept(
+  model: Model,
+  name: string,
+  target: Target,
+  options: Omit<CompileTrainingOptions, 'out'>,
+  kept: (layer: number) => Kept,
+): PlannedTraining {
+  const isFrozen = (weight: string) =>
+    model.sources.get(weight)?.from !== 'tensor' || (options.isFrozen?.(weight) ?? false)
+  const programs = trainingPrograms(model.graph, { ...options, isFrozen, kept })
+  const { lanes } = isas[target.isa]
+  const lowered = Object.entries(programs.graphs).map(([mode, graph]: [string, Graph]) =>
+    matchSplits(lower(graph, ops, { mode: mode as TrainingMode, bounds: {}, lanes })),
+  )
+  const plan = planMemory(lowered)
+  const source: ProgramSource = {
+    name,
+    template: model.template,
+    target,
+    programs: lowered.map((program) => verifyProgram(foldLayers(planThreads(program, plan)), plan)),
+    plan,
+    shared: ['state', 'input', 'output'],
+  }
+  return { source, programs }
+}
+
+function bytesOf({ source }: PlannedTraining): number {
+  return source.plan.memoryBytes
+}
+
+function layerCount({ nodes }: Graph): number {
+  return nodes.reduce((most, node) => Math.max(most, Number(/^blk\.(\d+)\./.exec(nodeName(node))?.[1] ?? -1) + 1), 0)
+}
+
+function manifestOf({ source, programs }: PlannedTraining, { size }: Pick<TrainingProgramOptions, 'size'>): unknown {
+  const { name, template, target, plan } = source
+  return {
+    ...{ format: 1, kind: 'training', name, template, target: target.name, ...size },
+    programs: Object.keys(programs.graphs),
+    trainable: programs.trainable,
+    memoryBytes: plan.memoryBytes,
+    stateBytes: plan.stateBytes,
+  }
+}

@@ -1,0 +1,73 @@
+/* exp.h: e^x and the hyperbolic tangent of vectors. */
+#ifndef CK_EXP_H
+#define CK_EXP_H
+
+#include "simd.h"
+
+/* A number as n ln2 + r with |r| <= ln2 / 2. */
+typedef struct {
+    ck_vi n;
+    ck_vf r;
+} ck_reduced;
+
+/* ln2 is taken in two parts, the first with so few bits that n times it is exact. |x| < 2^21. */
+CK_INLINE ck_reduced ck_reduce(ck_vf x)
+{
+    /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. */
+    const ck_vf shift = ck_set(0x1.8p23f);
+    const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
+    const ck_vf n = shifted - shift;
+    const ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
+    return (ck_reduced){ck_bits(shifted) - ck_bits(shift), ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r)};
+}
+
+/* (e^r - 1 - r) / r^2 by its Taylor series. */
+CK_INLINE ck_vf ck_exp_tail(ck_vf r)
+{
+    ck_vf p = ck_set(1.0f / 5040);
+    p = ck_fma(p, r, ck_set(1.0f / 720));
+    p = ck_fma(p, r, ck_set(1.0f / 120));
+    p = ck_fma(p, r, ck_set(1.0f / 24));
+    p = ck_fma(p, r, ck_set(1.0f / 6));
+    return ck_fma(p, r, ck_set(0.5f));
+}
+
+/* 2^n for n from -126 to 127. */
+CK_INLINE ck_vf ck_power_of_two(ck_vi n)
+{
+    return (ck_vf)((ck_vu)(n + 127) << 23);
+}
+
+/*
+ * e^x within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity.
+ * e^x = 2^n e^r; 2^n in two factors, so that neither leaves the range of f32.
+ */
+CK_INLINE ck_vf ck_exp(ck_vf x)
+{
+    x = ck_select(x < ck_set(-104.0f), ck_set(-104.0f), x);
+    x = ck_select(x > ck_set(89.0f), ck_set(89.0f), x);
+    const ck_reduced by = ck_reduce(x);
+    ck_vf p = ck_fma(ck_exp_tail(by.r), by.r, ck_set(1.0f));
+    p = ck_fma(p, by.r, ck_set(1.0f));
+    const ck_vi first = by.n >> 1;
+    return p * ck_power_of_two(first) * ck_power_of_two(by.n - first);
+}
+
+/*
+ * tanh(x) within 3 ulp; tanh(-x) = -tanh(x), NaN stays NaN. With t = e^(2|x|) - 1 it is t / (t + 2), which keeps its precision
+ * near 0 as t does: t = 2^n (e^r - 1) + (2^n - 1).
+ */
+CK_INLINE ck_vf ck_tanh(ck_vf x)
+{
+    const ck_vi sign = ck_bits(x) & INT32_MIN;
+    ck_vf twice = ck_from_bits(ck_bits(x + x) ^ sign);
+    /* From 2|x| = 18 on the result rounds to 1. */
+    twice = ck_select(twice > ck_set(20.0f), ck_set(20.0f), twice);
+    const ck_reduced by = ck_reduce(twice);
+    const ck_vf p = ck_fma(ck_exp_tail(by.r) * by.r, by.r, by.r);
+    const ck_vf power = ck_power_of_two(by.n);
+    const ck_vf t = ck_fma(p, power, power - 1.0f);
+    return ck_from_bits(ck_bits(t / (t + 2.0f)) | sign);
+}
+
+#endif

@@ -1,0 +1,58 @@
+import type { Lowering, Operand } from '../ir/op.ts'
+import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from '../kernels/loss/loss.kernel.ts'
+import { scaleForward, softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
+import { softCapGradient } from '../kernels/slopes/slopes.kernel.ts'
+import { fillForward } from '../kernels/sums/sums.kernel.ts'
+import type { HeadAttributes, HeadOperands } from './headLoss.ts'
+import { callMatmul } from './matmul.ts'
+import { axis } from './shapes.ts'
+
+/** Bytes of logits that are there at once: enough that the gradient of the weights is not gone over too often. */
+const mostBytes = 2 ** 27
+
+/** Rows of a piece: at least two pieces where there are rows enough for a few register tiles in each. */
+export function pieceRows(rows: number, vocabulary: number): number {
+  const pieces = Math.max(rows >= 48 ? 2 : 1, Math.ceil((4 * rows * vocabulary) / mostBytes))
+  return Math.min(rows, 24 * Math.ceil(rows / pieces / 24))
+}
+
+/** The calls of a head and its loss, piece by piece of rows, and of its gradients where they are asked for. */
+export function callHeadLoss(
+  to: Lowering,
+  { x, w, targets, total }: HeadOperands<Operand>,
+  { loss, gradients }: { readonly loss: Operand; readonly gradients?: { readonly dx: Operand; readonly dw: Operand } },
+  { factor, softCap: cap }: HeadAttributes,
+): void {
+  const [rows, vocabulary] = [axis(x.type, 0), axis(w.type, 0)]
+  const states = to.scratch('states', { dtype: 'f32', shape: [rows, 3] })
+  const one = to.scratch('one', { dtype: 'f32', shape: [1, 1] })
+  if (gradients) to.call(fillForward, { rows: 1, cols: 1, value: 1, y: one })
+  const most = pieceRows(rows, vocabulary)
+  for (let from = 0; from < rows; from += most) {
+    const some = Math.min(most, rows - from)
+    const piece = (whole: Operand) => to.rows(whole, from, some)
+    const of = { x: piece(x), targets: piece(targets), states: piece(states) }
+    const logits = to.scratch('logits', { dtype: 'f32', shape: [some, vocabulary] })
+    const sizes = { rows: some, cols: vocabulary }
+    const inPlace = { ...sizes, xRow: vocabulary, yRow: vocabulary }
+    callMatmul(to, { a: of.x, b: w, sum: null, y: logits }, { transposeA: false, transposeB: true })
+    if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: logits, y: logits })
+    if (cap !== 0) to.call(softCapForward, { ...inPlace, cap, x: logits, y: logits })
+    const rowsOf = { ...sizes, logitsRow: vocabulary, logits, states: of.states, targets: of.targets }
+    to.call(crossEntropyRowsForward, rowsOf)
+    if (!gradients) continue
+    const { dx, dw } = gradients
+    // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
+    const dlogits = cap === 0 ? logits : to.rows(to.scratch('dlogits', logits.type), 0, some)
+    to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
+    if (cap !== 0) {
+      const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }
+      to.call(softCapGradient, { ...sizes, ...strides, cap, value: logits, dy: dlogits, dx: dlogits })
+    }
+    if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: dlogits, y: dlogits })
+    callMatmul(to, { a: dlogits, b: w, sum: null, y: piece(dx) }, { transposeA: false, transposeB: false })
+    const sum = from === 0 ? null : dw
+    callMatmul(to, { a: dlogits, b: of.x, sum, y: dw }, { transposeA: true, transposeB: false })
+  }
+  to.call(crossEntropyMeanForward, { rows, states, targets, total, loss })
+}

@@ -1,0 +1,41 @@
+import { defineOp } from '../ir/op.ts'
+import { constant } from './constant.ts'
+import { crossEntropy } from './crossEntropy.ts'
+import { crossEntropyBackward } from './crossEntropyBackward.ts'
+import { checkHead, composeHead, type HeadAttributes, headRefusals, headSamples } from './headLoss.ts'
+import { callHeadLoss } from './headLossCalls.ts'
+import { matmul } from './matmul.ts'
+import { scale } from './scale.ts'
+import { softCapBackward } from './softCapBackward.ts'
+
+/** headLoss with its gradients by x and w, made while the logits of some rows are there, so that none are made twice. */
+export const headLossGradients = defineOp({
+  name: 'headLossGradients',
+  inputs: { x: ['f32'], w: ['f32'], targets: ['i32'], total: ['f32'] },
+  outputs: ['loss', 'dx', 'dw'],
+  infer(inputs, attributes: HeadAttributes, refuse) {
+    checkHead(inputs, attributes, refuse)
+    return { loss: { dtype: 'f32', shape: [1, 1] }, dx: inputs.x, dw: inputs.w }
+  },
+  decompose(g, operands, attributes) {
+    const { x, w, targets, total } = operands
+    const { factor, softCap: cap } = attributes
+    const logits = composeHead(g, operands, attributes)
+    const loss = g.apply(crossEntropy, 'loss', { logits, targets, total }, {})
+    const dloss = g.apply(constant, 'dloss', {}, { value: 1 })
+    const dlogits = g.apply(crossEntropyBackward, 'dlogits', { logits, targets, total, dloss }, {})
+    const dscaled = cap === 0 ? dlogits : g.apply(softCapBackward, 'dscaled', { y: logits, dy: dlogits }, { cap })
+    const dproduct = factor === 1 ? dscaled : g.apply(scale, 'dproduct', { x: dscaled }, { factor })
+    return {
+      loss,
+      dx: g.apply(matmul, 'dx', { a: dproduct, b: w }, { transposeA: false, transposeB: false }),
+      dw: g.apply(matmul, 'dw', { a: dproduct, b: x }, { transposeA: true, transposeB: false }),
+    }
+  },
+  lower(operands, { loss, dx, dw }, attributes, to) {
+    callHeadLoss(to, operands, { loss, gradients: { dx, dw } }, attributes)
+  },
+  tolerance: { relative: 64 },
+  samples: headSamples,
+  refusals: headRefusals,
+})

@@ -1,0 +1,54 @@
+import { join } from 'node:path'
+import { fail } from '../base/errors.ts'
+import { makeFolder } from '../base/makeFolder.ts'
+import type { Json } from '../formats/checkpoint.ts'
+import { writeBeside } from '../formats/writeBeside.ts'
+import { writeSafetensors } from '../formats/writeSafetensors.ts'
+import type { TransformersModel, WeightValues } from './transformersModel.ts'
+
+/** What a transformers folder gets besides the model. */
+export interface FolderExtras {
+  /** Keys of config.json that stand above the model's: `eos_token_id` and the like. */
+  readonly config?: { readonly [key: string]: Json }
+  /** Other files by name: `tokenizer.json`, `chat_template.jinja`. */
+  readonly files?: ReadonlyMap<string, Uint8Array>
+}
+
+/** Keys that transformers' classes want with a decimal point, which JSON does not write of a whole number. */
+const floatKeys = /^( *"(?:rope_theta|\w+_(?:softcapping|eps|epsilon|multiplier|scaling|range))": -?\d+)(?=,?$)/gm
+
+/** The text of config.json. */
+export function configText(config: { readonly [key: string]: Json }): string {
+  return `${JSON.stringify(config, null, 2).replace(floatKeys, '$1.0')}\n`
+}
+
+/**
+ * Writes a transformers folder with f32 weights, one tensor at a time; `metadata` of the safetensors file says "pt", which
+ * transformers asks for. Files of these names are replaced, config.json last. Refuses `write_failed`.
+ */
+export function writeTransformers(
+  dir: string,
+  { config, pooling, tensors }: TransformersModel,
+  valuesOf: WeightValues,
+  { config: above = {}, files = new Map() }: FolderExtras = {},
+): void {
+  try {
+    makeFolder(dir)
+    if (pooling) makeFolder(join(dir, '1_Pooling'))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) fail('write_failed', { path: dir, cause: String(error.code) })
+    throw error
+  }
+  const write = (name: string, bytes: Uint8Array) => writeBeside(join(dir, name), (file) => file.append(bytes))
+  const json = (value: Json) => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
+  const data = tensors.map(({ name, shape, encode }) => ({
+    name,
+    shape,
+    dtype: 'f32' as const,
+    data: () => [new Uint8Array(encode(valuesOf).buffer)],
+  }))
+  writeSafetensors(join(dir, 'model.safetensors'), data, { format: 'pt' })
+  for (const [name, bytes] of files) write(name, bytes)
+  if (pooling) write('1_Pooling/config.json', json(pooling))
+  write('config.json', Buffer.from(configText({ ...config, ...above })))
+}
