@@ -1,60 +1,66 @@
 import { consumers, type Graph, type Node, nodeName, producers } from '../ir/graph.ts'
-import type { AnyOp, Operand } from '../ir/op.ts'
+import type { AnyOp, Operand, OpTable } from '../ir/op.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
 import { ops } from '../ops/registry.ts'
 
-/**
- * Lets an op whose first output may begin with a `sum` take over the addition that follows it, where nothing else reads the
- * output: products, and gradients of norms, slices and rows.
- */
+/** An output of a node that begins with a value, and what it is called with it. */
+interface Beginning {
+  readonly output: string
+  readonly slot: string
+  readonly sum: string
+  readonly name: string
+}
+
+/** Lets what an op gives begin with the value that it is added to, where the op can and nothing else reads it alone. */
 export function fuseSums(graph: Graph): Graph {
-  const additions = absorbedAdditions(graph)
-  const gone = new Set(additions.values())
+  const beginnings = new Map<Node, Beginning[]>()
+  const gone = new Set<Node>()
+  const made = new Map(producers(graph))
+  const places = new Map(graph.nodes.map((node, at) => [node, at]))
+  const readers = consumers(graph)
+  const placeOf = (value: string) => {
+    const producer = made.get(value)
+    return producer ? places.get(producer)! : -1
+  }
+  for (const node of graph.nodes) {
+    const { x = '', z = '' } = node.inputs
+    if (node.op !== 'add' || x === z) continue
+    // The later of the two, so that the other is there when it begins.
+    const [value, sum] = placeOf(x) > placeOf(z) ? [x, z] : [z, x]
+    const producer = made.get(value)
+    if (!producer || placeOf(sum) >= places.get(producer)!) continue
+    const beginning = beginningOf(producer, value, sum, nodeName(node))
+    const known = beginnings.get(producer) ?? []
+    const isFree = beginning && !known.some(({ slot }) => slot === beginning.slot)
+    if (!isFree || readers.get(value)?.length !== 1 || graph.outputs.includes(value)) continue
+    beginnings.set(producer, [...known, beginning])
+    gone.add(node)
+    made.set(nodeName(node), producer)
+  }
   return rewriteGraph(graph, ops, (node, to) => {
     if (gone.has(node)) return true
-    const addition = additions.get(node)
-    if (!addition) return false
-    const op: AnyOp = ops[node.op as keyof typeof ops]
-    const first = op.outputs[0]!
-    const sum = addition.inputs.x === node.outputs[first] ? addition.inputs.z! : addition.inputs.x!
-    const operands = Object.fromEntries(
-      Object.entries({ ...node.inputs, sum }).map(([slot, value]) => [slot, to.value(value)]),
-    )
-    const name = nodeName(addition)
-    const names = { ...node.outputs, [first]: name }
-    const applied = to.builder.apply(op, name, operands, node.attributes, names, node.of)
-    const results: { readonly [slot: string]: Operand } =
-      op.outputs.length === 1 ? { [first]: applied as unknown as Operand } : (applied as never)
-    for (const slot of op.outputs) to.define(names[slot]!, results[slot]!)
+    const found = beginnings.get(node)
+    if (!found) return false
+    const op: AnyOp = (ops as OpTable)[node.op]!
+    const inputs = Object.fromEntries(Object.entries(node.inputs).map(([slot, value]) => [slot, to.value(value)]))
+    for (const { slot, sum } of found) inputs[slot] = to.value(sum)
+    const names: { [output: string]: string } = { ...node.outputs }
+    for (const { output, name } of found) names[output] = name
+    const [first = nodeName(node)] = Object.values(names)
+    to.builder.apply(op, first, inputs, node.attributes, names, node.of)
+    for (const [output, value] of Object.entries(node.outputs)) {
+      const operand: Operand = { name: names[output]!, type: graph.types[value]! }
+      to.define(value, operand)
+      to.define(operand.name, operand)
+    }
     return true
   })
 }
 
-/** The addition that each node takes over. */
-function absorbedAdditions(graph: Graph): ReadonlyMap<Node, Node> {
-  const made = producers(graph)
-  const readers = consumers(graph)
-  const places = new Map<string, number>()
-  const placeOf = (value: string) => places.get(value) ?? -1
-  const additions = new Map<Node, Node>()
-  graph.nodes.forEach((node, at) => {
-    for (const value of Object.values(node.outputs)) places.set(value, at)
-    if (node.op !== 'add') return
-    const { x = '', z = '' } = node.inputs
-    // The later of the two, so that the other is there when it begins.
-    const [last, sum] = placeOf(x) > placeOf(z) ? [x, z] : [z, x]
-    const producer = made.get(last)
-    if (placeOf(last) === placeOf(sum) || !producer || !mayBegin(producer, last) || additions.has(producer)) return
-    if (readers.get(last)?.length !== 1 || graph.outputs.includes(last)) return
-    additions.set(producer, node)
-    // The result is there as soon as what takes the addition over.
-    places.set(nodeName(node), placeOf(last))
-  })
-  return additions
-}
-
-/** Whether a value is the first output of a node that could begin with a sum and does not yet. */
-function mayBegin(node: Node, value: string): boolean {
-  const op: AnyOp = ops[node.op as keyof typeof ops]
-  return node.outputs[op.outputs[0]!] === value && !!op.optional?.includes('sum') && node.inputs.sum === undefined
+function beginningOf(node: Node, value: string, sum: string, name: string): Beginning | undefined {
+  const op: AnyOp | undefined = (ops as OpTable)[node.op]
+  const output = Object.entries(node.outputs).find(([, made]) => made === value)?.[0]
+  const slot = output === undefined ? undefined : op?.sums?.[output]
+  if (output === undefined || slot === undefined || node.inputs[slot] !== undefined) return undefined
+  return { output, slot, sum, name }
 }
