@@ -116,7 +116,7 @@ describe('expandFused', () => {
       input x f32[tokens, 4]
       input delta f32[tokens, 4]
       weight gain f32[4]
-      sum: s f32[tokens, 4], y: y f32[tokens, 4] = residualRmsNorm(x: x, delta: delta, gain: gain) {eps: 0.1}
+      sum: s f32[tokens, 4]; y: y f32[tokens, 4] = residualRmsNorm(x: x, delta: delta, gain: gain) {eps: 0.1}
       output y`
     expect(rewrite(expandFused, text)).toBe(
       lines(`
