@@ -16,6 +16,12 @@ const messages = {
     `${d.path}: architecture '${d.found}' has no template; accepted: ${d.accepted}`,
   config_invalid: (d: { path: string; key: string; found: string; accepted: string }) =>
     `${d.path}: '${d.key}' is ${d.found}; accepted: ${d.accepted}`,
+  /** A config of a training; `path` has line and column where they are known. */
+  config_malformed: (d: { path: string; what: string; form: string }) => `${d.path}: ${d.what}; accepted: ${d.form}`,
+  config_key_unknown: (d: { path: string; key: string; accepted: string }) =>
+    `${d.path}: '${d.key}' is unknown; accepted: ${d.accepted}`,
+  config_contradicts: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: ${d.what}; accepted: ${d.accepted}`,
   transformers_lacks: (d: { template: string; what: string }) =>
     `template '${d.template}': config.json has no place for ${d.what}; accepted: a GGUF file, which has`,
   tensor_missing: (d: { path: string; tensor: string; shape: string }) =>
@@ -63,6 +69,8 @@ const messages = {
   /** A training checkpoint that is whole, and is one of another model or optimizer. */
   checkpoint_other: (d: { path: string; what: string; accepted: string }) =>
     `${d.path}: is a checkpoint of another training: ${d.what}; accepted: ${d.accepted}`,
+  training_diverged: (d: { step: number; what: string }) =>
+    `step ${d.step}: ${d.what}; the checkpoints before it are untouched; a smaller learning rate, a longer warm-up or clipping is accepted`,
   checkpoint_unwritten: (d: { what: string; last: string | undefined }) =>
     `${d.what}; ${d.last === undefined ? 'there is no checkpoint before it' : `the last checkpoint, ${d.last}, is still there`}`,
   checkpoints_damaged: (d: { path: string; count: number; newest: string }) =>

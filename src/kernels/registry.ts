@@ -52,6 +52,7 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
@@ -109,6 +110,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
+  selfAttention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
@@ -155,6 +157,7 @@ export const sharedHeaders: readonly string[] = [
     'slope.h',
     'softplus.h',
     'split.h',
+    'strips.h',
     'tiles.h',
   ],
 ]
