@@ -11,7 +11,7 @@ import {
   clipForward,
   rootOfSumForward,
   squaresForward,
-  squaresRowForward,
+  squaresTotalForward,
   unitNormForward,
 } from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
@@ -81,7 +81,7 @@ export const families = {
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward],
   embedding: Object.values(embeddingForward),
-  gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
+  gradient: [squaresForward, squaresTotalForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),

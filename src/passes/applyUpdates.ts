@@ -24,15 +24,14 @@ export function applyUpdates(training: TrainingGraph, settings: UpdateSettings):
   const g = to.builder
   for (const { name, type } of weights) to.define(name, g.state(name, type))
   const rates = g.input('rates', ratesType)
-  const norm =
-    settings.clip !== undefined || settings.norm ? new NormOfGradients(g, Math.max(1, weights.length)) : undefined
+  const norm = settings.clip !== undefined || settings.norm ? new NormOfGradients(g) : undefined
   const isLate = settings.clip !== undefined
   const ready = readyAfter(graph, weights, gradients, !isLate)
   const complete = readyAfter(graph, weights, gradients, false)
   const inputsOf = (at: number) => ({ weight: to.value(trainable[at]!), gradient: to.value(gradients[at]!), rates })
   for (const [index, node] of graph.nodes.entries()) {
     to.copy(node)
-    for (const at of complete.get(index) ?? []) norm?.add(to.value(gradients[at]!), at, trainable[at]!)
+    for (const at of complete.get(index) ?? []) norm?.add(to.value(gradients[at]!), trainable[at]!)
     if (!isLate) for (const at of ready.get(index) ?? []) appendUpdate(g, weights[at]!, settings, inputsOf(at))
   }
   const total = norm?.finish()
