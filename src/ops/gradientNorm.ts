@@ -1,9 +1,8 @@
 import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { rootOfSumForward } from '../kernels/gradient/gradient.kernel.ts'
-import { squaresType } from './gradientSquares.ts'
-import { denseRow, widthFrom } from './shapes.ts'
+import { rootOfSumForward, squareChunks } from '../kernels/gradient/gradient.kernel.ts'
+import { axis, denseRow, widthFrom } from './shapes.ts'
 
 /** norm [1, 1] = sqrt(Σ squares), the norm of all gradients as one vector, of the last total of their squares. */
 export const gradientNorm = defineOp({
@@ -11,8 +10,8 @@ export const gradientNorm = defineOp({
   inputs: { squares: ['f32'] },
   outputs: ['norm'],
   infer({ squares }, _attributes: NoAttributes, refuse) {
-    if (squares.shape.join() !== squaresType.shape.join())
-      refuse(`squares is [${squares.shape}]; accepted: [${squaresType.shape}]`)
+    if (squares.shape.length !== 2 || axis(squares, 1) !== squareChunks)
+      refuse(`squares is [${squares.shape}]; accepted: [1,${squareChunks}]`)
     return { norm: { dtype: 'f32', shape: [1, 1] } }
   },
   reference({ squares }) {
