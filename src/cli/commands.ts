@@ -6,8 +6,10 @@ import { dataInspect } from './dataInspect.ts'
 import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
+import { exportModel } from './exportModel.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
+import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
@@ -34,7 +36,9 @@ export const commands: readonly Command[] = [
   parity,
   perplexity,
   quantize,
+  exportModel,
   imatrix,
+  init,
   tokenizerTrain,
   dataPrepare,
   dataInspect,
