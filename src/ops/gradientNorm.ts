@@ -4,7 +4,7 @@ import { tensor } from '../ir/tensor.ts'
 import { rootOfSumForward, squareChunks } from '../kernels/gradient/gradient.kernel.ts'
 import { axis, denseRow, widthFrom } from './shapes.ts'
 
-/** norm [1, 1] = sqrt(Σ squares), the norm of all gradients as one vector, of the last total of their squares. */
+/** norm [1, 1] = sqrt(Σ squares), the norm of all gradients as one vector, of the total of their squares. */
 export const gradientNorm = defineOp({
   name: 'gradientNorm',
   inputs: { squares: ['f32'] },

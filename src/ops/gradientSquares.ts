@@ -1,7 +1,7 @@
 import type { NoAttributes, TensorType } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
-import { mapTensor, type Tensor, tensor } from '../ir/tensor.ts'
-import { squareChunks, squaresTotalForward } from '../kernels/gradient/gradient.kernel.ts'
+import { type Tensor, tensor } from '../ir/tensor.ts'
+import { squareChunks, squaresForward } from '../kernels/gradient/gradient.kernel.ts'
 import { denseRow, widthFrom } from './shapes.ts'
 
 /** The sums of squares of a gradient. */
@@ -9,39 +9,34 @@ export const squaresType: TensorType = { dtype: 'f32', shape: [1, squareChunks] 
 
 /**
  * What a gradient has of the norm of all: its state `squares` [1, 64] written anew, sums of its squares, each over a 64th of
- * the elements (rounded up to whole cache lines), and `total`, these added to the `sum` of the gradients before it. The parts
- * are the same for any number of threads. A gradient that is not finite shows in its squares.
+ * the elements (rounded up to whole cache lines). The parts are the same for any number of threads. A gradient that is not
+ * finite shows in its squares.
  */
 export const gradientSquares = defineOp({
   name: 'gradientSquares',
-  inputs: { squares: ['f32'], gradient: ['f32'], sum: ['f32'] },
-  optional: ['sum'],
-  outputs: ['next', 'total'],
+  inputs: { squares: ['f32'], gradient: ['f32'] },
+  outputs: ['next'],
   advances: { next: 'squares' },
-  infer({ squares, gradient, sum }, _attributes: NoAttributes, refuse) {
-    for (const [slot, type] of Object.entries({ squares, ...(sum ? { sum } : {}) }))
-      if (type.shape.join() !== squaresType.shape.join())
-        refuse(`${slot} is [${type.shape}]; accepted: [${squaresType.shape}]`)
+  infer({ squares, gradient }, _attributes: NoAttributes, refuse) {
+    if (squares.shape.join() !== squaresType.shape.join())
+      refuse(`squares is [${squares.shape}]; accepted: [${squaresType.shape}]`)
     if (gradient.shape.some((dim) => typeof dim !== 'number'))
       refuse(`gradient is [${gradient.shape}]; accepted: numbers`)
-    return { next: squares, total: squares }
+    return { next: squares }
   },
-  reference({ gradient, sum }) {
-    const next = tensor([1, squareChunks], chunkSquares(gradient))
-    return { next, total: mapTensor(next, (value, i) => value + (sum ? sum.data[i]! : 0)) }
+  reference({ gradient }) {
+    return { next: tensor([1, squareChunks], chunkSquares(gradient)) }
   },
-  lower({ squares, gradient, sum }, { next, total }, _attributes, to) {
+  lower({ squares, gradient }, { next }, _attributes, to) {
     to.advance(next, squares)
-    const dims = { elements: widthFrom(gradient.type, 0), chunks: squareChunks }
-    to.call(squaresTotalForward, { ...dims, x: gradient, sum: sum ?? null, squares: next, total })
+    to.call(squaresForward, { elements: widthFrom(gradient.type, 0), chunks: squareChunks, x: gradient, sums: next })
   },
   tolerance: { relative: 4 },
   samples: (lanes) =>
-    [[1], [3, lanes - 1], [37, 2 * lanes + 1], [5, 1024]].map((shape, i) => ({
+    [[1], [3, lanes - 1], [37, 2 * lanes + 1], [5, 1024]].map((shape) => ({
       inputs: {
         squares: { dtype: 'f32' as const, shape: [1, squareChunks] },
         gradient: { dtype: 'f32' as const, shape },
-        ...(i % 2 ? { sum: { dtype: 'f32' as const, shape: [1, squareChunks] } } : {}),
       },
       attributes: {},
     })),

@@ -1,16 +1,17 @@
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
+import { add } from '../ops/add.ts'
 import { clipScale } from '../ops/clipScale.ts'
 import { gradientNorm } from '../ops/gradientNorm.ts'
 import { gradientSquares, squaresType } from '../ops/gradientSquares.ts'
 
 /**
  * The norm of all gradients on its way through a graph. Each has a state `w.squares` [1, 64] with sums of its squares, which
- * tell a caller whose gradient is not finite; the total goes from one to the next, so that equal layers stay equal.
+ * tell a caller whose gradient is not finite.
  */
 export class NormOfGradients {
   readonly #g: GraphBuilder
-  #total: Operand | undefined
+  readonly #squares = new Map<string, Operand>()
 
   constructor(g: GraphBuilder) {
     this.#g = g
@@ -19,14 +20,24 @@ export class NormOfGradients {
   /** Adds what the gradient of a weight has of the norm. */
   add(gradient: Operand, weight: string): void {
     const squares = this.#g.state(`${weight}.squares`, squaresType)
-    const names = { next: `${squares.name}.next`, total: `${squares.name}.total` }
-    const inputs = { squares, gradient, ...(this.#total ? { sum: this.#total } : {}) }
-    this.#total = this.#g.apply(gradientSquares, names.next, inputs, {}, names, weight).total
+    this.#squares.set(
+      weight,
+      this.#g.apply(gradientSquares, `${squares.name}.next`, { squares, gradient }, {}, {}, weight),
+    )
   }
 
-  /** `norm` [1, 1] of those that were added, one or more. */
-  finish(): Operand {
-    return this.#g.apply(gradientNorm, 'norm', { ...(this.#total ? { squares: this.#total } : {}) }, {})
+  /**
+   * `norm` [1, 1] of the gradients of these weights, one or more, which were added. The sum is in their order, not in that of
+   * the gradients: its bits are the same in every program.
+   */
+  finish(weights: readonly string[]): Operand {
+    const total = weights
+      .map((weight) => ({ weight, squares: this.#squares.get(weight)! }))
+      .reduce(({ squares: x }, { weight, squares: z }) => ({
+        weight,
+        squares: this.#g.apply(add, `${weight}.squares.total`, { x, z }, {}, {}, weight),
+      }))
+    return this.#g.apply(gradientNorm, 'norm', { squares: total.squares }, {})
   }
 
   /** `clip` [1, 1], which gradients are multiplied by so that their norm is at most this. */

@@ -23,7 +23,7 @@ export function updateGraph(weights: readonly TrainedWeight[], settings: UpdateS
   if (most !== undefined || settings.norm) {
     const squares = new NormOfGradients(g)
     for (const { gradient, weight } of given) squares.add(gradient, weight.name)
-    const norm = squares.finish()
+    const norm = squares.finish(weights.map(({ name }) => name))
     g.output(norm)
     if (most !== undefined) clip = { clip: squares.clip(norm, most) }
   }

@@ -4,9 +4,9 @@
 #include "chunks.h"
 
 enum {
-    CK_STREAMS = 4,            /* read side by side: one stream does not fill the memory's pipes */
-    CK_RUN = 32 * CK_LANES,    /* elements of a stream whose squares are added in f32; runs are added in double */
-    CK_AHEAD = 2048 / 4        /* elements from a load to what is prefetched with it */
+    CK_STREAMS = 4,         /* read side by side: one stream does not fill the memory's pipes */
+    CK_RUN = 32 * CK_LANES, /* elements of a stream whose squares are added in f32; runs are added in double */
+    CK_AHEAD = 2048 / 4     /* elements from a load to what is prefetched with it */
 };
 
 /* Σ x² over `count` elements, in one order: runs of the streams side by side, and what is left behind the streams. */
@@ -47,17 +47,6 @@ void ck_squares_fwd_f32(int part, int parts, int64_t elements, int64_t chunks, c
     ck_share(chunks, part, parts, &chunk, &end);
     for (; chunk < end; chunk++) {
         sums[chunk] = ck_chunk_squares(x, elements, chunks, chunk);
-    }
-}
-
-void ck_squaresTotal_fwd_f32(int part, int parts, int64_t elements, int64_t chunks, const float *x, const float *sum,
-                             float *squares, float *total)
-{
-    int64_t chunk, end;
-    ck_share(chunks, part, parts, &chunk, &end);
-    for (; chunk < end; chunk++) {
-        squares[chunk] = ck_chunk_squares(x, elements, chunks, chunk);
-        total[chunk] = (sum ? sum[chunk] : 0.0f) + squares[chunk];
     }
 }
 

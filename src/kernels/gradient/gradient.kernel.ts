@@ -18,23 +18,6 @@ export const squaresForward = defineKernel({
   flops: ({ elements }) => 2 * elements,
 })
 
-/** squares[0, c] = Σ x² over chunk c of the elements, as squares_fwd_f32 divides them; total = sum + squares, sum being 0 where it is NULL. */
-export const squaresTotalForward = defineKernel({
-  name: 'squaresTotal_fwd_f32',
-  family: 'gradient',
-  dims: ['elements', 'chunks'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: [1, 'elements'] },
-    sum: { dtype: 'f32', access: 'read', shape: [1, 'chunks'], optional: true },
-    squares: { dtype: 'f32', access: 'write', shape: [1, 'chunks'] },
-    total: { dtype: 'f32', access: 'write', shape: [1, 'chunks'] },
-  },
-  inPlace: [['total', 'sum']],
-  split: { items: ['chunks'], own: ['sum', 'squares', 'total'] },
-  flops: ({ elements }) => 2 * elements,
-})
-
 /** norm = sqrt(Σ sums), added in double, in order. NaN and infinity come through. */
 export const rootOfSumForward = defineKernel({
   name: 'rootOfSum_fwd_f32',

@@ -24,15 +24,6 @@ export const gradient: References<'gradient'> = {
     compute: ({ x }: Values, { chunks }) => ({ sums: chunkSquares(x!, chunks!) }),
     epsilons: 4,
   },
-  squaresTotal_fwd_f32: {
-    sizes,
-    fill: { sum: (dims, random) => (dims.elements! % 2 ? positive(dims, random) : null) },
-    compute({ x, sum }: Values, { chunks }) {
-      const squares = chunkSquares(x!, chunks!)
-      return { squares, total: squares.map((value, i) => value + (sum?.[i] ?? 0)) }
-    },
-    epsilons: 4,
-  },
   rootOfSum_fwd_f32: {
     sizes: () => [1, 2, squareChunks].map((chunks) => ({ chunks })),
     fill: { sums: positive },
