@@ -21,6 +21,7 @@ import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 import { tokenizerTrain } from './tokenizerTrain.ts'
+import { train } from './train.ts'
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   exportModel,
   imatrix,
   init,
+  train,
   tokenizerTrain,
   dataPrepare,
   dataInspect,

@@ -69,6 +69,7 @@ function startDriver([program = '', ...leading]: readonly string[], folder: stri
   const stderr = openSync(errors, 'w')
   const child = spawn(program, [...leading, calls, results], { stdio: [requests.out, answers.in, stderr] })
   const exit = exitOf(child)
+  child.unref()
   for (const fd of [requests.out, answers.in, stderr]) closeSync(fd)
   const said = () => `the driver of the kernels died: ${readFileSync(errors, 'utf8')}`
   const hangUp = () => [requests.in, answers.out].forEach(closeSync)

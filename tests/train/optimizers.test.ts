@@ -169,6 +169,7 @@ for (const target of kernelTargets.filter(({ how, only }) => how === 'library' &
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await openKernels(target)
+      return () => runner.close()
     })
 
     it.each(golden.runs.map((run) => [run.name, run] as const))('follow the oracle within f32: %s', (_name, run) => {

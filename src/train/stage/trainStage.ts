@@ -4,9 +4,9 @@ import { resumeTraining } from '../checkpoint/resumeTraining.ts'
 import { saveCheckpoint } from '../checkpoint/saveCheckpoint.ts'
 import type { TrainingFacts, TrainingTensor } from '../checkpoint/trainingState.ts'
 import type { DataSet } from '../data/dataSet.ts'
+import type { Trainer } from '../program/trainer.ts'
 import { stepRates } from '../rates.ts'
 import { rateFactor } from '../schedules.ts'
-import type { Trainer } from '../trainer.ts'
 import { MetricsFile } from '../watch/metricsFile.ts'
 import { SpikeDetector, type SpikeState } from '../watch/spikeDetector.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
@@ -89,18 +89,16 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
         const what = `the loss is ${done.loss.toFixed(4)}, and its median is ${spike.median.toFixed(4)}`
         fail('training_diverged', { step: step + 1, what })
       }
+      const seconds = (performance.now() - begin) / 1000
       step++
       tokens += done.tokens
       const { evaluate: validating, checkpoint } = settings
       const isLast = step === steps
-      if (validating && (isLast || step % validating.every === 0))
-        validation = await evaluate(trainer, held, validating.batches)
       const isDue = validating && (isLast || step % validating.every === 0)
-      const seconds = (performance.now() - begin) / 1000
-      const report = { step, ...done, seconds, ...(isDue && validation ? { validation } : {}) }
-      const { validation: of, ...flat } = report
-      metrics.append({ ...flat, ...(of ? { validationLoss: of.loss } : {}) })
-      await options.onStep?.(report)
+      if (isDue) validation = await evaluate(trainer, held, validating.batches)
+      const told = { step, ...done, seconds }
+      metrics.append({ ...told, ...(isDue ? { validationLoss: validation!.loss } : {}) })
+      await options.onStep?.({ ...told, ...(isDue ? { validation: validation! } : {}) })
       if (isLast || step % checkpoint.every === 0) save()
     }
     if (signal?.aborted && step < steps && step % settings.checkpoint.every !== 0) save()
