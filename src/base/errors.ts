@@ -69,6 +69,8 @@ const messages = {
   /** A training checkpoint that is whole, and is one of another model or optimizer. */
   checkpoint_other: (d: { path: string; what: string; accepted: string }) =>
     `${d.path}: is a checkpoint of another training: ${d.what}; accepted: ${d.accepted}`,
+  training_diverged: (d: { step: number; what: string }) =>
+    `step ${d.step}: ${d.what}; the checkpoints before it are untouched; a smaller learning rate, a longer warm-up or clipping is accepted`,
   checkpoint_unwritten: (d: { what: string; last: string | undefined }) =>
     `${d.what}; ${d.last === undefined ? 'there is no checkpoint before it' : `the last checkpoint, ${d.last}, is still there`}`,
   checkpoints_damaged: (d: { path: string; count: number; newest: string }) =>

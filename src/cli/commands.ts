@@ -6,6 +6,7 @@ import { dataInspect } from './dataInspect.ts'
 import { dataPrepare } from './dataPrepare.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
+import { exportModel } from './exportModel.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
 import { init } from './init.ts'
@@ -20,6 +21,7 @@ import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 import { tokenizerTrain } from './tokenizerTrain.ts'
+import { train } from './train.ts'
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -35,8 +37,10 @@ export const commands: readonly Command[] = [
   parity,
   perplexity,
   quantize,
+  exportModel,
   imatrix,
   init,
+  train,
   tokenizerTrain,
   dataPrepare,
   dataInspect,

@@ -3,6 +3,7 @@ import { initMethodNames } from '../train/init/initMethods.ts'
 import { modelFamilies } from '../train/init/modelFamilies.ts'
 import {
   anyText,
+  byteCount,
   type Check,
   choice,
   decimal,
@@ -133,6 +134,18 @@ export const options = {
   tensors: { help: 'every tensor: type, shape, place' },
   graph: { help: 'the graph as the template built it (ir1)' },
   optimized: { help: 'with --graph: the graph after all passes' },
+  memoryBudget: {
+    long: 'memory',
+    value: 'bytes',
+    check: byteCount,
+    help: 'the most memory that training may take, such as 2GiB: what does not fit is computed again (default: no bound)',
+  },
+  stage: {
+    value: 'name',
+    check: someText,
+    repeats: true,
+    help: 'only this stage of the config; may be given several times',
+  },
   memory: { help: 'every weight and buffer: place, bytes, lifetime' },
   kernels: { help: 'every kernel call: sizes, operations, bytes, barriers' },
   text: { value: 'text', check: anyText, help: 'the text (with --decode: ids, 1,2,3)' },
@@ -163,6 +176,13 @@ export const options = {
     check: choice(...recipeNames),
     help: `what its matrices are stored in: ${recipeNames.join(', ')}`,
   },
+  exportFormat: {
+    long: 'format',
+    value: 'name',
+    check: choice('transformers', ...recipeNames),
+    help: `transformers: a folder with f32 weights; or a .gguf file with matrices in ${recipeNames.join(', ')}`,
+  },
+  average: { help: 'the running averages of the weights, where the training kept them, in place of the weights' },
   tensor: {
     value: 'pattern=type',
     check: tensorRule,

@@ -3,7 +3,7 @@ import type { SingleBar } from 'cli-progress'
 import type { CompileStage } from '../compile.ts'
 
 /** The download of a model, the stages of a build, the reading of a text, and the writing of a checkpoint or a data set. */
-export type Stage = CompileStage | 'download' | 'score' | 'quantize' | 'measure' | 'prepare'
+export type Stage = CompileStage | 'download' | 'score' | 'quantize' | 'measure' | 'prepare' | 'export'
 
 const stageTexts: { readonly [S in Stage]: string } = {
   download: 'downloading',
@@ -14,6 +14,7 @@ const stageTexts: { readonly [S in Stage]: string } = {
   quantize: 'quantising',
   measure: 'measuring',
   prepare: 'preparing',
+  export: 'exporting',
 }
 
 /** Shows the stages of long work on standard error. */

@@ -5,7 +5,7 @@ import {
   causalConvolutionForward,
   causalConvolutionRowsForward,
 } from './convolution/convolution.kernel.ts'
-import { deltaRuleForward } from './delta/delta.kernel.ts'
+import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
 import {
   clipForward,
@@ -26,6 +26,7 @@ import {
   rmsNormForward,
 } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormGradient,
   l2NormGradient,
   layerNormGainGradient,
   layerNormGradient,
@@ -51,9 +52,11 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
+  gluGradient,
   sigmoidGradient,
   softCapGradient,
   softmaxGradient,
@@ -79,14 +82,21 @@ export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
-  delta: [deltaRuleForward],
+  delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
   gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
+  normgrad: [
+    rmsNormGradient,
+    rmsNormGainGradient,
+    layerNormGradient,
+    layerNormGainGradient,
+    l2NormGradient,
+    gatedRmsNormGradient,
+  ],
   pointwise: [
     gluForward,
     addForward,
@@ -100,7 +110,8 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
+  selfAttention: [selfAttentionForward, selfAttentionBackward],
+  slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
     adamWForward,
@@ -136,6 +147,7 @@ export const sharedHeaders: readonly string[] = [
     'chunks.h',
     'codes.h',
     'columns.h',
+    'deltaBack.h',
     'dot.h',
     'exp.h',
     'matrix.h',
@@ -145,6 +157,7 @@ export const sharedHeaders: readonly string[] = [
     'slope.h',
     'softplus.h',
     'split.h',
+    'strips.h',
     'tiles.h',
   ],
 ]

@@ -1,6 +1,7 @@
 import { type Activation, activationCodes } from '../kernels/activations.ts'
+import { activateGradient } from '../kernels/slopes/slopes.kernel.ts'
 import { erfc } from './erfc.ts'
-import { definePointwiseBackward, eachElement } from './pointwiseBackward.ts'
+import { definePointwiseBackward, eachElement, elementRows } from './pointwiseBackward.ts'
 
 const root = Math.sqrt(2 / Math.PI)
 
@@ -21,5 +22,7 @@ export const slopeOf: { readonly [A in Activation]: (x: number) => number } = {
 /** dx = dy · f'(x) of the activation f. */
 export const activateBackward = definePointwiseBackward<'x', { activation: Activation }>('activateBackward', 'x', {
   gradient: eachElement((x, { activation }) => slopeOf[activation](x)),
+  lower: (operands, { activation }, to) =>
+    to.call(activateGradient, { ...elementRows(operands, to), activation: activationCodes[activation] }),
   kinds: (Object.keys(activationCodes) as Activation[]).map((activation) => ({ activation })),
 })

@@ -1,7 +1,12 @@
-import { fail } from '../base/errors.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
+import {
+  attentionStrip,
+  selfAttentionForward,
+  selfAttentionRoom,
+} from '../kernels/selfAttention/selfAttention.kernel.ts'
 import { attentionBackward } from './attentionBackward.ts'
+import { attentionCall, attentionScratch } from './attentionCall.ts'
 import {
   type AttentionAttributes,
   attendedRows,
@@ -19,7 +24,8 @@ import { denseRow } from './shapes.ts'
  * the tokens max(0, p - window + 1) .. p; 0 or absent: all up to its own. Where `causal` is false every token reads all. A
  * `softCap` above 0 bends the scaled scores s to softCap · tanh(s / softCap) before the softmax (Gemma Team 2024).
  * `starts` [tokens] says at which row the sequence of each token begins, where a step holds several (absent: one, from row 0).
- * Pure: `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
+ * With a `length` the tokens are rows of a batch, one behind the other, and no token reads beyond its own.
+ * `insertCache` rewrites it to `cachedAttention` for the modes that keep a cache.
  */
 export const attention = defineOp({
   name: 'attention',
@@ -46,16 +52,17 @@ export const attention = defineOp({
     }
     return { y }
   },
-  vjp({ q, k, v, starts }, _outputs, { y: dy }, attributes, g) {
-    const { dq, dk, dv } = g.apply(attentionBackward, 'q', { q, k, v, ...(starts ? { starts } : {}), dy }, attributes)
+  vjp({ q, k, v, starts }, { y }, { y: dy }, attributes, g) {
+    const inputs = { q, k, v, ...(starts ? { starts } : {}), y, dy }
+    const { dq, dk, dv } = g.apply(attentionBackward, 'q', inputs, attributes)
     return { q: dq, k: dk, v: dv }
   },
-  lower({ q }) {
-    fail('kernel_missing', {
-      where: q.name,
-      what: 'attention without a cache',
-      accepted: 'prefill and decode modes, where insertCache has run',
-    })
+  lower({ q, k, v, starts }, { y }, attributes, to) {
+    const { batch, longest, heads, width, args } = attentionCall({ q, k, v, starts }, attributes, to)
+    const strips = Math.ceil(longest / attentionStrip)
+    const room = attentionScratch(selfAttentionRoom(longest, width), batch * heads * strips)
+    const scratch = to.scratch('scratch', { dtype: 'f32', shape: [room] })
+    to.call(selfAttentionForward, { ...args, room, yRow: to.stride(y), y, scratch })
   },
   tolerance: { relative: 32 },
   samples: () =>
@@ -64,6 +71,11 @@ export const attention = defineOp({
       return { inputs: { ...inputs, k: kv, v: kv }, attributes }
     }),
   refusals: [
+    {
+      inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
+      attributes: { scale: 1, length: 2.5 },
+      says: 'length is 2.5; accepted: 0 (all are one row) or a whole number of tokens',
+    },
     {
       inputs: { q: denseRow(['tokens', 3, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
       attributes: { scale: 1 },

@@ -14,11 +14,13 @@ export interface AttentionAttributes extends Attributes {
   readonly softCap?: number
   /** Absent: true. */
   readonly causal?: boolean
+  /** Tokens that one row of the batch has, which do not read those of another; 0 or absent: there is one row. */
+  readonly length?: number
 }
 
 /** Refuses attributes that attention cannot have. */
 export function checkAttributes(
-  { scale, window, softCap }: AttentionAttributes,
+  { scale, window, softCap, length }: AttentionAttributes,
   refuse: (what: string) => never,
 ): void {
   if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
@@ -26,6 +28,13 @@ export function checkAttributes(
     refuse(`window is ${window}; accepted: 0 (none) or a whole number of tokens`)
   if (softCap !== undefined && !(softCap >= 0 && Number.isFinite(softCap)))
     refuse(`softCap is ${softCap}; accepted: 0 (none) or a number above 0`)
+  checkLength(length, refuse)
+}
+
+/** Refuses a number of tokens that a row of the batch cannot have. */
+function checkLength(length: number | undefined, refuse: (what: string) => never): void {
+  if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
+    refuse(`length is ${length}; accepted: 0 (all are one row) or a whole number of tokens`)
 }
 
 /** The first position that the token at `position` reads. */
@@ -76,13 +85,15 @@ export function attendTo(
 export function attendedRows(
   t: number,
   tokens: number,
-  { causal = true, window }: AttentionAttributes,
+  { causal = true, window, length }: AttentionAttributes,
   starts: Tensor | undefined,
 ): { begin: number; end: number } {
-  const begin = Math.max(starts?.data[t] ?? 0, firstAttended(t, window))
+  const row = length ? Math.floor(t / length) * length : 0
+  const begin = Math.max(row, starts?.data[t] ?? 0, firstAttended(t, window))
   if (causal) return { begin, end: t + 1 }
+  const stop = length ? Math.min(tokens, row + length) : tokens
   let end = t + 1
-  while (end < tokens && starts?.data[end] === starts?.data[t]) end++
+  while (end < stop && starts?.data[end] === starts?.data[t]) end++
   return { begin, end }
 }
 
@@ -117,6 +128,8 @@ export const attentionSamples: readonly (AttentionSizes & { readonly attributes:
   { tokens: 5, heads: 6, kvHeads: 2, attributes: { scale: 0.3, causal: false } },
   { tokens: 5, heads: 2, kvHeads: 1, starts: [0, 0, 2, 2, 2], attributes: { scale: 0.3, window: 2 } },
   { tokens: 5, heads: 2, kvHeads: 2, starts: [0, 0, 2, 2, 2], attributes: { scale: 0.3, causal: false } },
+  { tokens: 6, heads: 2, kvHeads: 1, attributes: { scale: 0.3, length: 3 } },
+  { tokens: 6, heads: 2, kvHeads: 1, starts: [0, 1, 1, 3, 3, 5], attributes: { scale: 0.3, length: 3 } },
 ]
 
 interface AttentionSizes {

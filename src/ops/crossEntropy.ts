@@ -1,13 +1,15 @@
-import type { NoAttributes, TensorType } from '../ir/graph.ts'
+import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
+import { crossEntropyMeanForward } from '../kernels/loss/loss.kernel.ts'
 import { crossEntropyBackward } from './crossEntropyBackward.ts'
-import { refuseLowering } from './missingKernel.ts'
+import { checkTargets, rowStates } from './crossEntropyRows.ts'
 import { denseRow } from './shapes.ts'
 
 /**
- * loss [1, 1] = mean of ln Σ e^logits[r] - logits[r, targets[r]] over the rows r of logits [rows, vocabulary] whose target is
- * not -1; 0 where no row counts. In nats.
+ * loss [1, 1] = Σ (ln Σ e^logits[r] - logits[r, targets[r]]) / total over the rows r of logits [rows, vocabulary] whose target
+ * is not -1, in nats. `total` [1, 1] is the number of rows that count, of which these may be a part; without it, they are all.
+ * 0 where no row counts.
  */
 export const crossEntropy = defineOp({
   name: 'crossEntropy',
@@ -15,12 +17,11 @@ export const crossEntropy = defineOp({
   optional: ['total'],
   constants: ['total'],
   outputs: ['loss'],
-  infer({ logits, targets, total }, _attributes: NoAttributes, refuse) {
-    checkTargets(logits, targets, refuse)
-    if (total && total.shape.join() !== '1,1') refuse(`total is [${total.shape}]; accepted: [1,1]`)
+  infer(inputs, _attributes: NoAttributes, refuse) {
+    checkTargets(inputs, refuse)
     return { loss: { dtype: 'f32', shape: [1, 1] } }
   },
-  reference({ logits, targets, total }) {
+  reference({ logits, targets, total: given }) {
     const { rows, cols } = rowsAndCols(logits)
     let sum = 0
     let counted = 0
@@ -29,18 +30,18 @@ export const crossEntropy = defineOp({
       if (target < 0) continue
       const row = logits.data.subarray(r * cols, (r + 1) * cols)
       const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-      sum += largest + Math.log(row.reduce((part, value) => part + Math.exp(value - largest), 0)) - row[target]!
+      sum += largest + Math.log(row.reduce((total, value) => total + Math.exp(value - largest), 0)) - row[target]!
       counted++
     }
-    const divisor = total ? total.data[0]! : counted
-    return { loss: tensor([1, 1], [divisor > 0 ? sum / divisor : 0]) }
+    const total = given?.data[0] ?? counted
+    return { loss: tensor([1, 1], [total > 0 ? sum / total : 0]) }
   },
-  vjp({ logits, targets, total }, _outputs, { loss: dloss }, attributes, g) {
-    const inputs = { logits, targets, ...(total ? { total } : {}), dloss }
-    return { logits: g.apply(crossEntropyBackward, 'logits', inputs, attributes) }
+  vjp(inputs, _outputs, { loss: dloss }, attributes, g) {
+    return { logits: g.apply(crossEntropyBackward, 'logits', { ...inputs, dloss }, attributes) }
   },
-  lower({ logits }) {
-    refuseLowering(logits, 'cross-entropy')
+  lower({ logits, targets, total = null }, { loss }, _attributes, to) {
+    const states = rowStates(logits, targets, to)
+    to.call(crossEntropyMeanForward, { rows: logits.type.shape[0]!, states, targets, total, loss })
   },
   tolerance: { relative: 8 },
   samples: (lanes) =>
@@ -49,7 +50,11 @@ export const crossEntropy = defineOp({
         [1, 0, -1, 1],
         [-1, -1, -1, -1],
       ].map((values) => ({
-        inputs: { logits: { dtype: 'f32', shape: [4, cols] }, targets: { dtype: 'i32', shape: [4], values } } as const,
+        inputs: {
+          logits: { dtype: 'f32', shape: [4, cols] },
+          targets: { dtype: 'i32', shape: [4], values },
+          ...(cols === 2 ? {} : { total: { dtype: 'f32', shape: [1, 1], values: [6] } }),
+        } as const,
         attributes: {},
       })),
     ),
@@ -59,12 +64,10 @@ export const crossEntropy = defineOp({
       attributes: {},
       says: 'targets is [5]; accepted: [4], one for each row of logits',
     },
+    {
+      inputs: { logits: denseRow([4, 8]), targets: { dtype: 'i32', shape: [4] }, total: denseRow([1]) },
+      attributes: {},
+      says: 'total is [1]; accepted: [1,1]',
+    },
   ],
 })
-
-/** Refuses targets that are not one for each row of logits. */
-export function checkTargets(logits: TensorType, targets: TensorType, refuse: (what: string) => never): void {
-  if (logits.shape.length !== 2) refuse(`logits needs two axes, not ${logits.shape.length}`)
-  if (targets.shape.length !== 1 || targets.shape[0] !== logits.shape[0])
-    refuse(`targets is [${targets.shape}]; accepted: [${logits.shape[0]}], one for each row of logits`)
-}

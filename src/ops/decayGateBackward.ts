@@ -1,7 +1,7 @@
 import type { NoAttributes } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { refuseLowering } from './missingKernel.ts'
+import { decayGateGradient } from '../kernels/slopes/slopes.kernel.ts'
 import { denseRow, lastAxis } from './shapes.ts'
 
 /**
@@ -33,8 +33,10 @@ export const decayGateBackward = defineOp({
     })
     return { dx, drate, dbias }
   },
-  lower({ x }) {
-    refuseLowering(x, 'the gradient of decayGate')
+  lower({ x, rate, bias, dy }, { dx, drate, dbias }, _attributes, to) {
+    const dims = { rows: x.type.shape[0]!, cols: lastAxis(x.type) }
+    const strides = { xRow: to.stride(x), dyRow: to.stride(dy), dxRow: to.stride(dx) }
+    to.call(decayGateGradient, { ...dims, ...strides, x, rate, bias, dy, dx, drate, dbias })
   },
   tolerance: { relative: 32 },
   samples: (lanes) =>

@@ -1,13 +1,20 @@
 import type { TensorType } from '../ir/graph.ts'
+import type { Sample, SampleInput } from '../ir/op.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { widestKey } from '../kernels/delta/delta.kernel.ts'
+import { batchOf, checkLength } from './batchRows.ts'
 import { axis } from './shapes.ts'
 
 /** Which key head a value head reads: `grouped`: neighbours share one; `tiled`: heads that are keyHeads apart. */
 export type HeadOrder = 'grouped' | 'tiled'
 
 /** A type and not an interface: attributes are records of any names. */
-export type DeltaAttributes = { scale: number; order: HeadOrder }
+export type DeltaAttributes = {
+  readonly scale: number
+  readonly order: HeadOrder
+  /** Tokens of each row of the batch; 0 or absent: all. */
+  readonly length?: number
+}
 
 /** The key head that value head `head` of `heads` reads. */
 export function keyHeadOf(head: number, keyHeads: number, heads: number, order: HeadOrder): number {
@@ -17,7 +24,7 @@ export function keyHeadOf(head: number, keyHeads: number, heads: number, order: 
 /** Refuses operands that do not fit each other. */
 export function checkDelta(
   { q, k, v, decay, beta }: { readonly [slot in 'q' | 'k' | 'v' | 'decay' | 'beta']: TensorType },
-  { scale, order }: DeltaAttributes,
+  { scale, order, length }: DeltaAttributes,
   refuse: (what: string) => never,
 ): void {
   if (q.shape.length !== 3 || v.shape.length !== 3) refuse('q, k and v need three axes')
@@ -30,6 +37,37 @@ export function checkDelta(
     if (shape.join() !== gates) refuse(`${name} is [${shape}]; accepted: [${gates}]`)
   if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
   if (order !== 'grouped' && order !== 'tiled') refuse(`order is '${String(order)}'; accepted: grouped, tiled`)
+  checkLength(v.shape[0]!, length, refuse)
+}
+
+/** What the kernels over rows are told of a delta rule, but for strides and buffers. */
+export function deltaSizes(k: TensorType, v: TensorType, { scale, order, length }: DeltaAttributes) {
+  const heads = { keyHeads: axis(k, 1), valueHeads: axis(v, 1), keyWidth: axis(k, 2), valueWidth: axis(v, 2) }
+  return { tokens: v.shape[0]!, batch: batchOf(v, length), ...heads, scale, tiled: order === 'tiled' ? 1 : 0 }
+}
+
+type DeltaSlot = 'q' | 'k' | 'v' | 'decay' | 'beta' | 'starts'
+
+/** Cases over rows: with and without sequences within a row, and rows of a batch. */
+export function deltaSamples(lanes: number): readonly Sample<DeltaSlot, DeltaAttributes>[] {
+  const small = { tokens: 5, keyHeads: 2, valueHeads: 4, width: 7, valueWidth: 3 }
+  const f32 = (...shape: number[]): SampleInput => ({ dtype: 'f32', shape })
+  return [
+    { ...small, order: 'grouped' as const },
+    { ...small, order: 'tiled' as const, starts: [0, 0, 2, 2, 2] },
+    { ...small, tokens: 6, keyHeads: 1, valueHeads: 2, order: 'tiled' as const, length: 3, starts: [0, 0, 2, 3, 3, 3] },
+    { ...small, tokens: 8, keyHeads: 1, valueHeads: 1, valueWidth: lanes + 1, order: 'grouped' as const, length: 4 },
+  ].map(({ tokens, keyHeads, valueHeads, width, valueWidth, order, ...rows }) => ({
+    inputs: {
+      q: f32(tokens, keyHeads, width),
+      k: f32(tokens, keyHeads, width),
+      v: f32(tokens, valueHeads, valueWidth),
+      decay: f32(tokens, valueHeads),
+      beta: f32(tokens, valueHeads),
+      ...('starts' in rows ? { starts: { dtype: 'i32', shape: [tokens], values: rows.starts } } : {}),
+    },
+    attributes: { scale: 0.3, order, ...('length' in rows ? { length: rows.length } : {}) },
+  }))
 }
 
 /** One token in float64: advances `state` [valueHeads, width, valueWidth] and writes its row of y. */

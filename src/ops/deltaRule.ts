@@ -1,8 +1,9 @@
-import { fail } from '../base/errors.ts'
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
+import { deltaRuleRowsForward } from '../kernels/delta/delta.kernel.ts'
 import { checkStarts } from './attentionRows.ts'
-import { advanceDelta, checkDelta, type DeltaAttributes } from './delta.ts'
+import { firstOf } from './batchRows.ts'
+import { advanceDelta, checkDelta, type DeltaAttributes, deltaSamples, deltaSizes } from './delta.ts'
 import { deltaRuleBackward } from './deltaRuleBackward.ts'
 import { denseRow } from './shapes.ts'
 
@@ -10,7 +11,8 @@ import { denseRow } from './shapes.ts'
  * The gated delta rule (Yang et al. 2024) within one sequence whose tokens are the rows, in order: q and k [tokens, keyHeads,
  * width], v [tokens, valueHeads, valueWidth], decay and beta [tokens, valueHeads]. For every value head a state S [width,
  * valueWidth], 0 before the first token: S' = decay · S, d = beta · (v - kᵀS'), S = S' + k dᵀ, y = scale · qᵀS.
- * `starts` [tokens] says at which row the sequence of each token begins, where a step holds several.
+ * `starts` [tokens] says at which row the sequence of each token begins, where a step holds several. `length`: tokens are rows
+ * of a batch, of so many each, which do not mix (absent or 0: one row).
  * Pure: `insertStates` rewrites it to `carriedDeltaRule` for the modes that keep a state.
  */
 export const deltaRule = defineOp({
@@ -29,7 +31,7 @@ export const deltaRule = defineOp({
     const y = tensor(v.shape)
     const state = new Float64Array(heads * k.shape[2]! * valueWidth)
     for (let t = 0; t < tokens; t++) {
-      if (inputs.starts?.data[t] === t) state.fill(0)
+      if (firstOf(t, inputs.starts, attributes.length) === t) state.fill(0)
       advanceDelta(inputs, attributes, t, state, y)
     }
     return { y }
@@ -39,26 +41,13 @@ export const deltaRule = defineOp({
     const { dq, dk, dv, ddecay, dbeta } = g.apply(deltaRuleBackward, 'q', inputs, attributes)
     return { q: dq, k: dk, v: dv, decay: ddecay, beta: dbeta }
   },
-  lower({ q }) {
-    fail('kernel_missing', {
-      where: q.name,
-      what: 'a delta rule without a state',
-      accepted: 'prefill and decode modes, where insertStates has run',
-    })
+  lower({ q, k, v, decay, beta, starts }, { y }, attributes, to) {
+    const strides = { qRow: to.stride(q), kRow: to.stride(k), vRow: to.stride(v), yRow: to.stride(y) }
+    const dims = { ...deltaSizes(k.type, v.type, attributes), ...strides }
+    to.call(deltaRuleRowsForward, { ...dims, q, k, v, decay, beta, starts: starts ?? null, y })
   },
   tolerance: { relative: 64 },
-  samples: () =>
-    (['grouped', 'tiled'] as const).map((order) => ({
-      inputs: {
-        q: { dtype: 'f32', shape: [5, 2, 7] },
-        k: { dtype: 'f32', shape: [5, 2, 7] },
-        v: { dtype: 'f32', shape: [5, 4, 3] },
-        decay: { dtype: 'f32', shape: [5, 4] },
-        beta: { dtype: 'f32', shape: [5, 4] },
-        ...(order === 'tiled' ? { starts: { dtype: 'i32', shape: [5], values: [0, 0, 2, 2, 2] } as const } : {}),
-      },
-      attributes: { scale: 0.3, order },
-    })),
+  samples: deltaSamples,
   refusals: [
     {
       inputs: {

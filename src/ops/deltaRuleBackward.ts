@@ -1,15 +1,20 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
+import { deltaRoom, deltaRuleBackward as deltaRuleGradients } from '../kernels/delta/delta.kernel.ts'
 import { checkStarts } from './attentionRows.ts'
-import { checkDelta, type DeltaAttributes, keyHeadOf } from './delta.ts'
-import { refuseLowering } from './missingKernel.ts'
+import { firstOf } from './batchRows.ts'
+import { checkDelta, type DeltaAttributes, deltaSamples, deltaSizes, keyHeadOf } from './delta.ts'
 import { denseRow } from './shapes.ts'
+
+/** Parts that find room; with more, some stand idle. */
+const mostParts = 16
 
 /**
  * The gradient of deltaRule. The states S before every token are computed again; from the last token on, with D the gradient
  * of the state behind the token: D += scale · q dyᵀ, dq = scale · S_after · dy, and with S' = decay · S, e = v - kᵀS',
  * d = beta · e: dk = D d, then of d: dd = Dᵀk, dbeta = dd·e, dv = beta · dd, dk -= S' dv, D -= k dvᵀ, ddecay = Σ D · S,
- * D = decay · D.
+ * D = decay · D. In memory are about 2√T states of the columns that are taken at once, T being the tokens of a row of the
+ * batch (`deltaRoom`), for each of at most 16 parts; never T.
  */
 export const deltaRuleBackward = defineOp({
   name: 'deltaRuleBackward',
@@ -22,12 +27,12 @@ export const deltaRuleBackward = defineOp({
     if (dy.shape.join() !== v.shape.join()) refuse(`dy is [${dy.shape}]; accepted: [${v.shape}]`)
     return { dq: q, dk: k, dv: v, ddecay: decay, dbeta: beta }
   },
-  reference({ q, k, v, decay, beta, starts, dy }, { scale, order }) {
+  reference({ q, k, v, decay, beta, starts, dy }, { scale, order, length }) {
     const [, keyHeads = 1, width = 0] = k.shape
     const [tokens = 0, heads = 0, valueWidth = 0] = v.shape
     const [dq, dk, dv] = [tensor(q.shape), tensor(k.shape), tensor(v.shape)]
     const [ddecay, dbeta] = [tensor(decay.shape), tensor(beta.shape)]
-    const begins = (t: number) => t === (starts?.data[t] ?? 0)
+    const begins = (t: number) => t === firstOf(t, starts, length)
     // Columns of a state do not meet: each value column of a head has a state of its own, [width].
     for (let h = 0; h < heads; h++) {
       const key = (t: number) => (t * keyHeads + keyHeadOf(h, keyHeads, heads, order)) * width
@@ -75,21 +80,18 @@ export const deltaRuleBackward = defineOp({
     }
     return { dq, dk, dv, ddecay, dbeta }
   },
-  lower({ q }) {
-    refuseLowering(q, 'the gradient of the delta rule')
+  lower({ q, k, v, decay, beta, starts, dy }, { dq, dk, dv, ddecay, dbeta }, attributes, to) {
+    const sizes = deltaSizes(k.type, v.type, attributes)
+    const parts = Math.min(sizes.batch * sizes.keyHeads, mostParts)
+    const room = parts * deltaRoom(to.most(sizes.tokens) / sizes.batch, sizes.keyWidth, sizes.valueWidth)
+    const dims = { ...sizes, room, qRow: to.stride(q), kRow: to.stride(k), vRow: to.stride(v) }
+    const scratch = to.scratch('scratch', { dtype: 'f32', shape: [room] })
+    const read = { q, k, v, decay, beta, starts: starts ?? null, dy }
+    to.call(deltaRuleGradients, { ...dims, ...read, dq, dk, dv, ddecay, dbeta, scratch })
   },
   tolerance: { relative: 128 },
-  samples: () =>
-    (['grouped', 'tiled'] as const).map((order) => {
-      const keys = { dtype: 'f32', shape: [5, 2, 7] } as const
-      const values = { dtype: 'f32', shape: [5, 4, 3] } as const
-      const gates = { dtype: 'f32', shape: [5, 4] } as const
-      const starts = { dtype: 'i32', shape: [5], values: [0, 0, 2, 2, 2] } as const
-      return {
-        inputs: { q: keys, k: keys, v: values, decay: gates, beta: gates, starts, dy: values },
-        attributes: { scale: 0.3, order },
-      }
-    }),
+  samples: (lanes) =>
+    deltaSamples(lanes).map(({ inputs, attributes }) => ({ inputs: { ...inputs, dy: inputs.v! }, attributes })),
   refusals: [
     {
       inputs: {

@@ -1,6 +1,7 @@
 import type { TensorType } from '../ir/graph.ts'
 import { type Composer, defineOp, type Operand, type Sample } from '../ir/op.ts'
-import { checkTargets, crossEntropy } from './crossEntropy.ts'
+import { crossEntropy } from './crossEntropy.ts'
+import { checkTargets } from './crossEntropyRows.ts'
 import { callHeadLoss } from './headLossCalls.ts'
 import { matmul } from './matmul.ts'
 import { scale } from './scale.ts'
@@ -32,8 +33,7 @@ export function checkHead(
   if (x.shape.length !== 2 || w.shape.length !== 2 || lastAxis(x) !== lastAxis(w))
     refuse(`x is [${x.shape}] and w is [${w.shape}]; accepted: [rows, cols] and [vocabulary, cols]`)
   if (typeof x.shape[0] !== 'number') refuse(`x has ${x.shape[0]} rows; accepted: a number`)
-  checkTargets({ dtype: 'f32', shape: [x.shape[0]!, axis(w, 0)] }, targets, refuse)
-  if (total.shape.join() !== '1,1') refuse(`total is [${total.shape}]; accepted: [1,1]`)
+  checkTargets({ logits: { dtype: 'f32', shape: [x.shape[0]!, axis(w, 0)] }, targets, total }, refuse)
   if (!Number.isFinite(factor)) refuse(`factor is ${factor}; accepted: a finite number`)
   if (!(cap >= 0 && Number.isFinite(cap))) refuse(`softCap is ${cap}; accepted: 0 (none) or a number above 0`)
 }

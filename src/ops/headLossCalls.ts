@@ -42,8 +42,8 @@ export function callHeadLoss(
     to.call(crossEntropyRowsForward, rowsOf)
     if (!gradients) continue
     const { dx, dw } = gradients
-    // What was bent is read again by the gradient of the bend.
-    const dlogits = cap === 0 ? logits : to.scratch('dlogits', logits.type)
+    // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
+    const dlogits = cap === 0 ? logits : to.rows(to.scratch('dlogits', logits.type), 0, some)
     to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
     if (cap !== 0) {
       const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }

@@ -3,7 +3,6 @@ import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { layerNormForward } from '../kernels/norm/norm.kernel.ts'
 import { layerNormBackward } from './layerNormBackward.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
-import { sumRows } from './sumRows.ts'
 
 /** y = (x - mean(x)) · gain / √(variance(x) + eps) + bias, over the last axis (Ba, Kiros & Hinton 2016). */
 export const layerNorm = defineOp({
@@ -35,8 +34,8 @@ export const layerNorm = defineOp({
     return { y }
   },
   vjp({ x, gain, bias }, _outputs, { y: dy }, attributes, g) {
-    const { dx, dgain } = g.apply(layerNormBackward, 'x', { x, gain, dy }, attributes)
-    return { x: dx, gain: dgain, ...(bias ? { bias: g.apply(sumRows, 'bias', { x: dy }, {}) } : {}) }
+    const { dx, dgain, dbias } = g.apply(layerNormBackward, 'x', { x, gain, dy }, attributes)
+    return { x: dx, gain: dgain, ...(bias ? { bias: dbias } : {}) }
   },
   lower({ x, gain, bias = null }, { y }, { eps }, to) {
     const groups = x.type.shape.length === 3 ? axis(x.type, 1) : 1

@@ -39,7 +39,7 @@ export const muonMomentum = defineOp({
     const elements = widthFrom(gradient.type, 0)
     to.call(muonMomentumForward, { elements, momentum, nesterov: nesterov ? 1 : 0, ...buffers })
   },
-  tolerance: { relative: 2 },
+  tolerance: { relative: 4 },
   samples: (lanes) =>
     [[1], [3, lanes - 1], [7, 2 * lanes + 1], [5, 256]].map((shape, i) => ({
       inputs: {

@@ -1,8 +1,7 @@
-import type { Attributes } from '../ir/graph.ts'
-import { defineOp } from '../ir/op.ts'
+import type { Attributes, Dim } from '../ir/graph.ts'
+import { defineOp, type Lowering, type Operand, type StrideOf } from '../ir/op.ts'
 import { type Tensor, tensor } from '../ir/tensor.ts'
-import { refuseLowering } from './missingKernel.ts'
-import { denseRow } from './shapes.ts'
+import { denseRow, widthFrom } from './shapes.ts'
 
 /** The gradient of an op of one operand: dx, from dy and what the op read (`x`) or gave (`y`), all of one shape. */
 export function definePointwiseBackward<const V extends 'x' | 'y', A extends Attributes>(
@@ -10,12 +9,18 @@ export function definePointwiseBackward<const V extends 'x' | 'y', A extends Att
   value: V,
   {
     gradient,
+    lower,
     kinds,
+    narrowest = 1,
   }: {
     /** Writes dx of all elements. */
     readonly gradient: (value: Tensor, dy: Tensor, attributes: A, dx: Tensor) => void
+    /** Calls the kernel. */
+    readonly lower: (operands: SlopeOperands, attributes: A, to: Lowering) => void
     /** Attributes of the samples. */
     readonly kinds: readonly A[]
+    /** Columns of the narrowest sample. */
+    readonly narrowest?: number
   },
 ) {
   const sized = (cols: number) => ({ dtype: 'f32' as const, shape: [3, cols] })
@@ -36,13 +41,13 @@ export function definePointwiseBackward<const V extends 'x' | 'y', A extends Att
       gradient(inputs[value], inputs.dy, attributes, dx)
       return { dx }
     },
-    lower(inputs) {
-      refuseLowering(inputs.dy, name)
+    lower(inputs, { dx }, attributes, to) {
+      lower({ value: inputs[value], dy: inputs.dy, dx }, attributes, to)
     },
     tolerance: { relative: 8 },
     samples: (lanes) =>
       kinds.flatMap((attributes) =>
-        [1, lanes - 1, 2 * lanes + 1].map((cols) => ({ inputs: both(sized(cols), sized(cols)), attributes })),
+        [narrowest, lanes - 1, 2 * lanes + 1].map((cols) => ({ inputs: both(sized(cols), sized(cols)), attributes })),
       ),
     refusals: [
       {
@@ -52,6 +57,22 @@ export function definePointwiseBackward<const V extends 'x' | 'y', A extends Att
       },
     ],
   })
+}
+
+/** What the kernel of a gradient reads and writes. */
+export interface SlopeOperands {
+  readonly value: Operand
+  readonly dy: Operand
+  readonly dx: Operand
+}
+
+/** The arguments of a kernel that takes the elements of rows one by one, with `value` and `dy` as they lie. */
+export function elementRows(
+  { value, dy, dx }: SlopeOperands,
+  to: Lowering,
+): SlopeOperands & { readonly [dim in 'rows' | 'cols' | 'valueRow' | 'dyRow' | 'dxRow']: Dim | StrideOf } {
+  const strides = { valueRow: to.stride(value), dyRow: to.stride(dy), dxRow: to.stride(dx) }
+  return { rows: dx.type.shape[0]!, cols: widthFrom(dx.type, 1), ...strides, value, dy, dx }
 }
 
 /** dx = dy · slope(value), element by element. */

@@ -1,7 +1,6 @@
 import { defineOp, type OpDefinition } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { ropeForward } from '../kernels/rope/rope.kernel.ts'
-import { refuseLowering } from './missingKernel.ts'
+import { ropeForward, ropeGradient } from '../kernels/rope/rope.kernel.ts'
 import { axis, denseRow } from './shapes.ts'
 
 /** Which elements of a head turn together: `split` pairs i with i + pairs, `pairwise` 2i with 2i + 1. */
@@ -46,15 +45,21 @@ export const rope: OpDefinition<'x' | 'table', 'y', RopeAttributes> = defineOp({
   vjp({ table }, _outputs, { y: dy }, { style, inverse = false }, g) {
     return { x: g.apply(rope, 'x', { x: dy, table }, inverse ? { style } : { style, inverse: true }) }
   },
-  lower({ x, table }, { y }, { style, inverse }, to) {
-    if (inverse) refuseLowering(x, 'a rotation back')
+  lower({ x, table }, { y }, { style, inverse = false }, to) {
     const dims = {
       tokens: x.type.shape[0]!,
       heads: axis(x.type, 1),
       width: axis(x.type, 2),
       pairs: axis(table.type, 2),
     }
-    to.call(ropeForward[style], { ...dims, xRow: to.stride(x), yRow: to.stride(y), x, table, y })
+    to.call((inverse ? ropeGradient : ropeForward)[style], {
+      ...dims,
+      xRow: to.stride(x),
+      yRow: to.stride(y),
+      x,
+      table,
+      y,
+    })
   },
   tolerance: { relative: 3 },
   samples: (lanes) =>
@@ -65,12 +70,12 @@ export const rope: OpDefinition<'x' | 'table', 'y', RopeAttributes> = defineOp({
         [2 * lanes, lanes],
         [4 * lanes + 6, 2 * lanes + 1],
         [24, 8],
-      ].map(([width = 0, pairs = 0]) => ({
+      ].map(([width = 0, pairs = 0], i) => ({
         inputs: {
           x: { dtype: 'f32' as const, shape: [3, 2, width] },
           table: { dtype: 'f32' as const, shape: [3, 2, pairs] },
         },
-        attributes: { style },
+        attributes: i % 2 ? { style, inverse: true } : { style },
       })),
     ),
   refusals: [

@@ -1,6 +1,7 @@
 import type { NoAttributes } from '../ir/graph.ts'
 import { rowsAndCols } from '../ir/tensor.ts'
-import { definePointwiseBackward } from './pointwiseBackward.ts'
+import { softmaxGradient } from '../kernels/slopes/slopes.kernel.ts'
+import { definePointwiseBackward, elementRows } from './pointwiseBackward.ts'
 
 /** dx = y · (dy - Σ dy · y), over the last axis, from what softmax gave. */
 export const softmaxBackward = definePointwiseBackward<'y', NoAttributes>('softmaxBackward', 'y', {
@@ -12,5 +13,6 @@ export const softmaxBackward = definePointwiseBackward<'y', NoAttributes>('softm
       for (let i = r * cols; i < (r + 1) * cols; i++) dx.data[i] = y.data[i]! * (dy.data[i]! - along)
     }
   },
+  lower: (operands, _attributes, to) => to.call(softmaxGradient, elementRows(operands, to)),
   kinds: [{}],
 })

@@ -7,12 +7,12 @@ import type { BatchSize } from './bindSizes.ts'
 import { dropDead } from './dropDead.ts'
 import { fuseLoss } from './fuseLoss.ts'
 import { fuseSums } from './fuseSums.ts'
-import { linearToMatmul } from './linearToMatmul.ts'
 import { type Kept, recompute } from './recompute.ts'
 import { trainedWeights } from './trainedWeights.ts'
 import { type TrainingGraph, trainingGraph } from './trainingGraph.ts'
 import { updateGraph } from './updateGraph.ts'
 import type { UpdateSettings } from './updateSettings.ts'
+import { weightsAsRows } from './weightsAsRows.ts'
 import { weightsToStates } from './weightsToStates.ts'
 
 export interface TrainingProgramOptions {
@@ -61,7 +61,7 @@ export function trainingPrograms(ir1: Graph, options: TrainingProgramOptions): T
 }
 
 function fuse(graph: Graph): Graph {
-  return [fuseLoss, linearToMatmul, fuseSums, dropDead].reduce((last, pass) => verifyGraph(pass(last), ops), graph)
+  return [fuseLoss, weightsAsRows, fuseSums, dropDead].reduce((last, pass) => verifyGraph(pass(last), ops), graph)
 }
 
 function finish(graph: Graph): Graph {

@@ -182,11 +182,6 @@ describe('lower', () => {
     ],
     ['an input as an output of the graph', 'input x f32[tokens, 8]\noutput x', 'x: is an output of the graph but'],
     [
-      'attention without a cache',
-      'input q f32[tokens, 2, 4]\ny: y f32[tokens, 2, 4] = attention(q: q, k: q, v: q) {scale: 1}\noutput y',
-      'q: no kernel for attention without a cache',
-    ],
-    [
       'a symbol without a bound',
       'input x f32[pages, 8]\ny: y f32[pages, 8] = silu(x: x)\noutput y',
       "symbol 'pages' has no bound",

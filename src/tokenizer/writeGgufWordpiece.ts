@@ -10,7 +10,7 @@ import { spaceMark } from './wordCuts.ts'
  */
 export function writeGgufWordpiece(contract: TokenizerContract, vocabulary: number): Record<string, GgufValue> {
   const { pieces, bos, eos, unknown, addBos, addEos } = contract
-  const { lowercase, stripAccents } = bertOf(contract)
+  const { lowercase, stripAccents } = bertRulesOf(contract)
   const texts = Array.from({ length: vocabulary }, (_, id) => storedText(pieces[id], id))
   const types = Int32Array.from({ length: vocabulary }, (_, id) => pieceTypes[pieces[id]?.type ?? 'unused'])
   const ids = {
@@ -38,7 +38,11 @@ export function writeGgufWordpiece(contract: TokenizerContract, vocabulary: numb
   }
 }
 
-function bertOf(contract: TokenizerContract): { readonly lowercase: boolean; readonly stripAccents: boolean } {
+/** How BERT's normalising is asked for in a contract; refuses `tokenizer_invalid` for other words or normalising than BERT's. */
+export function bertRulesOf(contract: TokenizerContract): {
+  readonly lowercase: boolean
+  readonly stripAccents: boolean
+} {
   const { path, steps, splits, mostWordCharacters } = contract
   const same = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
   for (const lowercase of [true, false]) {

@@ -4,7 +4,7 @@ import { cache } from './references/cache.ts'
 import { convolution } from './references/convolution.ts'
 import { delta } from './references/delta.ts'
 import { embedding } from './references/embedding.ts'
-import { gradientReferences } from './references/gradient.ts'
+import { gradient } from './references/gradient.ts'
 import { linear } from './references/linear.ts'
 import { loss } from './references/loss.ts'
 import { matmul } from './references/matmul.ts'
@@ -15,10 +15,11 @@ import { quantize } from './references/quantize.ts'
 import type { Reference } from './references/reference.ts'
 import { rope } from './references/rope.ts'
 import { rows } from './references/rows.ts'
+import { selfAttention } from './references/selfAttention.ts'
 import { slopes } from './references/slopes.ts'
 import { softmax } from './references/softmax.ts'
 import { sums } from './references/sums.ts'
-import { updateReferences } from './references/update.ts'
+import { update } from './references/update.ts'
 
 /** How every kernel is judged; a forgotten one does not compile. */
 export const references: { readonly [N in KernelName]: Reference } = {
@@ -27,7 +28,7 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...convolution,
   ...delta,
   ...embedding,
-  ...gradientReferences,
+  ...gradient,
   ...linear,
   ...loss,
   ...matmul,
@@ -37,8 +38,9 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...quantize,
   ...rope,
   ...rows,
+  ...selfAttention,
   ...slopes,
   ...softmax,
-  ...updateReferences,
   ...sums,
+  ...update,
 }

@@ -284,14 +284,14 @@ describe('docs/train.schema.json', () => {
 })
 
 describe('the examples', () => {
-  it('shakespeare.yaml is a model of about a million weights', () => {
+  it('shakespeare.yaml is a model of a few million weights', () => {
     put('x/examples/shakespeare.yaml', readFileSync(join(root, 'examples/shakespeare.yaml'), 'utf8'))
     put('shared/data/tinyshakespeare.txt', 'First Citizen:\n')
     const { model, tokenizer, stages } = loadTrainConfig(join(dir, 'x/examples/shakespeare.yaml'))
     if (model.kind !== 'fresh' || tokenizer?.kind !== 'train') throw new Error('not a fresh model')
     const made = makeFreshModel(model.template, { ...model.shape, vocab: tokenizer.vocabulary })
-    expect(made.parameters).toBeGreaterThan(0.8e6)
-    expect(made.parameters).toBeLessThan(1.2e6)
+    expect(made.parameters).toBeGreaterThan(0.5e6)
+    expect(made.parameters).toBeLessThan(5e6)
     expect(stages).toHaveLength(1)
   })
 

@@ -2,6 +2,7 @@
  * all tokens of a run: they stay in cache, and the state is read and written once however many tokens there are. */
 #include "delta.h"
 
+#include "deltaBack.h"
 #include "runs.h"
 #include "simd.h"
 #include "split.h"
@@ -136,11 +137,11 @@ CK_INLINE void ck_answer(int whole, ck_run run, int64_t t, int64_t rows, int64_t
     }
 }
 
-/* All tokens of a run; between the first and the last one S is in `local`. */
-CK_INLINE void ck_columns_of_run(int whole, ck_run run, int64_t tokens, int64_t rows, int64_t cols, ck_columns state,
-                                 ck_columns local)
+/* All tokens of a run from S in `held` on; afterwards it lies there, or behind more than one token in `local`, but for what
+ * the last token brings, which is returned. */
+CK_INLINE ck_token ck_columns_of_run(int whole, ck_run run, int64_t tokens, int64_t rows, int64_t cols, ck_columns held,
+                                     ck_columns local)
 {
-    ck_columns held = state;
     ck_vf along[CK_VECTORS], across[CK_VECTORS];
     ck_token last = ck_token_of(run, 0);
     ck_pass(whole, rows, cols, held, held, NULL, &last, along, across);
@@ -152,7 +153,21 @@ CK_INLINE void ck_columns_of_run(int whole, ck_run run, int64_t tokens, int64_t 
         held = local;
         last = next;
     }
-    ck_pass(whole, rows, cols, held, state, &last, NULL, along, across);
+    return last;
+}
+
+/* The same, and leaves S where it was. */
+CK_INLINE void ck_advance_columns(int whole, ck_run run, int64_t tokens, int64_t rows, int64_t cols, ck_columns state,
+                                  ck_columns local)
+{
+    const ck_token last = ck_columns_of_run(whole, run, tokens, rows, cols, state, local);
+    ck_pass(whole, rows, cols, tokens > 1 ? local : state, state, &last, NULL, NULL, NULL);
+}
+
+/* The key head that a value head reads. */
+CK_INLINE int64_t ck_key_head(int64_t head, int64_t key_heads, int64_t value_heads, int64_t tiled)
+{
+    return tiled ? head % key_heads : head / (value_heads / key_heads);
 }
 
 void ck_deltaRule_fwd_f32(int part, int parts, int64_t tokens, int64_t keyHeads, int64_t valueHeads, int64_t keyWidth,
@@ -171,7 +186,7 @@ void ck_deltaRule_fwd_f32(int part, int parts, int64_t tokens, int64_t keyHeads,
     ck_share(valueHeads * blocks, part, parts, &item, &end);
     for (; item < end; item++) {
         const int64_t head = item / blocks, first = item % blocks * CK_ITEM_COLS;
-        const int64_t key_head = tiled ? head % keyHeads : head / (valueHeads / keyHeads);
+        const int64_t key_head = ck_key_head(head, keyHeads, valueHeads, tiled);
         const int64_t stop = first + CK_ITEM_COLS < valueWidth ? first + CK_ITEM_COLS : valueWidth;
         for (int64_t t = 0, run_end; t < tokens; t = run_end) {
             run_end = ck_run_end(t, tokens, positions, sequences);
@@ -192,9 +207,93 @@ void ck_deltaRule_fwd_f32(int part, int parts, int64_t tokens, int64_t keyHeads,
                     .scale = scale,
                 };
                 if (cols == CK_PASS_COLS) {
-                    ck_columns_of_run(1, run, run_end - t, keyWidth, CK_PASS_COLS, columns, local);
+                    ck_advance_columns(1, run, run_end - t, keyWidth, CK_PASS_COLS, columns, local);
                 } else {
-                    ck_columns_of_run(0, run, run_end - t, keyWidth, cols, columns, local);
+                    ck_advance_columns(0, run, run_end - t, keyWidth, cols, columns, local);
+                }
+            }
+        }
+    }
+}
+
+void ck_deltaRuleRows_fwd_f32(int part, int parts, int64_t tokens, int64_t batch, int64_t keyHeads, int64_t valueHeads,
+                              int64_t keyWidth, int64_t valueWidth, int64_t qRow, int64_t kRow, int64_t vRow,
+                              int64_t yRow, int64_t tiled, float scale, const float *restrict q,
+                              const float *restrict k, const float *restrict v, const float *restrict decay,
+                              const float *restrict beta, const int32_t *restrict starts, float *restrict y)
+{
+    _Alignas(64) float copy[CK_WIDEST_KEY * CK_PASS_COLS];
+    const ck_columns local = {copy, CK_PASS_COLS};
+    const int64_t blocks = (valueWidth + CK_ITEM_COLS - 1) / CK_ITEM_COLS, length = tokens / batch;
+    int64_t item, end;
+    ck_share(batch * valueHeads * blocks, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const int64_t head = item / blocks % valueHeads, first = item % blocks * CK_ITEM_COLS;
+        const int64_t key = ck_key_head(head, keyHeads, valueHeads, tiled) * keyWidth;
+        const int64_t stop = first + CK_ITEM_COLS < valueWidth ? first + CK_ITEM_COLS : valueWidth;
+        const int64_t row = item / blocks / valueHeads * length, row_end = row + length;
+        for (int64_t t = row, sequence_end; t < row_end; t = sequence_end) {
+            sequence_end = ck_sequence_end(t, row_end, starts);
+            for (int64_t col = first; col < stop; col += CK_PASS_COLS) {
+                const int64_t cols = stop - col < CK_PASS_COLS ? stop - col : CK_PASS_COLS;
+                const int64_t value = head * valueWidth + col, gate = t * valueHeads + head;
+                const ck_run run = {
+                    .q = q + t * qRow + key, .q_row = qRow,
+                    .k = k + t * kRow + key, .k_row = kRow,
+                    .v = v + t * vRow + value, .v_row = vRow,
+                    .decay = decay + gate, .beta = beta + gate, .gate_row = valueHeads,
+                    .y = y + t * yRow + value, .y_row = yRow,
+                    .scale = scale,
+                };
+                memset(copy, 0, (size_t)(keyWidth * CK_PASS_COLS) * sizeof *copy);
+                if (cols == CK_PASS_COLS) {
+                    ck_columns_of_run(1, run, sequence_end - t, keyWidth, CK_PASS_COLS, local, local);
+                } else {
+                    ck_columns_of_run(0, run, sequence_end - t, keyWidth, cols, local, local);
+                }
+            }
+        }
+    }
+}
+
+void ck_deltaRule_bwd_f32(int part, int parts, int64_t tokens, int64_t batch, int64_t keyHeads, int64_t valueHeads,
+                          int64_t keyWidth, int64_t valueWidth, int64_t room, int64_t qRow, int64_t kRow, int64_t vRow,
+                          int64_t tiled, float scale, const float *restrict q, const float *restrict k,
+                          const float *restrict v, const float *restrict decay, const float *restrict beta,
+                          const int32_t *restrict starts, const float *restrict dy, float *restrict dq,
+                          float *restrict dk, float *restrict dv, float *restrict ddecay, float *restrict dbeta,
+                          float *restrict scratch)
+{
+    const int64_t length = tokens / batch, chunk = ck_chunk(length), heads = valueHeads / keyHeads;
+    const int64_t each = ck_back_elements(chunk, keyWidth, valueWidth);
+    const int64_t workers = room / each < parts ? room / each : parts;
+    if (part >= workers) {
+        return;
+    }
+    int64_t item, end;
+    ck_share(batch * keyHeads, part, (int)workers, &item, &end);
+    for (; item < end; item++) {
+        const int64_t key_head = item % keyHeads, row = item / keyHeads * length, row_end = row + length;
+        for (int64_t t = row, sequence_end; t < row_end; t = sequence_end) {
+            sequence_end = ck_sequence_end(t, row_end, starts);
+            for (int64_t i = 0; i < heads; i++) {
+                const int64_t head = tiled ? key_head + i * keyHeads : key_head * heads + i;
+                for (int64_t col = 0; col < valueWidth; col += CK_BACK_COLS) {
+                    const int64_t key = (t * keyHeads + key_head) * keyWidth, gate = t * valueHeads + head;
+                    const int64_t value = head * valueWidth + col, dense = t * valueHeads * valueWidth + value;
+                    const ck_back of = {
+                        .q = q + t * qRow + key_head * keyWidth, .q_row = qRow,
+                        .k = k + t * kRow + key_head * keyWidth, .k_row = kRow,
+                        .v = v + t * vRow + value, .v_row = vRow,
+                        .decay = decay + gate, .beta = beta + gate, .gate_row = valueHeads,
+                        .dy = dy + dense, .dv = dv + dense, .dy_row = valueHeads * valueWidth,
+                        .dq = dq + key, .dk = dk + key, .key_row = keyHeads * keyWidth,
+                        .ddecay = ddecay + gate, .dbeta = dbeta + gate,
+                        .rows = keyWidth, .chunk = chunk, .scale = scale,
+                        .cols = valueWidth - col < CK_BACK_COLS ? valueWidth - col : CK_BACK_COLS,
+                        .adds_keys = i > 0 || col > 0, .adds_gates = col > 0,
+                    };
+                    ck_back_columns(&of, sequence_end - t, scratch + part * each);
                 }
             }
         }

@@ -1,6 +1,6 @@
 import { squareChunks } from '../../../src/kernels/gradient/gradient.kernel.ts'
 import type { Dims } from '../placement.ts'
-import type { Reference, Values } from './reference.ts'
+import type { Fill, References, Values } from './reference.ts'
 
 /** Fewer elements than chunks, whole lines and not, and chunks of several runs of sums. */
 const sizes = (lanes: number): Dims[] =>
@@ -15,11 +15,11 @@ function chunkSquares(x: Float64Array, chunks: number): Float64Array {
   )
 }
 
-const positive: NonNullable<Reference['fill']>[string] = ({ rows = 1, chunks }, random) =>
+const positive: Fill = ({ rows = 1, chunks }, random) =>
   Array.from({ length: rows * chunks! }, () => random.normal() ** 2)
 
 /** The references of the kernels that ask for the norm of gradients. */
-export const gradientReferences = {
+export const gradient: References<'gradient'> = {
   squares_fwd_f32: {
     sizes,
     compute: ({ x }: Values, { chunks }) => ({ sums: chunkSquares(x!, chunks!) }),
@@ -61,4 +61,4 @@ export const gradientReferences = {
     },
     epsilons: 2,
   },
-} satisfies { readonly [kernel: string]: Reference }
+}

@@ -1,5 +1,5 @@
 import type { Dims } from '../placement.ts'
-import type { Reference, Values } from './reference.ts'
+import type { Fill, Reference, References, Values } from './reference.ts'
 
 /** Sizes around lanes, cache lines and the blocks that parts divide. */
 const sizes = (lanes: number) =>
@@ -10,13 +10,12 @@ const rates = () => [0.01, 0.4, 0.2]
 /** Given in every second case. */
 const clip = ({ elements }: Dims) => (elements! % 2 ? null : [0.6])
 const group = { decay: 0.1, rate: 0.5 }
-const positive: NonNullable<Reference['fill']>[string] = ({ elements }, random) =>
-  Array.from({ length: elements! }, () => random.normal() ** 2)
+const positive: Fill = ({ elements }, random) => Array.from({ length: elements! }, () => random.normal() ** 2)
 
 type Element = (at: { readonly [buffer: string]: number }, of: { readonly [name: string]: number }) => readonly number[]
 
 /** An update of every element: `outputs` from what is there, `g` being the gradient as it is read. */
-function update(
+function updating(
   outputs: readonly string[],
   attributes: { readonly [name: string]: number },
   element: Element,
@@ -46,8 +45,8 @@ function update(
 const mix = (share: number, a: number, b: number) => share * a + (1 - share) * b
 
 /** The references of the kernels of optimizers. */
-export const updateReferences = {
-  adamW_fwd_f32: update(
+export const update: References<'update'> = {
+  adamW_fwd_f32: updating(
     ['weight', 'mean', 'square'],
     { beta1: 0.9, beta2: 0.95, eps: 1e-4 },
     ({ weight, mean, square, g }, { step, decay, beta1, beta2, eps }) => {
@@ -57,8 +56,10 @@ export const updateReferences = {
     },
     { square: positive },
   ),
-  sgd_fwd_f32: update(['weight'], {}, ({ weight, g }, { step, decay }) => [weight! - step! * (g! + decay! * weight!)]),
-  momentum_fwd_f32: update(
+  sgd_fwd_f32: updating(['weight'], {}, ({ weight, g }, { step, decay }) => [
+    weight! - step! * (g! + decay! * weight!),
+  ]),
+  momentum_fwd_f32: updating(
     ['weight', 'velocity'],
     { momentum: 0.9, nesterov: 1 },
     ({ weight, velocity, g }, { step, decay, momentum }) => {
@@ -67,7 +68,7 @@ export const updateReferences = {
       return [weight! - step! * (slope + momentum! * next), next]
     },
   ),
-  lion_fwd_f32: update(
+  lion_fwd_f32: updating(
     ['weight', 'mean'],
     { beta1: 0.9, beta2: 0.99 },
     ({ weight, mean, g }, { step, decay, beta1, beta2 }) => [
@@ -75,7 +76,7 @@ export const updateReferences = {
       mix(beta2!, mean!, g!),
     ],
   ),
-  muonUpdate_fwd_f32: update(['weight'], { scale: 1.5 }, ({ weight, g }, { step, decay, scale }) => [
+  muonUpdate_fwd_f32: updating(['weight'], { scale: 1.5 }, ({ weight, g }, { step, decay, scale }) => [
     weight! * (1 - step! * decay!) - step! * scale! * g!,
   ]),
   muonMomentum_fwd_f32: {
@@ -102,4 +103,4 @@ export const updateReferences = {
     compute: ({ x, sum }: Values) => ({ sum: sum!.map((value, i) => value + x![i]!) }),
     epsilons: 1,
   },
-} satisfies { readonly [kernel: string]: Reference }
+}
