@@ -59,8 +59,8 @@ describe('ck export', () => {
         data: Float32Array.from(weightTensor(base, model, [name], shape).data),
       } as const
     })
-    base.close()
     saveModelFolder(at('run/model'), base, new Set(tensors.map(({ name }) => name)))
+    base.close()
     const [good, damaged] = [1, 2].map((step) =>
       saveCheckpoint(at('run/checkpoints'), factsAt(step), tensors, { keep: 2 }),
     )
