@@ -26,6 +26,7 @@ import {
   rmsNormForward,
 } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormGradient,
   l2NormGradient,
   layerNormGainGradient,
   layerNormGradient,
@@ -55,6 +56,7 @@ import { selfAttentionBackward, selfAttentionForward } from './selfAttention/sel
 import {
   activateGradient,
   decayGateGradient,
+  gluGradient,
   sigmoidGradient,
   softCapGradient,
   softmaxGradient,
@@ -87,7 +89,14 @@ export const families = {
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
+  normgrad: [
+    rmsNormGradient,
+    rmsNormGainGradient,
+    layerNormGradient,
+    layerNormGainGradient,
+    l2NormGradient,
+    gatedRmsNormGradient,
+  ],
   pointwise: [
     gluForward,
     addForward,
@@ -101,8 +110,8 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   selfAttention: [selfAttentionForward, selfAttentionBackward],
+  slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
     adamWForward,

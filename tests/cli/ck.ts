@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cacheFolder } from '../../src/build/cacheFolder.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const demo = join(root, 'models/demo.gguf')
@@ -39,11 +40,17 @@ export interface Ck {
   remove(): void
 }
 
-/** Brings dist/ up to date and gives `ck` as a child process with a cache of its own. */
+/**
+ * Brings dist/ up to date and gives `ck` as a child process with a cache of its own, of which only the compiled objects are
+ * those of all test files: they are named by their content.
+ */
 export function openCk(): Ck {
   execFileSync(process.execPath, ['scripts/prepare.mjs'], { cwd: root, stdio: 'pipe' })
   const folder = mkdtempSync(join(tmpdir(), 'ck-cli-'))
   const cache = join(folder, 'cache')
+  const objects = join(cacheFolder(), 'objects')
+  for (const place of [cache, objects]) mkdirSync(place, { recursive: true })
+  symlinkSync(objects, join(cache, 'objects'))
   const main = join(root, 'dist/cli/main.js')
   const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
     runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })

@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { printHeader, printPrototypes } from '../../src/kernels/printHeader.ts'
 import { familyNames, sharedHeaders } from '../../src/kernels/registry.ts'
-import { openDriver, printDriver } from './driver.ts'
+import { openDriver } from './driver.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import type { KernelTarget } from './kernelTargets.ts'
 import { openLibrary } from './library.ts'
+import { printCases } from './printCases.ts'
 import { probes } from './probe.kernel.ts'
 
 const execute = promisify(execFile)
@@ -24,7 +25,8 @@ const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror', '-ffp-contract=
  */
 export async function openKernels(target: KernelTarget): Promise<KernelRunner> {
   const files: { [name: string]: string } = {
-    'driver.c': printDriver(),
+    'cases.h': printCases(),
+    'driver.c': readFileSync(new URL('driver.c', import.meta.url), 'utf8'),
     'probe.h': printPrototypes('probe', probes),
     'probe.c': readFileSync(new URL('probe.c', import.meta.url), 'utf8'),
   }

@@ -1,176 +1,166 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { familyNames } from '../../src/kernels/registry.ts'
 import {
+  type Argument,
   argumentsOf,
   type CallResult,
-  checkReadOnly,
   type KernelCall,
   type KernelRunner,
   orderOf,
+  refuseWritten,
 } from './kernelCall.ts'
 import { testedKernels } from './probe.kernel.ts'
 
 const names = testedKernels.map((kernel) => kernel.name)
 
-/** Runs calls in another process (an emulator, a sanitizer build): the driver reads them from a file. */
+/**
+ * Runs calls in another process (an emulator, a sanitizer build), which starts with the first of them and takes one file of
+ * calls after the other. Throws what it says where it dies.
+ */
 export function openDriver(command: readonly string[], lanes: number): KernelRunner {
-  const [program = '', ...leading] = command
+  const folder = mkdtempSync(join(tmpdir(), 'ck-calls-'))
+  let driver: Driver | undefined
   return {
     lanes,
     run(calls) {
-      const dir = mkdtempSync(join(tmpdir(), 'ck-calls-'))
+      driver ??= startDriver(command, folder)
+      writeFileSync(driver.calls, encode(calls, lanes))
       try {
-        const [input, output] = [join(dir, 'calls'), join(dir, 'results')]
-        writeFileSync(input, encode(calls, lanes))
-        execFileSync(program, [...leading, input, output], { stdio: ['ignore', 'ignore', 'pipe'] })
-        return decode(calls, lanes, readFileSync(output))
-      } finally {
-        rmSync(dir, { recursive: true, force: true })
+        driver.answer()
+      } catch (error) {
+        driver = undefined
+        throw error
       }
+      return decode(calls, lanes, readFileSync(driver.results))
+    },
+    async close() {
+      await driver?.end()
+      rmSync(folder, { recursive: true, force: true })
     },
   }
 }
 
-/** Numbers are doubles, which hold every size and attribute; NULL is a buffer of -1 bytes. */
+interface Driver {
+  /** The files that it reads and writes. */
+  readonly calls: string
+  readonly results: string
+  /** Waits until the results are there. */
+  answer(): void
+  /** Waits for its end; a sanitizer may complain then. */
+  end(): Promise<void>
+}
+
+/** Starts the driver with pipes that this thread can wait on; the end of the process is the end of what it answers. */
+function startDriver([program = '', ...leading]: readonly string[], folder: string): Driver {
+  const [calls, results, errors] = [join(folder, 'calls'), join(folder, 'results'), join(folder, 'errors')]
+  const [requests, answers] = [pipeIn(folder, 'requests'), pipeIn(folder, 'answers')]
+  const stderr = openSync(errors, 'w')
+  const child = spawn(program, [...leading, calls, results], { stdio: [requests.out, answers.in, stderr] })
+  const exit = exitOf(child)
+  for (const fd of [requests.out, answers.in, stderr]) closeSync(fd)
+  const said = () => `the driver of the kernels died: ${readFileSync(errors, 'utf8')}`
+  const hangUp = () => [requests.in, answers.out].forEach(closeSync)
+  const byte = new Uint8Array(1)
+  return {
+    calls,
+    results,
+    answer() {
+      try {
+        writeSync(requests.in, byte)
+        if (readSync(answers.out, byte) === 1) return
+      } catch {
+        // It died before it was asked.
+      }
+      hangUp()
+      throw new Error(said())
+    },
+    async end() {
+      hangUp()
+      if ((await exit) !== 0) throw new Error(said())
+    },
+  }
+}
+
+/** Both ends of a pipe, which block. Opened for both ways it waits for nobody. */
+function pipeIn(folder: string, name: string): { readonly in: number; readonly out: number } {
+  const path = join(folder, name)
+  rmSync(path, { force: true })
+  execFileSync('mkfifo', [path])
+  const both = openSync(path, constants.O_RDWR)
+  const ends = { in: openSync(path, constants.O_WRONLY), out: openSync(path, constants.O_RDONLY) }
+  closeSync(both)
+  return ends
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(null))
+    child.once('close', resolve)
+  })
+}
+
+/** The file that driver.c describes. Equal arrays, which many calls share, are one blob. */
 function encode(calls: readonly KernelCall[], lanes: number): Uint8Array {
-  const chunks: Uint8Array[] = []
-  const put = (...values: number[]) => chunks.push(new Uint8Array(Float64Array.from(values).buffer))
-  put(calls.length)
+  const blobs = new Map<Uint8Array, number>()
+  const contents: Uint8Array[] = []
+  const numbers: number[] = [calls.length]
+  const blobOf = (bytes: Uint8Array) => {
+    const known = blobs.get(bytes) ?? blobs.size
+    if (known < blobs.size) return known
+    blobs.set(bytes, known)
+    contents.push(new Uint8Array(Float64Array.of(bytes.length).buffer), bytes, new Uint8Array(-bytes.length & 7))
+    return known
+  }
   for (const call of calls) {
     const args = argumentsOf(call, lanes)
     const order = orderOf(call)
-    put(names.indexOf(call.kernel.name), call.parts ?? 1, order.length, ...order)
-    put(...call.kernel.dims.map((dim) => call.dims[dim]!))
-    put(...Object.keys(call.kernel.attributes).map((name) => call.attributes![name]!))
-    for (const { name, initial, sameAs } of args) {
+    numbers.push(names.indexOf(call.kernel.name), call.parts ?? 1, order.length, ...order)
+    numbers.push(...call.kernel.dims.map((dim) => call.dims[dim]!))
+    numbers.push(...Object.keys(call.kernel.attributes).map((name) => call.attributes![name]!))
+    for (const { name, initial, sameAs, readOnly } of args) {
       const layout = call.kernel.buffers[name]!.layout ?? 'rows'
-      put(
-        initial ? initial.length : -1,
+      numbers.push(
+        initial ? blobOf(initial) : -1,
         args.findIndex((other) => other.name === sameAs),
+        layout === 'panels' || layout === 'panelPairs' ? 0 : 4,
+        readOnly ? 1 : 0,
       )
-      put(layout === 'panels' || layout === 'panelPairs' ? 0 : 4)
-      if (initial) chunks.push(initial)
     }
   }
-  return Buffer.concat(chunks)
+  const bytesOf = (values: readonly number[]) => new Uint8Array(Float64Array.from(values).buffer)
+  return Buffer.concat([bytesOf([blobs.size]), ...contents, bytesOf(numbers)])
 }
 
 function decode(calls: readonly KernelCall[], lanes: number, bytes: Uint8Array): CallResult[] {
   let at = 0
+  const take = (count: number) => {
+    at += count
+    return new Uint8Array(bytes.subarray(at - count, at))
+  }
+  const afterOf = (call: KernelCall, { name, initial, readOnly }: Argument) => {
+    if (!readOnly) return take(initial!.length)
+    if (take(1)[0] !== 0) refuseWritten(call, name)
+    return initial!
+  }
   return calls.map((call) => {
     const buffers: { [name: string]: Uint8Array } = {}
     for (const argument of argumentsOf(call, lanes)) {
       if (!argument.initial) continue
-      const after = new Uint8Array(bytes.subarray(at, at + argument.initial.length))
-      at += after.length
-      checkReadOnly(call, argument, after)
+      const after = afterOf(call, argument)
       if (!call.kernel.buffers[argument.name]!.scratch) buffers[argument.name] = after
     }
     return { buffers }
   })
-}
-
-/** C source of the driver: one case per kernel, printed from the declarations. */
-export function printDriver(): string {
-  const cases = testedKernels.map((kernel, index) => {
-    const attributes = Object.values(kernel.attributes)
-    const values = [
-      ...['part', 'parts'],
-      ...kernel.dims.map((_, i) => `(int64_t)number[${i}]`),
-      ...attributes.map((type, i) => `(${type})number[${kernel.dims.length + i}]`),
-      ...Object.keys(kernel.buffers).map((_, i) => `buffer[${i}]`),
-    ]
-    return `    case ${index}:\n        ck_${kernel.name}(${values.join(', ')});\n        return;`
-  })
-  const counts = testedKernels.map(
-    ({ dims, attributes, buffers }) =>
-      `{${dims.length + Object.keys(attributes).length}, ${Object.keys(buffers).length}}`,
-  )
-  return `#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-${[...familyNames, 'probe'].map((family) => `#include "${family}.h"`).join('\n')}
-
-static const int counts[][2] = {${counts.join(', ')}};
-
-static void run(int kernel, int part, int parts, const double *number, void **buffer)
-{
-    switch (kernel) {
-${cases.join('\n')}
-    default:
-        abort();
-    }
-}
-
-static FILE *input;
-
-static double next(void)
-{
-    double value;
-    if (fread(&value, sizeof value, 1, input) != 1) {
-        abort();
-    }
-    return value;
-}
-
-int main(int count, char **arguments)
-{
-    if (count != 3) {
-        return 2;
-    }
-    input = fopen(arguments[1], "rb");
-    FILE *output = fopen(arguments[2], "wb");
-    if (!input || !output) {
-        return 2;
-    }
-    for (int calls = (int)next(); calls > 0; calls--) {
-        const int kernel = (int)next(), parts = (int)next(), runs = (int)next();
-        int order[64];
-        double number[16];
-        char *block[16] = {0};
-        void *buffer[16];
-        size_t bytes[16];
-        int same[16], shift[16];
-        for (int i = 0; i < runs; i++) {
-            order[i] = (int)next();
-        }
-        for (int i = 0; i < counts[kernel][0]; i++) {
-            number[i] = next();
-        }
-        for (int i = 0; i < counts[kernel][1]; i++) {
-            const double size = next();
-            void *memory = NULL;
-            same[i] = (int)next();
-            shift[i] = (int)next();
-            bytes[i] = size < 0 ? 0 : (size_t)size;
-            if (size >= 0) {
-                if (posix_memalign(&memory, 64, bytes[i] + (size_t)shift[i])) {
-                    abort();
-                }
-                block[i] = memory;
-                if (bytes[i] && fread(block[i] + shift[i], 1, bytes[i], input) != bytes[i]) {
-                    abort();
-                }
-            }
-        }
-        for (int i = 0; i < counts[kernel][1]; i++) {
-            buffer[i] = block[same[i]] ? block[same[i]] + shift[same[i]] : NULL;
-        }
-        for (int i = 0; i < runs; i++) {
-            run(kernel, order[i], parts, number, buffer);
-        }
-        for (int i = 0; i < counts[kernel][1]; i++) {
-            if (buffer[i] && bytes[i] && fwrite(buffer[i], 1, bytes[i], output) != bytes[i]) {
-                abort();
-            }
-            free(block[i]);
-        }
-    }
-    return fclose(output) != 0;
-}
-`
 }

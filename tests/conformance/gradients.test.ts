@@ -19,8 +19,6 @@ const withoutVjp: { readonly [name: string]: string } = {
   carriedDeltaRule: 'belongs to programs that keep a state',
   clipScale: 'belongs to the step of an optimizer',
   constant: 'reads nothing',
-  gatedRmsNorm: 'is taken apart',
-  glu: 'is made behind the gradients, by fuseGlu',
   gradientNorm: 'belongs to the step of an optimizer',
   gradientSquares: 'belongs to the step of an optimizer',
   linearGlu: 'is taken apart',

@@ -28,6 +28,8 @@ export interface CallResult {
 export interface KernelRunner {
   readonly lanes: number
   run(calls: readonly KernelCall[]): CallResult[]
+  /** Ends what it started. */
+  close(): Promise<void>
 }
 
 /** A buffer of a call before it runs. */
@@ -60,8 +62,7 @@ export function orderOf(call: KernelCall): readonly number[] {
   return call.order ?? Array.from({ length: call.parts ?? 1 }, (_, part) => part)
 }
 
-/** Refuses a result in which a buffer that the kernel may only read has changed. */
-export function checkReadOnly(call: KernelCall, argument: Argument, after: Uint8Array): void {
-  if (argument.readOnly && Buffer.compare(argument.initial!, after) !== 0)
-    throw new Error(`${call.kernel.name}: wrote to ${argument.name}, which it may only read`)
+/** Refuses a result in which `buffer`, which the kernel may only read, has changed. */
+export function refuseWritten(call: KernelCall, buffer: string): never {
+  throw new Error(`${call.kernel.name}: wrote to ${buffer}, which it may only read`)
 }

@@ -65,6 +65,7 @@ for (const target of kernelTargets) {
 
     beforeAll(async () => {
       runner = await openKernels(target)
+      return () => runner.close()
     })
 
     it.each(names)('%s agrees with its reference', (name) => {

@@ -22,6 +22,7 @@ for (const target of kernelTargets.filter(({ how }) => how === 'library')) {
 
     beforeAll(async () => {
       runner = await openKernels(target)
+      return () => runner.close()
     })
 
     it('gives the bits of the whole when one part of depth is added to the other', () => {

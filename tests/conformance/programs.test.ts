@@ -55,6 +55,7 @@ describe('programs of random graphs', () => {
 
   beforeAll(async () => {
     runner = await openKernels(target)
+    return () => runner.close()
   })
 
   it('compute what the graph means', async () => {

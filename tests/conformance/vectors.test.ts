@@ -20,6 +20,7 @@ for (const target of kernelTargets.filter(({ only }) => !only?.includes('linear'
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await openKernels(target)
+      return () => runner.close()
     })
 
     function mapped(kernel: typeof probeExp | typeof probeTanh, x: Float32Array): Float32Array {

@@ -214,7 +214,7 @@ CK_INLINE void ck_convolve_back(int64_t taps, ck_gradients run, int64_t first, i
             for (int64_t j = 1; j < taps; j++) {
                 sum = ck_fma(ck_load(w + j * CK_LANES), seen[j], sum);
             }
-            ds = ds * ck_silu_slope(sum);
+            ds = ds * ck_silu_curve(sum).slope;
         }
         CK_UNROLL
         for (int64_t j = 0; j < taps; j++) {

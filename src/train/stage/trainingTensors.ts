@@ -3,7 +3,7 @@ import { trainedWeights } from '../../passes/trainedWeights.ts'
 import { updateGraph } from '../../passes/updateGraph.ts'
 import type { UpdateSettings } from '../../passes/updateSettings.ts'
 import type { TensorKind, TrainingTensor } from '../checkpoint/trainingState.ts'
-import type { Trainer } from '../trainer.ts'
+import type { Trainer } from '../program/trainer.ts'
 
 /** A state of a training that outlives it. */
 export interface KeptState {
