@@ -133,17 +133,23 @@ describe('an export', () => {
     const base = openCheckpoint(readGolden('llama').checkpoint)
     const run = join(root, 'average')
     const weights = weightsOf(base)
-    const averages = weightsOf(base, 0.25).map((tensor) => ({ ...tensor, kind: 'average' as const }))
+    const averages = weightsOf(base, 0.25).map((tensor) => {
+      return { ...tensor, kind: 'average' as const, name: `${tensor.name}.average` }
+    })
     saveModelFolder(join(run, 'model'), base, new Set(weights.map(({ name }) => name)))
     const path = saveCheckpoint(join(run, 'checkpoints'), factsAt(1), [...weights, ...averages], { keep: 1 })
     for (const place of [run, path]) {
       const { checkpoint } = openTrained(place, 'average')
       const norm = checkpoint.read(checkpoint.tensors.get('model.norm.weight')!)
-      expect(new Float32Array(norm.buffer)).toEqual(averages.find(({ name }) => name === 'output_norm.weight')!.data)
+      expect(new Float32Array(norm.buffer)).toEqual(
+        averages.find(({ name }) => name === 'output_norm.weight.average')!.data,
+      )
       checkpoint.close()
     }
     saveCheckpoint(join(run, 'checkpoints'), factsAt(2), weights, { keep: 1 })
-    expect(() => openTrained(run, 'average')).toThrow(/tensor 'average.NAME' is missing/)
+    expect(() => openTrained(run, 'average')).toThrow(
+      /^--average is '.*step-00000002.safetensors'; accepted: a checkpoint of a training/,
+    )
     expect(() => openTrained(readGolden('llama').checkpoint, 'average')).toThrow(/^--average is '/)
     base.close()
   })
