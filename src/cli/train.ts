@@ -64,6 +64,7 @@ export const train = defineCommand({
         const validation = ended.validation ? `, validation loss ${ended.validation.loss.toFixed(4)}` : ''
         io.out(`${out}/${name}: ${ended.step} steps${validation}\n`)
       }
+      for (const path of result.exported) io.out(`${path}\n`)
       if (!result.isComplete) io.note('ck: stopped behind a step; the same command goes on from there')
       return 0
     } finally {
