@@ -77,17 +77,17 @@ const mostSequences = 1024
 const contextUnit = 64
 
 /**
- * Compiles a checkpoint (GGUF file, shard set or transformers folder) to a run folder: C for exactly this model and
- * target, its weights, and the library and executable built from them. Refuses with CkError; a refusal or an abort leaves
- * nothing behind.
+ * Compiles a checkpoint (the path of a GGUF file, shard set or transformers folder, or an open one, which stays open) to a
+ * run folder: C for exactly this model and target, its weights, and the library and executable built from them. Refuses
+ * with CkError; a refusal or an abort leaves nothing behind.
  */
 export async function compile(
-  checkpointPath: string,
+  source: string | Checkpoint,
   options: CompileOptions,
 ): Promise<{ dir: string; target: Target }> {
   const target = resolveTarget(options.target)
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
-  const checkpoint = openCheckpoint(checkpointPath)
+  const checkpoint = typeof source === 'string' ? openCheckpoint(source) : source
   try {
     const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
@@ -109,7 +109,7 @@ export async function compile(
     })
     return { dir: options.out, target }
   } finally {
-    checkpoint.close()
+    if (typeof source === 'string') checkpoint.close()
   }
 }
 

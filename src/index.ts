@@ -1,6 +1,6 @@
 /**
  * C Kernel Engine as a library: `compile` turns a checkpoint into a run folder, `load` opens one, and its sessions generate
- * text and give logits.
+ * text and give logits. `models` makes fresh models, which `compile` takes in place of a path.
  *
  * @example
  * import { compile, load } from 'c-kernel-engine'
@@ -15,6 +15,7 @@
 export { CkError, type ErrorCode } from './base/errors.ts'
 export { type Target, targets } from './build/targets.ts'
 export { type CompileOptions, type CompileStage, compile } from './compile.ts'
+export type { Checkpoint } from './formats/checkpoint.ts'
 export type {
   Chat,
   ChatOptions,
@@ -37,3 +38,4 @@ export type {
   TokenizeOptions,
 } from './run/session.ts'
 export { load, Model } from './run/session.ts'
+export { type FreshOptions, models } from './train/models.ts'

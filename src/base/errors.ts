@@ -16,6 +16,12 @@ const messages = {
     `${d.path}: architecture '${d.found}' has no template; accepted: ${d.accepted}`,
   config_invalid: (d: { path: string; key: string; found: string; accepted: string }) =>
     `${d.path}: '${d.key}' is ${d.found}; accepted: ${d.accepted}`,
+  /** A config of a training; `path` has line and column where they are known. */
+  config_malformed: (d: { path: string; what: string; form: string }) => `${d.path}: ${d.what}; accepted: ${d.form}`,
+  config_key_unknown: (d: { path: string; key: string; accepted: string }) =>
+    `${d.path}: '${d.key}' is unknown; accepted: ${d.accepted}`,
+  config_contradicts: (d: { path: string; what: string; accepted: string }) =>
+    `${d.path}: ${d.what}; accepted: ${d.accepted}`,
   transformers_lacks: (d: { template: string; what: string }) =>
     `template '${d.template}': config.json has no place for ${d.what}; accepted: a GGUF file, which has`,
   tensor_missing: (d: { path: string; tensor: string; shape: string }) =>

@@ -5,7 +5,7 @@ import type { Span } from './span.ts'
 
 /** Tokens that a call reads back, a token's own among them; 0: all. */
 export function windowOf({ attributes }: Call): number {
-  return attributes.window ?? 0
+  return Number(attributes.window ?? 0)
 }
 
 /** Positions that a token of the span attends to in the mean: the one at position p to p + 1, or as many as its window has. */

@@ -1,3 +1,4 @@
+import { bytesIn } from '../base/byteText.ts'
 import { type WeightDtype, weightDtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { TensorRule } from '../quantize/planTensors.ts'
@@ -38,6 +39,10 @@ export function decimal(least: number, most?: number): Check<number> {
     return isNumber && value >= least && value <= (most ?? value) ? value : refuse(option, text, accepted)
   }
 }
+
+/** Bytes, as digits or with a unit. */
+export const byteCount: Check<number> = (text, option) =>
+  bytesIn(text) || refuse(option, text, 'a number of bytes, such as 512MiB or 2GiB')
 
 /** What C's uint64_t holds. */
 export const seed: Check<bigint> = (text, option) => {

@@ -9,6 +9,7 @@ import { embed } from './embed.ts'
 import { exportModel } from './exportModel.ts'
 import { grads } from './grads.ts'
 import { imatrix } from './imatrix.ts'
+import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { parity } from './parity.ts'
@@ -20,6 +21,7 @@ import { run } from './run.ts'
 import { synth } from './synth.ts'
 import { tokenize } from './tokenize.ts'
 import { tokenizerTrain } from './tokenizerTrain.ts'
+import { train } from './train.ts'
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -37,6 +39,8 @@ export const commands: readonly Command[] = [
   quantize,
   exportModel,
   imatrix,
+  init,
+  train,
   tokenizerTrain,
   dataPrepare,
   dataInspect,

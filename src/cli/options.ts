@@ -1,6 +1,9 @@
 import { recipeNames } from '../quantize/recipes.ts'
+import { initMethodNames } from '../train/init/initMethods.ts'
+import { modelFamilies } from '../train/init/modelFamilies.ts'
 import {
   anyText,
+  byteCount,
   type Check,
   choice,
   decimal,
@@ -57,7 +60,11 @@ export const options = {
     check: decimal(0),
     help: 'makes the last 64 tokens less likely (default 1: off)',
   },
-  seed: { value: 'number', check: seed, help: 'same seed, same result (default: random; of ck synth and ck data: 1)' },
+  seed: {
+    value: 'number',
+    check: seed,
+    help: 'same seed, same result (default: random; of ck synth, ck init and ck data: 1)',
+  },
   stop: { value: 'text', check: someText, repeats: true, help: 'end before this text; may be given 16 times' },
   ignoreEos: { help: 'go on after the end of the text' },
   echo: { help: 'print the prompt before its continuation' },
@@ -127,6 +134,18 @@ export const options = {
   tensors: { help: 'every tensor: type, shape, place' },
   graph: { help: 'the graph as the template built it (ir1)' },
   optimized: { help: 'with --graph: the graph after all passes' },
+  memoryBudget: {
+    long: 'memory',
+    value: 'bytes',
+    check: byteCount,
+    help: 'the most memory that training may take, such as 2GiB: what does not fit is computed again (default: no bound)',
+  },
+  stage: {
+    value: 'name',
+    check: someText,
+    repeats: true,
+    help: 'only this stage of the config; may be given several times',
+  },
   memory: { help: 'every weight and buffer: place, bytes, lifetime' },
   kernels: { help: 'every kernel call: sizes, operations, bytes, barriers' },
   text: { value: 'text', check: anyText, help: 'the text (with --decode: ids, 1,2,3)' },
@@ -248,6 +267,61 @@ export const options = {
     value: 'count',
     check: wholeNumber(0),
     help: 'pairs that stand in the texts less often do not join (default 0: all may)',
+  },
+  family: {
+    long: 'template',
+    value: 'name',
+    check: someText,
+    help: `the family of the model: ${modelFamilies.join(', ')}`,
+  },
+  vocabulary: {
+    long: 'vocab',
+    value: 'count',
+    check: wholeNumber(1),
+    help: "tokens of the vocabulary (default: the tokenizer's)",
+  },
+  dim: { value: 'count', check: wholeNumber(1), help: 'width of the model (default: --hidden where given, else 256)' },
+  layers: { value: 'count', check: wholeNumber(1), help: 'layers (default 4)' },
+  hidden: {
+    value: 'count',
+    check: wholeNumber(1),
+    help: "width of the feed-forward (default: the family's share of --dim)",
+  },
+  heads: { value: 'count', check: wholeNumber(1), help: 'heads of attention (default: as many as are about 64 wide)' },
+  kvHeads: {
+    value: 'count',
+    check: wholeNumber(1),
+    help: 'heads of keys and values (default: half of the heads, or all)',
+  },
+  headDim: { value: 'count', check: wholeNumber(1), help: 'width of a head (default: --dim divided among the heads)' },
+  contextLen: { value: 'tokens', check: wholeNumber(1), help: 'tokens that the model is made for (default 512)' },
+  tied: {
+    value: 'how',
+    check: choice('yes', 'no'),
+    help: "whether the head shares the embedding's weights (default: as the family)",
+  },
+  ropeTheta: { value: 'x', check: decimal(0), help: "base of the rotation (default: the family's)" },
+  attentionWindow: {
+    long: 'window',
+    value: 'tokens',
+    check: wholeNumber(0),
+    help: "tokens that layers with a window read back (default: the family's)",
+  },
+  init: {
+    value: 'method',
+    check: choice(...initMethodNames),
+    help: `how matrices are drawn: ${initMethodNames.join(', ')} (default normal)`,
+  },
+  deviation: {
+    value: 'x',
+    check: decimal(0),
+    help: 'deviation of the normal methods (default 0.02, or as the family)',
+  },
+  tokenizerFile: {
+    long: 'tokenizer',
+    value: 'path',
+    check: someText,
+    help: 'a tokenizer.json, or a folder with one; it and the files of its chat template go into the model',
   },
   form: {
     letter: 'o',

@@ -1,3 +1,4 @@
+import type { AttributeType } from '../kernels/kernel.ts'
 import { type Family, families, kernels } from '../kernels/registry.ts'
 import type { PlacedBuffer } from '../plan/planMemory.ts'
 import {
@@ -106,10 +107,11 @@ class Tables {
   nameOf(program: Program, repeat: Repeat): string {
     const width = Math.max(0, ...repeat.columns.map(({ name }) => name.length)) + 1
     const fields = repeat.columns.map(
-      (column) => `    uint64_t ${`${column.name};`.padEnd(width)} /* ${this.#describe(program, column)} */`,
+      (column) =>
+        `    ${column.in === 'numbers' ? 'int64_t ' : 'uint64_t'} ${`${column.name};`.padEnd(width)} /* ${this.#describe(program, column)} */`,
     )
     const rows = Array.from({ length: repeat.count }, (_, round) => {
-      const cells = repeat.columns.map((column) => `${this.#offset(program, column.in, column.entries[round]!)}u`)
+      const cells = repeat.columns.map((column) => this.#cell(program, column, round))
       return wrapList('    {', cells, '},')
     })
     const text = (name: string) =>
@@ -129,8 +131,14 @@ class Tables {
     })
   }
 
+  #cell(program: Program, { in: region, entries }: Column, round: number): string {
+    const entry = entries[round]!
+    return region === 'numbers' ? entry : `${this.#offset(program, region, entry)}u`
+  }
+
   #describe(program: Program, { in: region, entries }: Column): string {
     const name = entries[0]!
+    if (region === 'numbers') return `${name}, ...`
     if (region === 'weights') return describeWeight(this.#source.plan.weights.find((weight) => weight.name === name)!)
     const { dtype, shape } = this.#source.plan.buffers[program.mode]!.find((buffer) => buffer.name === name)!
     return `${name} ${dtype} [${shape.join(', ')}]`
@@ -201,13 +209,17 @@ function printCall(
     'part',
     'parts',
     ...kernel.dims.map((dim) => dims[dim]!),
-    ...Object.entries(kernel.attributes).map(([name, type]) => printNumber(call.attributes[name]!, type)),
+    ...Object.entries(kernel.attributes).map(([name, type]) => printAttribute(call.attributes[name]!, type, repeat)),
     ...Object.keys(kernel.buffers).map((name) => printPlace(source, program, call.buffers[name]!, repeat)),
   ]
   return `    /* ${(call.makes ?? [call.name]).join(', ')} ${written.dtype} [${shape}] */\n${wrapCall('    ', `ck_${call.kernel}`, args)}`
 }
 
-function printNumber(value: number, type: 'float' | 'double' | 'int64_t'): string {
+function printAttribute(value: Call['attributes'][string], type: AttributeType, repeat: Repeat | undefined): string {
+  return typeof value === 'number' ? printNumber(value, type) : `at->${repeat!.columns[value.column]!.name}`
+}
+
+function printNumber(value: number, type: AttributeType): string {
   if (type === 'int64_t') return String(value)
   const text = type === 'float' ? shortestFloat(value) : String(value)
   const point = /[.e]/.test(text) ? text : `${text}.0`

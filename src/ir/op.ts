@@ -77,6 +77,8 @@ export interface OpDefinition<I extends string = string, O extends string = stri
   readonly inputs: { readonly [K in I]: readonly Dtype[] }
   readonly optional?: readonly NoInfer<I>[]
   readonly outputs: readonly O[]
+  /** Outputs that begin with an optional input, of their type, that they are added to; without it with 0. */
+  readonly sums?: { readonly [K in O]?: NoInfer<I> }
   /** Outputs that are the next version of a state, in the same bytes, and the input that is its last one. */
   readonly advances?: { readonly [K in O]?: NoInfer<I> }
   /** Result types, or a refusal through `refuse`. Dtypes have been checked against `inputs` already. */

@@ -7,13 +7,7 @@ import {
 } from './convolution/convolution.kernel.ts'
 import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
-import {
-  clipForward,
-  rootOfSumForward,
-  squaresForward,
-  squaresRowForward,
-  unitNormForward,
-} from './gradient/gradient.kernel.ts'
+import { clipForward, rootOfSumForward, squaresForward, unitNormForward } from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
@@ -26,6 +20,7 @@ import {
   rmsNormForward,
 } from './norm/norm.kernel.ts'
 import {
+  gatedRmsNormGradient,
   l2NormGradient,
   layerNormGainGradient,
   layerNormGradient,
@@ -55,6 +50,7 @@ import { selfAttentionBackward, selfAttentionForward } from './selfAttention/sel
 import {
   activateGradient,
   decayGateGradient,
+  gluGradient,
   sigmoidGradient,
   softCapGradient,
   softmaxGradient,
@@ -82,12 +78,19 @@ export const families = {
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
-  gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
+  gradient: [squaresForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
   matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
-  normgrad: [rmsNormGradient, rmsNormGainGradient, layerNormGradient, layerNormGainGradient, l2NormGradient],
+  normgrad: [
+    rmsNormGradient,
+    rmsNormGainGradient,
+    layerNormGradient,
+    layerNormGainGradient,
+    l2NormGradient,
+    gatedRmsNormGradient,
+  ],
   pointwise: [
     gluForward,
     addForward,
@@ -101,8 +104,8 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  slopes: [activateGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   selfAttention: [selfAttentionForward, selfAttentionBackward],
+  slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
     adamWForward,

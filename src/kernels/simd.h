@@ -355,6 +355,20 @@ CK_INLINE ck_vf ck_zip_high(ck_vf a, ck_vf b)
 
 #endif
 
+/* a[1], a[0], a[3], a[2], ... */
+CK_INLINE ck_vf ck_swap_pairs(ck_vf a)
+{
+#if defined CK_AVX512
+    return _mm512_permute_ps(a, 0xb1);
+#elif defined CK_AVX2
+    return _mm256_permute_ps(a, 0xb1);
+#elif defined CK_NEON
+    return (ck_vf)vrev64q_f32((float32x4_t)a);
+#else
+    return (ck_vf){a[1], a[0], a[3], a[2]};
+#endif
+}
+
 /*
  * out = the square of CK_LANES vectors with rows and columns exchanged. One round takes the highest bit of an element's row
  * number to the lowest of its column number, and the other way round: log2(CK_LANES) rounds exchange all bits.

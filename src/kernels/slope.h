@@ -1,4 +1,4 @@
-/* slope.h: the derivatives of the functions of activate.h. */
+/* slope.h: the functions of activate.h with their derivatives. */
 #ifndef CK_SLOPE_H
 #define CK_SLOPE_H
 
@@ -24,52 +24,42 @@ CK_INLINE ck_vf ck_within(ck_vf v, float most)
     return ck_select(v < ck_set(-most), ck_set(-most), v);
 }
 
+/* What a function gives, and its derivative there. */
+typedef struct {
+    ck_vf value, slope;
+} ck_curve;
+
 /* f(v) = v s(v), s the sigmoid: f' = s (1 + v (1 - s)). */
-CK_INLINE ck_vf ck_silu_slope(ck_vf v)
+CK_INLINE ck_curve ck_silu_curve(ck_vf v)
 {
-    v = ck_within(v, 128.0f);
-    const ck_gate gate = ck_sigmoid(v);
-    return gate.open * ck_fma(v, gate.shut, ck_set(1.0f));
+    const ck_vf near = ck_within(v, 128.0f);
+    const ck_gate gate = ck_sigmoid(near);
+    return (ck_curve){v * gate.open, gate.open * ck_fma(near, gate.shut, ck_set(1.0f))};
 }
 
 /* f(v) = v s(u), u = 2 sqrt(2/pi) (v + 0.044715 v^3): f' = s + v s (1 - s) u'. */
-CK_INLINE ck_vf ck_gelu_tanh_slope(ck_vf v)
+CK_INLINE ck_curve ck_gelu_tanh_curve(ck_vf v)
 {
-    v = ck_within(v, 16.0f);
-    const ck_vf square = v * v;
-    const ck_gate gate = ck_sigmoid(v * ck_fma(ck_set(0x1.2444f2p-4f), square, ck_set(0x1.988454p0f)));
+    const ck_vf near = ck_within(v, 16.0f), square = near * near;
+    const ck_gate gate = ck_sigmoid(near * ck_fma(ck_set(0x1.2444f2p-4f), square, ck_set(0x1.988454p0f)));
     const ck_vf steep = ck_fma(ck_set(3 * 0x1.2444f2p-4f), square, ck_set(0x1.988454p0f));
-    return ck_fma(v * gate.open, gate.shut * steep, gate.open);
+    return (ck_curve){v * gate.open, ck_fma(near * gate.open, gate.shut * steep, gate.open)};
 }
 
 /* f(v) = v Phi(v): f' = Phi(v) + v phi(v), phi = e^(-v^2/2) / sqrt(2 pi). */
-CK_INLINE ck_vf ck_gelu_erf_slope(ck_vf v)
+CK_INLINE ck_curve ck_gelu_erf_curve(ck_vf v)
 {
-    v = ck_within(v, 16.0f);
+    const ck_vf near = ck_within(v, 16.0f);
     const ck_vi positive = v > ck_set(0.0f);
-    const ck_tail tail = ck_normal_tail(ck_select(positive, v, -v));
+    const ck_tail tail = ck_normal_tail(ck_select(positive, near, -near));
     const ck_vf below = ck_select(positive, 1.0f - tail.beyond, tail.beyond);
-    return ck_fma(v * ck_set(0x1.988454p-2f), tail.bell, below);
+    return (ck_curve){v * below, ck_fma(near * ck_set(0x1.988454p-2f), tail.bell, below)};
 }
 
-CK_INLINE ck_vf ck_relu_slope(ck_vf v)
+CK_INLINE ck_curve ck_relu_curve(ck_vf v)
 {
-    return ck_select(v > ck_set(0.0f), ck_set(1.0f), ck_set(0.0f));
-}
-
-/* The derivative of ck_activate. */
-CK_INLINE ck_vf ck_slope(int64_t activation, ck_vf v)
-{
-    switch (activation) {
-    case CK_GELU_TANH:
-        return ck_gelu_tanh_slope(v);
-    case CK_GELU_ERF:
-        return ck_gelu_erf_slope(v);
-    case CK_RELU:
-        return ck_relu_slope(v);
-    default:
-        return ck_silu_slope(v);
-    }
+    const ck_vi positive = v > ck_set(0.0f);
+    return (ck_curve){ck_select(positive, v, ck_set(0.0f)), ck_select(positive, ck_set(1.0f), ck_set(0.0f))};
 }
 
 #endif

@@ -133,90 +133,101 @@ static void ck_multiply_strip(const ck_product *p)
     }
 }
 
+/*
+ * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from the low
+ * bits of a sum that holds n + 127; for n = -127 they say 0.
+ */
+CK_INLINE ck_vf ck_exp_weight(ck_vf x)
+{
+    const ck_vf shift = ck_set(0x1.8p23f + 127.0f);
+    x = ck_max(ck_set(-88.0f), x);
+    const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
+    const ck_vf n = shifted - shift;
+    ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
+    r = ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r);
+    ck_vf p = ck_set(1.0f / 5040);
+    p = ck_fma(p, r, ck_set(1.0f / 720));
+    p = ck_fma(p, r, ck_set(1.0f / 120));
+    p = ck_fma(p, r, ck_set(1.0f / 24));
+    p = ck_fma(p, r, ck_set(1.0f / 6));
+    p = ck_fma(p, r, ck_set(0.5f));
+    p = ck_fma(p, r, ck_set(1.0f));
+    p = ck_fma(p, r, ck_set(1.0f));
+    return p * (ck_vf)((ck_vu)ck_bits(shifted) << 23);
+}
+
 /* Keys [begin, end) and the vectors of rows [first, last) that read some of them; masked: not all of the rows all of the keys. */
 typedef struct {
-    int64_t begin, end;
-    int first, last, is_masked;
+    int32_t begin, end, first, last, is_masked;
 } ck_run;
 
 typedef struct {
     int64_t rows;
-    int64_t begin, end; /* of the keys that any row reads; begin in whole blocks */
-    /* The keys [first, last) that each row reads; none where there is no row. */
+    int32_t begin; /* of the keys that any row reads, in whole blocks */
+    int32_t count;
+    ck_run *runs;
+    /* The keys [first, last) that each row reads; a lane without a row reads none. */
     int32_t first[CK_STRIP], last[CK_STRIP];
-    /* Of each vector of rows: the keys that some read, and those that all read. */
-    int32_t some_first[CK_STRIP_VECTORS], some_last[CK_STRIP_VECTORS];
-    int32_t all_first[CK_STRIP_VECTORS], all_last[CK_STRIP_VECTORS];
     /* Of each row: its largest score, the sum of its weights and its inverse. */
     float most[CK_STRIP], total[CK_STRIP], inverse[CK_STRIP];
 } ck_strip;
 
-/* Fills in the rest of a strip from `rows` and from the keys of its rows. */
-static void ck_bound_strip(ck_strip *s)
+/* The keys that some rows of a vector read, and those that all of them read. */
+typedef struct {
+    int32_t some_first, some_last, all_first, all_last;
+} ck_bounds;
+
+static ck_bounds ck_bounds_of(const int32_t *first, const int32_t *last)
 {
-    s->begin = INT32_MAX;
-    s->end = 0;
-    for (int64_t row = s->rows; row < CK_STRIP; row++) {
-        s->first[row] = s->last[row] = 0;
-    }
-    for (int v = 0; v < CK_STRIP_VECTORS; v++) {
-        int32_t some_first = INT32_MAX, some_last = 0, all_first = 0, all_last = INT32_MAX;
-        for (int64_t row = v * CK_LANES; row < (v + 1) * CK_LANES && row < s->rows; row++) {
-            const int32_t first = s->first[row], last = s->last[row];
-            some_first = first < some_first ? first : some_first;
-            some_last = last > some_last ? last : some_last;
-            all_first = first > all_first ? first : all_first;
-            all_last = last < all_last ? last : all_last;
-        }
-        s->some_first[v] = some_first;
-        s->some_last[v] = some_last;
-        s->all_first[v] = all_first;
-        s->all_last[v] = all_last;
-        s->begin = some_first < s->begin ? some_first : s->begin;
-        s->end = some_last > s->end ? some_last : s->end;
-    }
-    s->begin = s->begin < s->end ? s->begin / CK_BLOCK_KEYS * CK_BLOCK_KEYS : s->end;
+    ck_vi firsts, lasts;
+    memcpy(&firsts, first, sizeof firsts);
+    memcpy(&lasts, last, sizeof lasts);
+    return (ck_bounds){-ck_largest_i(-firsts), ck_largest_i(lasts), ck_largest_i(firsts), -ck_largest_i(-lasts)};
 }
 
-/* The block of keys that begins with `key`. */
-static ck_run ck_block_of(const ck_strip *s, int64_t key)
+/* The block of keys from `begin` to `end` as a run. */
+static ck_run ck_block_of(const ck_bounds *bounds, int32_t begin, int32_t end)
 {
-    const int64_t end = key + CK_BLOCK_KEYS < s->end ? key + CK_BLOCK_KEYS : s->end;
-    ck_run run = {key, end, CK_STRIP_VECTORS, 0, 0};
+    ck_run run = {begin, end, CK_STRIP_VECTORS, 0, 0};
     for (int v = 0; v < CK_STRIP_VECTORS; v++) {
-        if (s->some_first[v] < end && s->some_last[v] > key) {
+        if (bounds[v].some_first < end && bounds[v].some_last > begin) {
             run.first = v < run.first ? v : run.first;
             run.last = v + 1;
         }
     }
     for (int v = run.first; v < run.last; v++) {
-        run.is_masked |= s->all_first[v] > key || s->all_last[v] < end;
+        run.is_masked |= bounds[v].all_first > begin || bounds[v].all_last < end;
     }
     return run;
 }
 
-/* The run of keys that follows `run`, or the first one where it ends at the begin of the strip. Without keys: no more. */
-static ck_run ck_next_run(const ck_strip *s, ck_run run)
+/* Divides the keys that the rows of a strip read into runs; at most as many as there are blocks of keys. */
+static void ck_set_runs(ck_strip *s)
 {
-    run.begin = run.end;
-    while (run.end < s->end) {
-        const ck_run block = ck_block_of(s, run.end);
-        if (run.begin == run.end && block.first < block.last) {
-            run = block;
-        } else if (run.begin == run.end) {
-            run.begin = run.end = block.end;
-        } else if (block.first == run.first && block.last == run.last && block.is_masked == run.is_masked &&
-                   block.end - run.begin <= CK_RUN_KEYS) {
-            run.end = block.end;
+    ck_bounds bounds[CK_STRIP_VECTORS];
+    int32_t first = INT32_MAX, end = 0;
+    for (int v = 0; v < CK_STRIP_VECTORS; v++) {
+        bounds[v] = ck_bounds_of(s->first + v * CK_LANES, s->last + v * CK_LANES);
+        first = bounds[v].some_first < first ? bounds[v].some_first : first;
+        end = bounds[v].some_last > end ? bounds[v].some_last : end;
+    }
+    s->begin = first < end ? first / CK_BLOCK_KEYS * CK_BLOCK_KEYS : end;
+    s->count = 0;
+    for (int32_t key = s->begin; key < end; key += CK_BLOCK_KEYS) {
+        const ck_run block = ck_block_of(bounds, key, key + CK_BLOCK_KEYS < end ? key + CK_BLOCK_KEYS : end);
+        ck_run *last = s->count ? &s->runs[s->count - 1] : NULL;
+        if (block.first >= block.last) {
+            continue;
+        }
+        if (last && last->end == key && last->first == block.first && last->last == block.last &&
+            last->is_masked == block.is_masked && block.end - last->begin <= CK_RUN_KEYS) {
+            last->end = block.end;
         } else {
-            break;
+            s->runs[s->count++] = block;
         }
     }
-    return run;
 }
 
-#define CK_EACH_RUN(run, strip)                                                                                        \
-    for (ck_run run = ck_next_run(strip, (ck_run){.end = (strip)->begin}); run.begin < run.end;                        \
-         run = ck_next_run(strip, run))
+#define CK_EACH_RUN(run, strip) for (const ck_run *run = (strip)->runs; run < (strip)->runs + (strip)->count; run++)
 
 #endif

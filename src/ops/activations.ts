@@ -17,6 +17,15 @@ export const activationOf: { readonly [A in Activation]: (value: number) => numb
   relu: (value) => Math.max(value, 0),
 }
 
+/** Which function a gated op applies to its gate: silu makes it SwiGLU, gelu GeGLU (Shazeer 2020). */
+export type GluAttributes = { readonly activation: Activation }
+
+/** Refuses an activation that there is not. */
+export function checkActivation({ activation }: GluAttributes, refuse: (what: string) => never): void {
+  if (!Object.hasOwn(activationCodes, activation))
+    refuse(`activation is '${activation}'; accepted: ${Object.keys(activationCodes).join(', ')}`)
+}
+
 /** The activation that a node of these attributes computes; undefined for other ops. */
 export function activationOfNode(node: {
   readonly op: string

@@ -9,6 +9,7 @@ export const embeddingBackward = defineOp({
   inputs: { ids: ['i32'], dy: ['f32'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['dtable'],
+  sums: { dtable: 'sum' },
   infer({ ids, dy, sum }, { rows }: { rows: number; padding?: number }, refuse) {
     if (ids.shape.length !== 1 || dy.shape.length !== 2) refuse('ids needs one axis and dy two')
     if (ids.shape[0] !== dy.shape[0]) refuse(`ids has ${ids.shape[0]} rows and dy has ${dy.shape[0]}`)

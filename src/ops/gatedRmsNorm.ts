@@ -1,5 +1,6 @@
 import { defineOp } from '../ir/op.ts'
 import { gatedRmsNormForward } from '../kernels/norm/norm.kernel.ts'
+import { gatedRmsNormBackward } from './gatedRmsNormBackward.ts'
 import { multiply } from './multiply.ts'
 import { rmsNorm } from './rmsNorm.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
@@ -22,6 +23,10 @@ export const gatedRmsNorm = defineOp({
   decompose(g, { x, gate, gain }, { eps }) {
     const normed = g.apply(rmsNorm, 'normed', { x, gain }, { eps })
     return { y: g.apply(multiply, 'gated', { x: normed, z: g.apply(silu, 'active', { x: gate }, {}) }, {}) }
+  },
+  vjp({ x, gate, gain }, _outputs, { y: dy }, attributes, g) {
+    const { dx, dgate, dgain } = g.apply(gatedRmsNormBackward, 'x', { x, gate, gain, dy }, attributes)
+    return { x: dx, gate: dgate, gain: dgain }
   },
   lower({ x, gate, gain }, { y }, { eps }, to) {
     const dims = { rows: x.type.shape[0]!, groups: axis(x.type, 1), cols: lastAxis(x.type) }

@@ -1,18 +1,10 @@
 import { defineOp } from '../ir/op.ts'
 import { mapTensor } from '../ir/tensor.ts'
-import { type Activation, activationCodes } from '../kernels/activations.ts'
+import { activationCodes } from '../kernels/activations.ts'
 import { gluForward } from '../kernels/pointwise/pointwise.kernel.ts'
-import { activationOf } from './activations.ts'
+import { activationOf, checkActivation, type GluAttributes } from './activations.ts'
+import { gluBackward } from './gluBackward.ts'
 import { denseRow, widthFrom } from './shapes.ts'
-
-/** Which function a gated op applies to its gate: silu makes it SwiGLU, gelu GeGLU (Shazeer 2020). */
-export type GluAttributes = { readonly activation: Activation }
-
-/** Refuses an activation that there is not. */
-export function checkActivation({ activation }: GluAttributes, refuse: (what: string) => never): void {
-  if (!Object.hasOwn(activationCodes, activation))
-    refuse(`activation is '${activation}'; accepted: ${Object.keys(activationCodes).join(', ')}`)
-}
 
 /** y = activation(gate) · up */
 export const glu = defineOp({
@@ -27,6 +19,10 @@ export const glu = defineOp({
   },
   reference({ gate, up }, { activation }) {
     return { y: mapTensor(gate, (value, i) => activationOf[activation](value) * up.data[i]!) }
+  },
+  vjp({ gate, up }, _outputs, { y: dy }, attributes, g) {
+    const { dgate, dup } = g.apply(gluBackward, 'gate', { gate, up, dy }, attributes)
+    return { gate: dgate, up: dup }
   },
   lower({ gate, up }, { y }, { activation }, to) {
     to.call(gluForward, {

@@ -14,6 +14,7 @@ export const layerNormBackward = defineOp({
   inputs: { x: ['f32'], gain: ['f32'], dy: ['f32'], sum: ['f32'], gainSum: ['f32'], biasSum: ['f32'] },
   optional: ['sum', 'gainSum', 'biasSum'],
   outputs: ['dx', 'dgain', 'dbias'],
+  sums: { dx: 'sum', dgain: 'gainSum', dbias: 'biasSum' },
   infer({ x, gain, dy, sum, gainSum, biasSum }, _attributes: { eps: number }, refuse) {
     checkNormGradient({ x, gain, dy }, { sum, gainSum, biasSum }, refuse)
     return { dx: x, dgain: gain, dbias: gain }

@@ -56,6 +56,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
   inputs: { a: ['f32'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['y'],
+  sums: { y: 'sum' },
   infer({ a, b, sum }, attributes: MatmulAttributes, refuse) {
     if (a.shape.length !== 2 || b.shape.length !== 2)
       refuse(`a and b need two axes, not ${a.shape.length} and ${b.shape.length}`)

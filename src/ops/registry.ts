@@ -23,8 +23,10 @@ import { deltaRuleBackward } from './deltaRuleBackward.ts'
 import { embedding } from './embedding.ts'
 import { embeddingBackward } from './embeddingBackward.ts'
 import { gatedRmsNorm } from './gatedRmsNorm.ts'
+import { gatedRmsNormBackward } from './gatedRmsNormBackward.ts'
 import { gelu } from './gelu.ts'
 import { glu } from './glu.ts'
+import { gluBackward } from './gluBackward.ts'
 import { gradientNorm } from './gradientNorm.ts'
 import { gradientSquares } from './gradientSquares.ts'
 import { headLoss } from './headLoss.ts'
@@ -93,8 +95,10 @@ export const ops = {
   embedding,
   embeddingBackward,
   gatedRmsNorm,
+  gatedRmsNormBackward,
   gelu,
   glu,
+  gluBackward,
   headLoss,
   headLossGradients,
   gradientNorm,

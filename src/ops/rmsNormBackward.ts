@@ -14,6 +14,7 @@ export const rmsNormBackward = defineOp({
   inputs: { x: ['f32'], gain: ['f32'], dy: ['f32'], sum: ['f32'], gainSum: ['f32'] },
   optional: ['sum', 'gainSum'],
   outputs: ['dx', 'dgain'],
+  sums: { dx: 'sum', dgain: 'gainSum' },
   infer({ x, gain, dy, sum, gainSum }, _attributes: { eps: number }, refuse) {
     checkNormGradient({ x, gain, dy }, { sum, gainSum }, refuse)
     return { dx: x, dgain: gain }

@@ -12,6 +12,7 @@ export const sliceBackward = defineOp({
   inputs: { dy: ['f32'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['dx'],
+  sums: { dx: 'sum' },
   infer({ dy, sum }, { from, width }: { from: number; width: number }, refuse) {
     if (dy.shape.length < 2) refuse('dy needs two axes or more')
     const end = from + lastAxis(dy)

@@ -10,6 +10,7 @@ export const sumRows = defineOp({
   inputs: { x: ['f32'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['y'],
+  sums: { y: 'sum' },
   infer({ x, sum }, _attributes: NoAttributes, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (sum && sum.shape.join() !== String(lastAxis(x))) refuse(`sum is [${sum.shape}]; accepted: [${lastAxis(x)}]`)

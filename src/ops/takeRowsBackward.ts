@@ -10,6 +10,7 @@ export const takeRowsBackward = defineOp({
   inputs: { x: ['f32'], index: ['i32'], dy: ['f32'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['dx'],
+  sums: { dx: 'sum' },
   infer({ x, index, dy, sum }, _attributes: NoAttributes, refuse) {
     if (x.shape.length !== 2 || index.shape.length !== 1) refuse('x needs two axes and index one')
     const accepted = [index.shape[0], lastAxis(x)].join()

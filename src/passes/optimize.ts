@@ -5,6 +5,7 @@ import { ops } from '../ops/registry.ts'
 import { chooseDtypes } from './chooseDtypes.ts'
 import { dropDead } from './dropDead.ts'
 import { fuseGlu } from './fuseGlu.ts'
+import { fuseLinearGlu } from './fuseLinearGlu.ts'
 import { fuseResidualNorm } from './fuseResidualNorm.ts'
 import { type CacheOptions, insertCache } from './insertCache.ts'
 import { insertStates } from './insertStates.ts'
@@ -27,6 +28,7 @@ export const passes: readonly { name: string; run: (graph: Graph, options: Optim
   { name: 'insertStates', run: (graph, { cache }) => insertStates(graph, cache) },
   { name: 'chooseDtypes', run: (graph, { strict }) => chooseDtypes(graph, { strict }) },
   { name: 'fuseGlu', run: fuseGlu },
+  { name: 'fuseLinearGlu', run: fuseLinearGlu },
   { name: 'mergeProducts', run: mergeProducts },
   { name: 'fuseResidualNorm', run: fuseResidualNorm },
   { name: 'quantizeActivations', run: quantizeActivations },

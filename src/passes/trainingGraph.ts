@@ -7,6 +7,7 @@ import { chooseDtypes } from './chooseDtypes.ts'
 import { differentiate } from './differentiate.ts'
 import { dropDead } from './dropDead.ts'
 import { expandFused } from './expandFused.ts'
+import { fuseGlu } from './fuseGlu.ts'
 import { differentiableWeights } from './gradientFlow.ts'
 import { keepAllRows } from './keepAllRows.ts'
 import { separateSequences } from './separateSequences.ts'
@@ -42,6 +43,7 @@ export function trainingGraph(
     dropDead,
     (graph: Graph) => chooseDtypes(graph, { strict: true }),
     expandFused,
+    fuseGlu,
     keepAllRows,
     separateSequences,
     addLoss,

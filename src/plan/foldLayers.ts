@@ -1,3 +1,4 @@
+import { kernels } from '../kernels/registry.ts'
 import type { Barrier, Call, Column, Place, Program, Repeat, Step } from './program.ts'
 import { columnName, commonName, longestRun, type Run } from './repeats.ts'
 
@@ -20,13 +21,18 @@ function foldSteps(steps: readonly (Call | Barrier)[]): Step[] {
   return [...foldSteps(steps.slice(0, run.start)), foldRun(steps, run), ...foldSteps(steps.slice(end))]
 }
 
-/** Equal for steps that differ only in the buffers and weights that they work on. */
+/** Equal for steps that differ only in the buffers and weights that they work on, and in whole numbers. */
 function signature(step: Call | Barrier): string {
   if (step.kind === 'barrier') return step.kind
   const places = Object.values(step.buffers).map((place) =>
     place === null ? 'none' : place.in === 'memory' ? `memory ${place.offset}` : place.in,
   )
-  return JSON.stringify([step.kernel, step.dims, step.attributes, step.makes?.length, places])
+  const fractions = Object.entries(step.attributes).filter(([name]) => !isWhole(step, name))
+  return JSON.stringify([step.kernel, step.dims, fractions, step.makes?.length, places])
+}
+
+function isWhole({ kernel }: Call, attribute: string): boolean {
+  return kernels.get(kernel)!.attributes[attribute] === 'int64_t'
 }
 
 function foldRun(steps: readonly (Call | Barrier)[], run: Run): Repeat {
@@ -35,12 +41,12 @@ function foldRun(steps: readonly (Call | Barrier)[], run: Run): Repeat {
   )
   const columns: Column[] = []
   const known = new Map<string, number>()
-  const columnOf = (kind: Column['in'], entries: readonly string[]): number => {
+  const columnOf = (kind: Column['in'], entries: readonly string[], name?: string): number => {
     const key = `${kind}\n${entries.join('\n')}`
     const found = known.get(key)
     if (found !== undefined) return found
     known.set(key, columns.length)
-    columns.push({ name: columnName(entries, columns), in: kind, entries })
+    columns.push({ name: columnName(name === undefined ? entries : [name], columns), in: kind, entries })
     return columns.length - 1
   }
   const body = rounds[0]!.map((step, at): Call | Barrier => {
@@ -54,11 +60,17 @@ function foldRun(steps: readonly (Call | Barrier)[], run: Run): Repeat {
       const offset = first.in === 'memory' ? first.offset : 0
       return [argument, offset === 0 ? { in: 'table', column } : { in: 'table', column, offset }]
     })
+    const attributes = Object.entries(step.attributes).map(([name, first]) => {
+      const entries = others.map((call) => String(call.attributes[name]))
+      const isSame = entries.every((entry) => entry === entries[0])
+      return [name, isSame ? first : { column: columnOf('numbers', entries, name) }]
+    })
     const makes = step.makes?.map((_, i) => commonName(others.map((call) => call.makes![i]!)))
     return {
       ...step,
       name: commonName(others.map(({ name }) => name)),
       ...(makes ? { makes } : {}),
+      attributes: Object.fromEntries(attributes),
       buffers: Object.fromEntries(places),
     }
   })

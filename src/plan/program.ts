@@ -45,6 +45,11 @@ export type Place =
   | { readonly in: 'weights'; readonly weight: string }
   | { readonly in: 'table'; readonly column: number; readonly offset?: number }
 
+/** A whole number that is another one in each round of a repeat. */
+export interface TableNumber {
+  readonly column: number
+}
+
 /** One kernel call. Dims and attributes are final; a symbol is bound by the step. */
 export interface Call {
   readonly kind: 'call'
@@ -54,7 +59,7 @@ export interface Call {
   /** Where the call makes several: their names. */
   readonly makes?: readonly string[]
   readonly dims: { readonly [dim: string]: Dim }
-  readonly attributes: { readonly [name: string]: number }
+  readonly attributes: { readonly [name: string]: number | TableNumber }
   readonly buffers: { readonly [name: string]: Place | null }
 }
 
@@ -63,10 +68,10 @@ export interface Barrier {
   readonly kind: 'barrier'
 }
 
-/** What differs between the rounds of a repeat: per round a weight, or a state buffer. */
+/** What differs between the rounds of a repeat: per round the name of a weight or of a buffer, or a number in digits. */
 export interface Column {
   readonly name: string
-  readonly in: 'weights' | 'memory'
+  readonly in: 'weights' | 'memory' | 'numbers'
   readonly entries: readonly string[]
 }
 
@@ -118,4 +123,9 @@ export function* callsOf(steps: readonly Step[]): Generator<{ call: Call; repeat
       for (const inner of step.body) if (inner.kind === 'call') yield { call: inner, repeat: step }
     }
   }
+}
+
+/** An attribute of a call in a round of the repeat that holds it. */
+export function attributeIn(value: Call['attributes'][string], repeat: Repeat | undefined, round: number): number {
+  return typeof value === 'number' ? value : Number(repeat!.columns[value.column]!.entries[round])
 }

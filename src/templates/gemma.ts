@@ -10,6 +10,7 @@ import {
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
@@ -43,6 +44,10 @@ export const gemma = defineTemplate({
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('gemma', c, false, {}, { usual: 'gelu_tanh' }),
   toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['GemmaForCausalLM', 'gemma'] }),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 8, theta: 10000 },
+    config: (sizes) => freshGemma(freshDecoder(sizes)),
+  },
   sizes: decoderSizes,
 })
 
@@ -63,6 +68,11 @@ export function gemmaFromTransformers(read: ConfigReader, habits: DecoderHabits 
  */
 function scaledByWidth(config: DecoderConfig): DecoderConfig {
   return { ...config, scales: { ...config.scales, embedding: Math.sqrt(config.dim) } }
+}
+
+/** A fresh decoder as a Gemma. */
+export function freshGemma(config: DecoderConfig): DecoderConfig {
+  return { ...scaledByWidth(config), activation: 'gelu_tanh' }
 }
 
 /** The gains of a transformers folder lack one; GGUF files have it. */

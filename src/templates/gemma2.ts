@@ -4,8 +4,9 @@ import { type DecoderConfig, decoderSizes, type SoftCaps, windowPattern } from '
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, layerTypes } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { typedWindows, windowsFromGguf } from './decoder/layerWindows.ts'
-import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
+import { freshGemma, gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate, type GgufForm } from './template.ts'
 
@@ -90,6 +91,13 @@ export const gemma2 = defineTemplate({
         final_logit_softcapping: c.softCaps.logits || null,
       },
     ),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 4, theta: 10000, window: 4096 },
+    config: (sizes) => ({
+      ...freshGemma(freshDecoder(sizes, { isWindowed: (layer) => (layer + 1) % period !== 0 })),
+      softCaps: { attention: 50, logits: 30 },
+    }),
+  },
   sizes: decoderSizes,
 })
 

@@ -5,8 +5,9 @@ import { type DecoderConfig, decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, layerTypes } from './decoder/decoderToTransformers.ts'
 import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { type LayerWindows, typedWindows, windowsFromGguf } from './decoder/layerWindows.ts'
-import { gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
+import { freshGemma, gemmaFromGguf, gemmaFromTransformers, shiftedGains } from './gemma.ts'
 import { capsOf, queryScalar, sandwichNorms, withQueryScalar, withScaleIn, withUsualScale } from './gemma2.ts'
 import { exportedAngles } from './llama.ts'
 import { plainRope } from './rope/ropeScaling.ts'
@@ -122,6 +123,14 @@ export const gemma3 = defineTemplate<Gemma3Config>({
     )
     const ropes = { full_attention: form.config.rope_parameters!, sliding_attention: c.ropes[1]!.parameters }
     return { ...form, config: { ...form.config, rope_parameters: ropes } }
+  },
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 6, theta: 1e6, window: 512 },
+    config(sizes) {
+      const config = freshGemma(freshDecoder(sizes, { isWindowed: (layer) => (layer + 1) % period !== 0 }))
+      const windows = config.pattern.map(({ window }) => window)
+      return { ...withLocalRope(config, windows, 10000), rename: (name) => name }
+    },
   },
   sizes: decoderSizes,
 })

@@ -3,7 +3,7 @@ import { decoderSizes } from './decoder/decoderConfig.ts'
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
-import { glmFromGguf, glmFromTransformers } from './glm4.ts'
+import { freshGlm, glmFromGguf, glmFromTransformers, glmHabits } from './glm4.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -19,5 +19,9 @@ export const glm = defineTemplate({
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => preNormBlock(at, x)),
   toGguf: (c) => decoderToGguf('chatglm', c, false),
   toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['GlmForCausalLM', 'glm'] }),
+  fresh: {
+    usual: glmHabits,
+    config: freshGlm,
+  },
   sizes: decoderSizes,
 })

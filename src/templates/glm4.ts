@@ -10,6 +10,8 @@ import {
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
+import type { FreshHabits, FreshSizes } from './fresh.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -31,6 +33,9 @@ const norms = {
   post_ffw_norm: 'post_mlp_layernorm',
 }
 
+/** What a fresh GLM has where nothing is said: a half of a head turns. */
+export const glmHabits: FreshHabits = { eps: 1.5625e-7, tied: false, ffn: 10 / 3, theta: 10000, headUnit: 4 }
+
 /** GLM-4 of 2025: neighbours in the first half of a head turn together, norms stand around attention and feed-forward. */
 export const glm4 = defineTemplate({
   name: 'glm4',
@@ -43,6 +48,10 @@ export const glm4 = defineTemplate({
   graph: (g, c, w) => buildDecoder(g, c, w, (at, x) => residualBlock(at, x, 'around')),
   toGguf: (c) => decoderToGguf('glm4', c, false),
   toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['Glm4ForCausalLM', 'glm4'] }),
+  fresh: {
+    usual: glmHabits,
+    config: freshGlm,
+  },
   sizes: decoderSizes,
 })
 
@@ -52,6 +61,12 @@ export function glmFromGguf(read: ConfigReader): DecoderConfig {
   if (!read.shapeOf('blk.0.attn_qkv.weight')) return { ...config, fused: ['ffn_up'] }
   const biases = read.shapeOf('blk.0.attn_qkv.bias') ? ['attn_qkv'] : []
   return { ...config, biases, fused: ['attn_qkv', 'ffn_up'] }
+}
+
+/** A fresh GLM. */
+export function freshGlm(sizes: FreshSizes): DecoderConfig {
+  const config = freshDecoder(sizes, { turned: 0.5 })
+  return { ...config, ropes: [{ ...config.ropes[0]!, style: 'pairwise' }], biases: inputBiases, fused: ['ffn_up'] }
 }
 
 /** Config of config.json of GLM: the gate and what it gates in one matrix, biases of q, k and v only. */

@@ -131,5 +131,20 @@ export const gpt2 = defineTemplate<Gpt2Config>({
     },
   }),
   toTransformers,
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, isPlain: true },
+    config: ({ theta: _theta, window: _window, ...sizes }) => ({
+      ...sizes,
+      hasBias: true,
+      activation: 'gelu_tanh',
+      prefix: 'transformer.',
+      scales: Array.from({ length: sizes.layers }, () => 1 / Math.sqrt(sizes.headDim)),
+    }),
+    // What is added to the stream 2 · layers times: Radford et al. 2019, section 2.3.
+    initial: (weight, { layers }) =>
+      /\.(attn_output|ffn_down)\.weight$/.test(weight)
+        ? { kind: 'method', times: 1 / Math.sqrt(2 * layers) }
+        : undefined,
+  },
   sizes: plainSizes,
 })

@@ -3,6 +3,7 @@ import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSi
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -57,6 +58,14 @@ export const granite = defineTemplate({
         logits_scaling: 1 / c.scales.logits,
       },
     ),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 10000 },
+    // The multipliers of the published releases; that of the scores is one by the width of a head there.
+    config: (sizes) => ({
+      ...freshDecoder(sizes),
+      scales: { embedding: 12, attention: 1 / sizes.headDim, residual: 0.22, logits: 1 / 8 },
+    }),
+  },
   sizes: decoderSizes,
 })
 

@@ -3,6 +3,7 @@ import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSi
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, everyWindow } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { defineTemplate, type StoredVector, type TransformersForm } from './template.ts'
 
 /** Tables of angles that exporters write beside the weights. */
@@ -27,6 +28,10 @@ export const llama = defineTemplate({
     c.pattern.some(({ window }) => window > 0)
       ? mistralToTransformers(c, stored)
       : decoderToTransformers(c, stored, { names: ['LlamaForCausalLM', 'llama'], isPairwise: true }),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 500000 },
+    config: (sizes) => freshDecoder(sizes),
+  },
   sizes: decoderSizes,
 })
 

@@ -1,4 +1,5 @@
 import { decoderFromTransformers, windowPattern } from './decoder/decoderConfig.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { everyLayerWindow } from './decoder/layerWindows.ts'
 import { llama, mistralToTransformers } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -19,6 +20,10 @@ export const mistral = defineTemplate({
       const config = decoderFromTransformers(read)
       return { ...config, biases: [], pattern: windowPattern(everyLayerWindow(read, config.layers)) }
     },
+  },
+  fresh: {
+    usual: { eps: 1e-5, tied: false, ffn: 3.5, theta: 1e6, window: 0 },
+    config: (sizes) => freshDecoder(sizes),
   },
   toTransformers: mistralToTransformers,
 })

@@ -5,6 +5,7 @@ import { decoderFromGguf, decoderFromTransformers, decoderSizes } from './decode
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers } from './decoder/decoderToTransformers.ts'
 import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
 
@@ -49,5 +50,9 @@ export const olmo2 = defineTemplate({
     ),
   toGguf: (c) => decoderToGguf('olmo2', c, false),
   toTransformers: (c, stored) => decoderToTransformers(c, stored, { names: ['Olmo2ForCausalLM', 'olmo2'] }),
+  fresh: {
+    usual: { eps: 1e-6, tied: false, ffn: 4, theta: 500000 },
+    config: (sizes) => freshDecoder(sizes),
+  },
   sizes: decoderSizes,
 })

@@ -10,6 +10,7 @@ import {
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, everyWindow } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { everyLayerWindow } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -65,5 +66,9 @@ export const phi3 = defineTemplate({
         ...originalContext(c),
       },
     ),
+  fresh: {
+    usual: { eps: 1e-5, tied: false, ffn: 8 / 3, theta: 10000, window: 0 },
+    config: (sizes) => ({ ...freshDecoder(sizes), fused }),
+  },
   sizes: decoderSizes,
 })

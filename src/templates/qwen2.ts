@@ -9,6 +9,7 @@ import {
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { qwenWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -36,5 +37,9 @@ export const qwen2 = defineTemplate({
   toGguf: (c) => decoderToGguf('qwen2', c, false),
   toTransformers: (c, stored) =>
     decoderToTransformers(c, stored, { names: ['Qwen2ForCausalLM', 'qwen2'] }, switchedWindows(c)),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 5.5, theta: 1e6 },
+    config: (sizes) => ({ ...freshDecoder(sizes), biases: inputBiases }),
+  },
   sizes: decoderSizes,
 })

@@ -4,6 +4,7 @@ import { decoderFromGguf, decoderFromTransformers, decoderSizes, windowPattern }
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights, weightSpec } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { qwenWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -40,5 +41,9 @@ export const qwen3 = defineTemplate({
   toGguf: (c) => decoderToGguf('qwen3', c, false),
   toTransformers: (c, stored) =>
     decoderToTransformers(c, stored, { names: ['Qwen3ForCausalLM', 'qwen3'] }, switchedWindows(c)),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 3, theta: 1e6 },
+    config: (sizes) => freshDecoder(sizes),
+  },
   sizes: decoderSizes,
 })

@@ -9,7 +9,7 @@ import { sliceHeads } from '../ops/sliceHeads.ts'
 import { type BlockContext, buildDecoder, mixedBlock, project } from './decoder/decoderBlocks.ts'
 import { decoderSizes } from './decoder/decoderConfig.ts'
 import { gatedDeltaNet } from './hybrid/deltaNet.ts'
-import { type Qwen35Config, qwen35FromGguf, qwen35FromTransformers } from './hybrid/qwen35Config.ts'
+import { freshQwen35, type Qwen35Config, qwen35FromGguf, qwen35FromTransformers } from './hybrid/qwen35Config.ts'
 import { qwen35ToGguf } from './hybrid/qwen35ToGguf.ts'
 import { qwen35ToTransformers } from './hybrid/qwen35ToTransformers.ts'
 import { qwen35Weights } from './hybrid/qwen35Weights.ts'
@@ -36,6 +36,11 @@ export const qwen35 = defineTemplate<Qwen35Config>({
     ),
   toGguf: qwen35ToGguf,
   toTransformers: qwen35ToTransformers,
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 3.5, theta: 1e7, headUnit: 8 },
+    config: freshQwen35,
+    initial: (weight) => (weight.endsWith('.ssm_a.weight') ? { kind: 'uniform', low: -16, high: -0.01 } : undefined),
+  },
   sizes: decoderSizes,
 })
 

@@ -4,6 +4,7 @@ import { type DecoderConfig, decoderFromGguf, decoderFromTransformers, decoderSi
 import { decoderToGguf } from './decoder/decoderToGguf.ts'
 import { decoderToTransformers, switchedWindows } from './decoder/decoderToTransformers.ts'
 import { decoderWeights } from './decoder/decoderWeights.ts'
+import { freshDecoder } from './decoder/freshDecoder.ts'
 import { typedWindows } from './decoder/layerWindows.ts'
 import { exportedAngles } from './llama.ts'
 import { defineTemplate } from './template.ts'
@@ -66,6 +67,10 @@ export const smollm3 = defineTemplate({
         no_rope_layers: c.pattern.map(({ rope }) => (rope === 'none' ? 0 : 1)),
       },
     ),
+  fresh: {
+    usual: { eps: 1e-6, tied: true, ffn: 5.375, theta: 5e6 },
+    config: (sizes) => withTurning(freshDecoder(sizes), turnsBut(4, sizes.layers)),
+  },
   sizes: decoderSizes,
 })
 

@@ -12,7 +12,7 @@ import { addParts, attend, decoderInputs, norm, outputs, plainBlock, projectApar
 import { type PlainConfig, plainFromGguf, plainSizes, plainToGguf } from './plain/plainConfig.ts'
 import { normSpecs, productSpecs } from './plain/plainWeights.ts'
 import { ropeParameters } from './rope/ropeParameters.ts'
-import { type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
+import { plainRope, type RopeConfig, ropeFromGguf, ropeFromTransformers } from './rope/ropeScaling.ts'
 import { ropeMetadata, ropeSpecs, ropeTables } from './rope/ropeTables.ts'
 import { defineTemplate, type WeightSpec } from './template.ts'
 
@@ -140,5 +140,14 @@ export const starcoder2 = defineTemplate<Starcoder2Config>({
     },
     rowOf: (_weight, row) => row,
   }),
+  fresh: {
+    usual: { eps: 1e-5, tied: true, ffn: 4, theta: 10000, window: 0, deviation: 0.018042 },
+    config: ({ theta, ...sizes }) => ({
+      ...sizes,
+      hasBias: true,
+      activation: 'gelu_tanh',
+      rope: plainRope('split', sizes.headDim / 2, theta),
+    }),
+  },
   sizes: plainSizes,
 })

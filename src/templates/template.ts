@@ -3,6 +3,7 @@ import type { GgufValue } from '../formats/ggufValue.ts'
 import type { GraphBuilder } from '../ir/build.ts'
 import type { Operand } from '../ir/op.ts'
 import type { ConfigReader } from './configReader.ts'
+import type { FreshRules } from './fresh.ts'
 import type { Transform } from './transforms.ts'
 
 /** One weight of a family: our name and that of each source, and the shape that its config asks for. */
@@ -78,6 +79,8 @@ export interface Template<C = unknown> {
    * is asked for divisors of frequencies that only the file has.
    */
   toTransformers(config: C, stored: StoredVector): TransformersForm
+  /** How one begins that was never trained; absent: none is made. */
+  readonly fresh?: FreshRules<C>
   /** Sizes that the rest of the compiler needs. */
   sizes(config: C): ModelSizes
 }

@@ -15,6 +15,7 @@ import { quantize } from './references/quantize.ts'
 import type { Reference } from './references/reference.ts'
 import { rope } from './references/rope.ts'
 import { rows } from './references/rows.ts'
+import { selfAttention } from './references/selfAttention.ts'
 import { slopes } from './references/slopes.ts'
 import { softmax } from './references/softmax.ts'
 import { sums } from './references/sums.ts'
@@ -37,6 +38,7 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...quantize,
   ...rope,
   ...rows,
+  ...selfAttention,
   ...slopes,
   ...softmax,
   ...sums,

@@ -2,7 +2,7 @@ import { fail } from '../../src/base/errors.ts'
 import type { Kernel } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 import type { MemoryPlan } from '../../src/plan/planMemory.ts'
-import type { Call, Place, Program, Repeat } from '../../src/plan/program.ts'
+import { attributeIn, type Call, type Place, type Program, type Repeat } from '../../src/plan/program.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { type Dims, placedBytes, writtenBuffers } from './placement.ts'
 
@@ -44,7 +44,9 @@ function runCall(runner: KernelRunner, run: ProgramRun, call: Call, repeat: Repe
     {
       kernel,
       dims,
-      attributes: call.attributes,
+      attributes: Object.fromEntries(
+        Object.entries(call.attributes).map(([name, value]) => [name, attributeIn(value, repeat, round)]),
+      ),
       buffers: Object.fromEntries(Object.keys(kernel.buffers).map((name) => [name, given.get(name) ?? null])),
       parts: run.parts ?? 1,
       inPlace: equalPlaces(kernel, spans),

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compileTraining } from '../../src/compileTraining.ts'
 import type { Checkpoint } from '../../src/formats/checkpoint.ts'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
 import { type Tensor, tensor } from '../../src/ir/tensor.ts'
@@ -11,8 +10,9 @@ import { interpretGradients } from '../../src/parity/interpretGradients.ts'
 import { storedGradients } from '../../src/parity/storedGradients.ts'
 import { gradientName } from '../../src/passes/differentiate.ts'
 import { type Model, readModel } from '../../src/templates/readModel.ts'
-import { loadWeights } from '../../src/train/loadWeights.ts'
-import { Trainer } from '../../src/train/trainer.ts'
+import { compileTraining } from '../../src/train/program/compileTraining.ts'
+import { loadWeights } from '../../src/train/program/loadWeights.ts'
+import { Trainer } from '../../src/train/program/trainer.ts'
 import { goldenNames, readGolden } from './golden.ts'
 
 /** Of a gradient in f32 to that in float64, which tests/parity/gradients.test.ts compares with PyTorch's. */
@@ -50,7 +50,9 @@ describe.each(names)('the training program of %s', (name) => {
         if (!trainer.has(gradientName(weight))) return []
         const shape = type.shape.map(Number)
         const count = shape.reduce((product, dim) => product * dim, 1)
-        return [[weight, tensor(shape, trainer.values(gradientName(weight)).subarray(0, count))] as const]
+        return [
+          [weight, tensor(shape, Float64Array.from(trainer.values(gradientName(weight)).subarray(0, count)))] as const,
+        ]
       }),
     )
 

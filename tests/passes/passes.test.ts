@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import type { Graph } from '../../src/ir/graph.ts'
 import { chooseDtypes } from '../../src/passes/chooseDtypes.ts'
 import { dropDead } from '../../src/passes/dropDead.ts'
 import { fuseGlu } from '../../src/passes/fuseGlu.ts'
+import { fuseLinearGlu } from '../../src/passes/fuseLinearGlu.ts'
 import { fuseResidualNorm } from '../../src/passes/fuseResidualNorm.ts'
 import { insertCache } from '../../src/passes/insertCache.ts'
 import { mergeProducts } from '../../src/passes/mergeProducts.ts'
@@ -56,7 +58,8 @@ describe('chooseDtypes', () => {
   })
 })
 
-describe('fuseGlu', () => {
+describe('fuseGlu and fuseLinearGlu', () => {
+  const fuseBoth = (graph: Graph) => fuseLinearGlu(fuseGlu(graph))
   const gated = `
     input x f32[tokens, 8]
     weight gate f32[4, 8]
@@ -68,7 +71,7 @@ describe('fuseGlu', () => {
     output y`
 
   it('joins both products, silu and multiply', () => {
-    expect(rewrite(fuseGlu, gated)).toBe(
+    expect(rewrite(fuseBoth, gated)).toBe(
       lines(`
         input x f32[tokens, 8]
         weight gate f32[4, 8]
@@ -89,18 +92,18 @@ describe('fuseGlu', () => {
     ['up is an output of the graph', `${gated}\noutput b`],
     ['up is read elsewhere', `${gated}\ny: more f32[tokens, 4] = silu(x: b)\noutput more`],
   ])('keeps the products where %s', (_why, text) => {
-    expect(rewrite(fuseGlu, text)).toContain(unmerged)
+    expect(rewrite(fuseBoth, text)).toContain(unmerged)
   })
 
   it('keeps the products where gate and up differ in dtype', () => {
-    expect(rewrite(fuseGlu, gated.replace('up f32', 'up f16'))).toContain(unmerged)
+    expect(rewrite(fuseBoth, gated.replace('up f32', 'up f16'))).toContain(unmerged)
   })
 
   it('keeps the products where they are of different values', () => {
     const text = gated
       .replace('linear(x: x, w: up)', 'linear(x: z, w: up)')
       .replace('weight gate', 'input z f32[tokens, 8]\nweight gate')
-    expect(rewrite(fuseGlu, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
+    expect(rewrite(fuseBoth, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
   })
 
   it.each([
@@ -108,7 +111,7 @@ describe('fuseGlu', () => {
     ['gelu(x: a) {kind: "tanh"}', 'gelu_tanh'],
     ['relu(x: a)', 'relu'],
   ])('joins them with %s as well', (call, activation) => {
-    const text = rewrite(fuseGlu, gated.replace('silu(x: a)', call))
+    const text = rewrite(fuseBoth, gated.replace('silu(x: a)', call))
     expect(text).toContain(`linearGlu(x: x, gate: gate, up: up) {activation: "${activation}"}`)
   })
 
@@ -116,7 +119,7 @@ describe('fuseGlu', () => {
     const text = gated
       .replace('linear(x: x, w: up)', 'linear(x: x, w: up, bias: b1)')
       .replace('weight gate', 'weight b1 f32[4]\nweight gate')
-    expect(rewrite(fuseGlu, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
+    expect(rewrite(fuseBoth, text)).toContain('glu(gate: a, up: b) {activation: "silu"}')
   })
 
   it.each([
@@ -125,7 +128,7 @@ describe('fuseGlu', () => {
     ['both factors are the same silu', gated.replace('multiply(x: s, z: b)', 'multiply(x: s, z: s)')],
     ['silu is the second factor only', gated.replace('multiply(x: s, z: b)', 'multiply(x: b, z: s)')],
   ])('keeps everything where %s', (_why, text) => {
-    expect(rewrite((graph) => dropDead(fuseGlu(graph)), text)).toBe(rewrite(dropDead, text))
+    expect(rewrite((graph) => dropDead(fuseBoth(graph)), text)).toBe(rewrite(dropDead, text))
   })
 })
 

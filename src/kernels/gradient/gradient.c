@@ -3,51 +3,50 @@
 
 #include "chunks.h"
 
-enum { CK_RUN = 64 * CK_LANES }; /* elements whose squares are added in f32; runs are added in double */
+enum {
+    CK_STREAMS = 4,         /* read side by side: one stream does not fill the memory's pipes */
+    CK_RUN = 32 * CK_LANES, /* elements of a stream whose squares are added in f32; runs are added in double */
+    CK_AHEAD = 2048 / 4     /* elements from a load to what is prefetched with it */
+};
 
-/* Σ x² over elements [i, end), in one order: four accumulators in a run, runs one after the other. */
-static double ck_square_sum(const float *x, int64_t i, int64_t end)
+/* Σ x² over `count` elements, in one order: runs of the streams side by side, and what is left behind the streams. */
+static double ck_square_sum(const float *x, int64_t count)
 {
+    const int64_t stream = count / (CK_STREAMS * CK_LANES) * CK_LANES;
     double total = 0;
-    while (i < end) {
-        const int64_t stop = end - i < CK_RUN ? end : i + CK_RUN;
-        ck_vf sum[4] = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
-        for (; i + 4 * CK_LANES <= stop; i += 4 * CK_LANES) {
+    for (int64_t i = 0; i < stream;) {
+        const int64_t stop = stream - i < CK_RUN ? stream : i + CK_RUN;
+        ck_vf sums[CK_STREAMS] = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
+        for (; i < stop; i += CK_LANES) {
             CK_UNROLL
-            for (int at = 0; at < 4; at++) {
-                const ck_vf v = ck_load(x + i + at * CK_LANES);
-                sum[at] = ck_fma(v, v, sum[at]);
+            for (int s = 0; s < CK_STREAMS; s++) {
+                const float *from = x + s * stream + i;
+                __builtin_prefetch(from + CK_AHEAD);
+                sums[s] = ck_fma(ck_load(from), ck_load(from), sums[s]);
             }
         }
-        CK_EACH(i, stop, const ck_vf v = ck_take(x + i, n); sum[0] = ck_fma(v, v, sum[0]);)
-        total += (double)ck_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        i = stop;
+        total += (double)ck_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
-    return total;
+    ck_vf sum = ck_set(0.0f);
+    int64_t i = CK_STREAMS * stream;
+    CK_EACH(i, count, const ck_vf v = ck_take(x + i, n); sum = ck_fma(v, v, sum);)
+    return total + (double)ck_sum(sum);
 }
 
-static void ck_chunk_squares(int part, int parts, int64_t elements, int64_t chunks, const float *x, float *sums)
+/* Σ x² over chunk `chunk`, of as many elements as make whole cache lines. */
+static float ck_chunk_squares(const float *x, int64_t elements, int64_t chunks, int64_t chunk)
 {
     const int64_t each = ((elements + chunks - 1) / chunks + CK_LINE - 1) / CK_LINE * CK_LINE;
-    int64_t chunk, last;
-    ck_share(chunks, part, parts, &chunk, &last);
-    for (; chunk < last; chunk++) {
-        const int64_t begin = chunk * each < elements ? chunk * each : elements;
-        const int64_t end = elements - begin < each ? elements : begin + each;
-        sums[chunk] = (float)ck_square_sum(x, begin, end);
-    }
+    const int64_t begin = chunk * each < elements ? chunk * each : elements;
+    return (float)ck_square_sum(x + begin, elements - begin < each ? elements - begin : each);
 }
 
 void ck_squares_fwd_f32(int part, int parts, int64_t elements, int64_t chunks, const float *x, float *sums)
 {
-    ck_chunk_squares(part, parts, elements, chunks, x, sums);
-}
-
-void ck_squaresRow_fwd_f32(int part, int parts, int64_t elements, int64_t rows, int64_t chunks, int64_t row,
-                           const float *x, float *sums)
-{
-    if (row >= 0 && row < rows) {
-        ck_chunk_squares(part, parts, elements, chunks, x, sums + row * chunks);
+    int64_t chunk, end;
+    ck_share(chunks, part, parts, &chunk, &end);
+    for (; chunk < end; chunk++) {
+        sums[chunk] = ck_chunk_squares(x, elements, chunks, chunk);
     }
 }
 
@@ -60,12 +59,12 @@ static double ck_root_of_sum(const float *sums, int64_t count)
     return sqrt(total);
 }
 
-void ck_rootOfSum_fwd_f32(int part, int parts, int64_t rows, int64_t chunks, const float *sums, float *norm)
+void ck_rootOfSum_fwd_f32(int part, int parts, int64_t chunks, const float *sums, float *norm)
 {
     int64_t first, end;
     ck_share(1, part, parts, &first, &end);
     if (first < end) {
-        norm[0] = (float)ck_root_of_sum(sums, rows * chunks);
+        norm[0] = (float)ck_root_of_sum(sums, chunks);
     }
 }
 

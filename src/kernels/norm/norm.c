@@ -81,6 +81,14 @@ static ck_vf ck_square_differences(int64_t cols, float mean, const float *x)
     return squares;
 }
 
+CK_INLINE void ck_shift_and_scale(const float *x, const float *gain, const float *bias, float *y, float mean,
+                                  ck_vf factor, int64_t count)
+{
+    const ck_vf shift = bias ? ck_load_some(bias, count) : ck_set(0.0f);
+    const ck_vf v = (ck_load_some(x, count) - mean) * factor;
+    ck_store_some(y, ck_fma(v, ck_load_some(gain, count), shift), count);
+}
+
 void ck_layerNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow, int64_t yRow,
                           float eps, const float *x, const float *restrict gain, const float *restrict bias, float *y)
 {
@@ -91,11 +99,12 @@ void ck_layerNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int
         float *to = y + item / groups * yRow + item % groups * cols;
         const float mean = ck_sum_row(cols, from) / (float)cols;
         const ck_vf factor = ck_set(ck_inverse_root(ck_square_differences(cols, mean, from), cols, eps));
-        for (int64_t col = 0; col < cols; col += CK_LANES) {
-            const int64_t left = cols - col < CK_LANES ? cols - col : CK_LANES;
-            const ck_vf shift = bias ? ck_load_n(bias + col, left) : ck_set(0.0f);
-            const ck_vf v = (ck_load_n(from + col, left) - mean) * factor;
-            ck_store_n(to + col, ck_fma(v, ck_load_n(gain + col, left), shift), left);
+        int64_t col = 0;
+        for (; col + CK_LANES <= cols; col += CK_LANES) {
+            ck_shift_and_scale(from + col, gain + col, bias ? bias + col : NULL, to + col, mean, factor, CK_LANES);
+        }
+        if (col < cols) {
+            ck_shift_and_scale(from + col, gain + col, bias ? bias + col : NULL, to + col, mean, factor, cols - col);
         }
     }
 }

@@ -5,6 +5,7 @@
 #include "normgrad.h"
 
 #include "columns.h"
+#include "slope.h"
 
 /* How far a vector is from its first one: `row` elements from row to row. */
 CK_INLINE int64_t ck_vector_at(int64_t vector, int64_t groups, int64_t row, int64_t cols)
@@ -306,6 +307,48 @@ void ck_l2Norm_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_
         }
         if (col < cols) {
             ck_pull_length(from + col, given + col, to + col, scale, pull, cols - col);
+        }
+    }
+}
+
+/* e = dy f(gate) to `normed`, dgate but for its factor s, and the sums of the vector. */
+CK_INLINE void ck_open_gate(ck_lane_sums *sums, const float *x, const float *gate, const float *gain, const float *dy,
+                            float *normed, float *dgate, int64_t count)
+{
+    const ck_vf v = ck_load_some(x, count), given = ck_load_some(dy, count), by = ck_load_some(gain, count);
+    const ck_curve curve = ck_silu_curve(ck_load_some(gate, count));
+    const ck_vf e = given * curve.value;
+    ck_store_some(normed, e, count);
+    ck_store_some(dgate, given * v * by * curve.slope, count);
+    sums->squares = ck_fma(v, v, sums->squares);
+    sums->along = ck_fma(e * by, v, sums->along);
+}
+
+void ck_gatedRmsNorm_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow,
+                             int64_t gateRow, int64_t dyRow, int64_t dxRow, int64_t dgateRow, float eps,
+                             const float *restrict x, const float *gate, const float *restrict gain, const float *dy,
+                             float *restrict scale, float *restrict dnormed, float *dx, float *dgate)
+{
+    int64_t item, end;
+    ck_share(rows * groups, part, parts, &item, &end);
+    for (; item < end; item++) {
+        const float *from = x + ck_vector_at(item, groups, xRow, cols);
+        const float *by = gate + ck_vector_at(item, groups, gateRow, cols);
+        const float *given = dy + ck_vector_at(item, groups, dyRow, cols);
+        float *normed = dnormed + item * cols;
+        float *to = dx + ck_vector_at(item, groups, dxRow, cols);
+        float *to_gate = dgate + ck_vector_at(item, groups, dgateRow, cols);
+        ck_lane_sums sums = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
+        for (int64_t col = 0; col < cols; col += CK_LANES) {
+            ck_open_gate(&sums, from + col, by + col, gain + col, given + col, normed + col, to_gate + col, cols - col);
+        }
+        const float factor = 1.0f / sqrtf(ck_sum(sums.squares) / (float)cols + eps);
+        const ck_vf s = ck_set(factor), pull = ck_set(factor * factor * (ck_sum(sums.along) / (float)cols));
+        scale[item] = factor;
+        for (int64_t col = 0; col < cols; col += CK_LANES) {
+            const int64_t left = cols - col;
+            ck_store_some(to_gate + col, s * ck_load_some(to_gate + col, left), left);
+            ck_pull_rms(from + col, gain + col, normed + col, NULL, to + col, s, pull, left);
         }
     }
 }

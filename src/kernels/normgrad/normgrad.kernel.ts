@@ -114,3 +114,32 @@ export const l2NormGradient = defineKernel({
   split: { items: ['rows', 'groups'], own: ['x', 'dy', 'dx'] },
   flops: ({ rows, groups, cols }) => 7 * rows * groups * cols,
 })
+
+/**
+ * Of y = rmsNorm(x) · f(gate), f(v) = v / (1 + exp(-v)): with e = dy · f(gate), which is left in `dnormed`,
+ * dx = s · (e · gain - x · s² · mean(e · gain · x)) and dgate = dy · x · s · gain · f'(gate); s as in rmsNormGradient.
+ */
+export const gatedRmsNormGradient = defineKernel({
+  name: 'gatedRmsNorm_bwd_f32',
+  family: 'normgrad',
+  dims: ['rows', 'groups', 'cols', 'xRow', 'gateRow', 'dyRow', 'dxRow', 'dgateRow'],
+  attributes: { eps: 'float' },
+  buffers: {
+    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
+    gate: { dtype: 'f32', ...read, shape: vectors, rowStride: 'gateRow' },
+    gain: { ...perColumn, ...read },
+    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
+    scale: { ...perVector, ...write },
+    dnormed: { dtype: 'f32', ...write, shape: vectors },
+    dx: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dxRow' },
+    dgate: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dgateRow' },
+  },
+  inPlace: [
+    ['dx', 'dy'],
+    ['dx', 'gate'],
+    ['dgate', 'gate'],
+    ['dgate', 'dy'],
+  ],
+  split: { items: ['rows', 'groups'], own: ['x', 'gate', 'dy', 'scale', 'dnormed', 'dx', 'dgate'] },
+  flops: ({ rows, groups, cols }) => 40 * rows * groups * cols,
+})

@@ -57,10 +57,23 @@ CK_INLINE void ck_rotate_split(const int back, int64_t pairs, const float *x, co
     }
 }
 
+/* Lanes in pairs (a, b) by their cosines and by their sines, of which the first is negative: (a cos - b sin, b cos + a sin). */
+CK_INLINE ck_vf ck_rotate_lanes(ck_vf v, ck_vf cosine, ck_vf sine)
+{
+    return v * cosine + ck_swap_pairs(v) * sine;
+}
+
 CK_INLINE void ck_rotate_pairwise(const int back, int64_t pairs, const float *x, const float *cosines, float *y)
 {
     const float *sines = cosines + pairs;
-    for (int64_t i = 0; i < pairs; i++) {
+    int64_t i = 0;
+    for (; i + CK_LANES <= pairs; i += CK_LANES) {
+        const ck_vf cosine = ck_load(cosines + i), sine = ck_sines(back, ck_load(sines + i));
+        const ck_vf low = ck_load(x + 2 * i), high = ck_load(x + 2 * i + CK_LANES);
+        ck_store(y + 2 * i, ck_rotate_lanes(low, ck_zip_low(cosine, cosine), ck_zip_low(-sine, sine)));
+        ck_store(y + 2 * i + CK_LANES, ck_rotate_lanes(high, ck_zip_high(cosine, cosine), ck_zip_high(-sine, sine)));
+    }
+    for (; i < pairs; i++) {
         const float a = x[2 * i], b = x[2 * i + 1], sine = back ? -sines[i] : sines[i];
         y[2 * i] = a * cosines[i] - b * sine;
         y[2 * i + 1] = a * sine + b * cosines[i];

@@ -18,6 +18,7 @@ typedef struct {
 
 /* A part's scratch. Rows of keys and queries are padded to whole lines with zeros. */
 typedef struct {
+    ck_run *runs;
     float *weights; /* [keys][CK_STRIP]: scores, then weights of the strip */
     float *flows;   /* their gradients: [keys][CK_STRIP] with a cap, else of one run */
     float *keys, *values, *dk, *dv;             /* [length] rows of one cache head */
@@ -52,16 +53,18 @@ static int64_t ck_room_of(const ck_attention *a, int is_backward)
     const int64_t keys = ck_whole(a->length, CK_BLOCK_KEYS), line = ck_whole(a->width, CK_LINE_FLOATS);
     if (is_backward) {
         const int64_t flows = a->cap > 0.0f ? keys : CK_RUN_KEYS;
-        return (keys + flows) * CK_STRIP + 4 * keys * line + 5 * CK_STRIP * line;
+        return (keys + flows) * CK_STRIP + 4 * keys * line + 5 * CK_STRIP * line + keys;
     }
-    return keys * CK_STRIP + 2 * keys * line + 3 * CK_STRIP * line;
+    return keys * CK_STRIP + 2 * keys * line + 3 * CK_STRIP * line + keys;
 }
 
 static ck_room ck_divide_room(const ck_attention *a, int is_backward, float *scratch)
 {
     const int64_t keys = ck_whole(a->length, CK_BLOCK_KEYS), line = ck_whole(a->width, CK_LINE_FLOATS);
     ck_room r = {0};
-    r.weights = scratch;
+    _Static_assert(sizeof(ck_run) <= CK_BLOCK_KEYS * sizeof(float), "a run for every block of keys");
+    r.runs = (ck_run *)(void *)scratch;
+    r.weights = scratch + keys;
     r.keys = r.weights + keys * CK_STRIP;
     r.values = r.keys + keys * line;
     r.queries = r.values + keys * line;
@@ -134,14 +137,18 @@ static void ck_set_strip(const ck_attention *a, ck_sequence in, int64_t row, ck_
         s->first[at] = (int32_t)(start > first ? start : first);
         s->last[at] = (int32_t)(a->is_causal ? own + 1 : end);
     }
-    ck_bound_strip(s);
+    for (int64_t at = s->rows; at < CK_STRIP; at++) {
+        s->first[at] = INT32_MAX;
+        s->last[at] = 0;
+    }
+    ck_set_runs(s);
 }
 
 /* Scores of a run over the cap to capped scores; bends, where there are some: their derivative. */
-static void ck_cap_run(ck_run run, float cap, float *scores, float *bends)
+static void ck_cap_run(const ck_run *run, float cap, float *scores, float *bends)
 {
-    for (int64_t key = 0; key < run.end - run.begin; key++) {
-        for (int64_t at = run.first * CK_LANES; at < run.last * CK_LANES; at += CK_LANES) {
+    for (int64_t key = 0; key < run->end - run->begin; key++) {
+        for (int64_t at = run->first * CK_LANES; at < run->last * CK_LANES; at += CK_LANES) {
             const ck_vf bent = ck_tanh(ck_load(scores + key * CK_STRIP + at));
             ck_store(scores + key * CK_STRIP + at, bent * cap);
             if (bends) {
@@ -152,28 +159,28 @@ static void ck_cap_run(ck_run run, float cap, float *scores, float *bends)
 }
 
 /* The largest scores so far; scores of keys that a row does not read become -inf. */
-static void ck_most_of_run(ck_strip *s, ck_run run, float *scores)
+static void ck_most_of_run(ck_strip *s, const ck_run *run, float *scores)
 {
-    for (int64_t at = run.first * CK_LANES; at < run.last * CK_LANES; at += CK_LANES) {
+    for (int64_t at = run->first * CK_LANES; at < run->last * CK_LANES; at += CK_LANES) {
         ck_vf most = ck_load(s->most + at), other = most;
         float *score = scores + at;
-        int64_t key = run.begin;
-        if (run.is_masked) {
+        int64_t key = run->begin;
+        if (run->is_masked) {
             ck_vi first, last;
             memcpy(&first, s->first + at, sizeof first);
             memcpy(&last, s->last + at, sizeof last);
-            for (; key < run.end; key++, score += CK_STRIP) {
+            for (; key < run->end; key++, score += CK_STRIP) {
                 const ck_vi own = ck_set_i((int32_t)key);
                 const ck_vf kept = ck_select((first <= own) & (own < last), ck_load(score), ck_set(-INFINITY));
                 ck_store(score, kept);
                 most = ck_max(kept, most);
             }
         }
-        for (; key + 2 <= run.end; key += 2, score += 2 * CK_STRIP) {
+        for (; key + 2 <= run->end; key += 2, score += 2 * CK_STRIP) {
             most = ck_max(ck_load(score), most);
             other = ck_max(ck_load(score + CK_STRIP), other);
         }
-        if (key < run.end) {
+        if (key < run->end) {
             most = ck_max(ck_load(score), most);
         }
         ck_store(s->most + at, ck_max(most, other));
@@ -181,14 +188,14 @@ static void ck_most_of_run(ck_strip *s, ck_run run, float *scores)
 }
 
 /* Scores to weights e^(score - most), and their sums. */
-static void ck_weigh_run(ck_strip *s, ck_run run, float *scores)
+static void ck_weigh_run(ck_strip *s, const ck_run *run, float *scores)
 {
-    for (int64_t at = run.first * CK_LANES; at < run.last * CK_LANES; at += CK_LANES) {
+    for (int64_t at = run->first * CK_LANES; at < run->last * CK_LANES; at += CK_LANES) {
         const ck_vf most = ck_load(s->most + at);
         ck_vf total = ck_load(s->total + at);
         float *score = scores + at;
-        for (int64_t key = run.begin; key < run.end; key++, score += CK_STRIP) {
-            const ck_vf weight = ck_exp(ck_load(score) - most);
+        for (int64_t key = run->begin; key < run->end; key++, score += CK_STRIP) {
+            const ck_vf weight = ck_exp_weight(ck_load(score) - most);
             ck_store(score, weight);
             total += weight;
         }
@@ -206,13 +213,13 @@ static void ck_weigh_strip(const ck_attention *a, const ck_room *r, ck_strip *s)
         s->total[row] = 0.0f;
     }
     CK_EACH_RUN (run, s) {
-        float *scores = r->weights + (run.begin - s->begin) * CK_STRIP;
-        const int64_t lane = run.first * CK_LANES;
+        float *scores = r->weights + (run->begin - s->begin) * CK_STRIP;
+        const int64_t lane = run->first * CK_LANES;
         ck_multiply_strip(&(ck_product){
-            .rows = run.end - run.begin,
-            .vectors = run.last - run.first,
+            .rows = run->end - run->begin,
+            .vectors = run->last - run->first,
             .depth = a->width,
-            .a = r->keys + run.begin * line,
+            .a = r->keys + run->begin * line,
             .a_row = line,
             .a_step = 1,
             .b = r->turned_queries + lane,
@@ -222,7 +229,7 @@ static void ck_weigh_strip(const ck_attention *a, const ck_room *r, ck_strip *s)
             .start = zeros,
         });
         if (a->cap > 0.0f) {
-            ck_cap_run(run, a->cap, scores, r->flows ? r->flows + (run.begin - s->begin) * CK_STRIP : NULL);
+            ck_cap_run(run, a->cap, scores, r->flows ? r->flows + (run->begin - s->begin) * CK_STRIP : NULL);
         }
         ck_most_of_run(s, run, scores);
     }
@@ -230,7 +237,7 @@ static void ck_weigh_strip(const ck_attention *a, const ck_room *r, ck_strip *s)
         s->most[row] = s->first[row] < s->last[row] ? s->most[row] : 0.0f;
     }
     CK_EACH_RUN (run, s) {
-        ck_weigh_run(s, run, r->weights + (run.begin - s->begin) * CK_STRIP);
+        ck_weigh_run(s, run, r->weights + (run->begin - s->begin) * CK_STRIP);
     }
     for (int64_t row = 0; row < CK_STRIP; row++) {
         s->inverse[row] = s->first[row] < s->last[row] ? 1.0f / s->total[row] : 0.0f;
@@ -246,24 +253,24 @@ static void ck_set_queries(const ck_attention *a, const ck_room *r, const float 
 }
 
 /* Rows of a strip that the vectors of a run hold. */
-CK_INLINE int64_t ck_rows_of(const ck_strip *s, ck_run run)
+CK_INLINE int64_t ck_rows_of(const ck_strip *s, const ck_run *run)
 {
-    return ck_least(run.last * CK_LANES, s->rows) - run.first * CK_LANES;
+    return ck_least(run->last * CK_LANES, s->rows) - run->first * CK_LANES;
 }
 
 /* sums [rows, width] += for each row of a run its weights [keys][CK_STRIP] times the keys' rows. */
-static void ck_add_keys(const ck_attention *a, const ck_strip *s, ck_run run, const float *weights, const float *keys,
+static void ck_add_keys(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights, const float *keys,
                         float *sums)
 {
-    const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run.first * CK_LANES;
+    const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
     ck_multiply_strip(&(ck_product){
         .rows = ck_rows_of(s, run),
         .vectors = (a->width + CK_LANES - 1) / CK_LANES,
-        .depth = run.end - run.begin,
+        .depth = run->end - run->begin,
         .a = weights + lane,
         .a_row = 1,
         .a_step = CK_STRIP,
-        .b = keys + run.begin * line,
+        .b = keys + run->begin * line,
         .b_step = line,
         .y = sums + lane * line,
         .y_row = line,
@@ -271,12 +278,12 @@ static void ck_add_keys(const ck_attention *a, const ck_strip *s, ck_run run, co
 }
 
 /* sums [keys, width] += for each key of a run its weights [keys][CK_STRIP] times the rows of the strip. */
-static void ck_add_rows(const ck_attention *a, const ck_strip *s, ck_run run, const float *weights, const float *rows,
+static void ck_add_rows(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights, const float *rows,
                         float *sums)
 {
-    const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run.first * CK_LANES;
+    const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
     ck_multiply_strip(&(ck_product){
-        .rows = run.end - run.begin,
+        .rows = run->end - run->begin,
         .vectors = (a->width + CK_LANES - 1) / CK_LANES,
         .depth = ck_rows_of(s, run),
         .a = weights + lane,
@@ -284,7 +291,7 @@ static void ck_add_rows(const ck_attention *a, const ck_strip *s, ck_run run, co
         .a_step = 1,
         .b = rows + lane * line,
         .b_step = line,
-        .y = sums + run.begin * line,
+        .y = sums + run->begin * line,
         .y_row = line,
     });
 }
@@ -317,13 +324,13 @@ static void ck_copy_keys(const ck_attention *a, const ck_room *r, ck_sequence in
 static void ck_attend_strip(const ck_attention *a, const ck_room *r, ck_sequence in, int64_t head, int64_t row, float *y)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), token = in.begin + row, column = head * a->width;
-    ck_strip s;
+    ck_strip s = {.runs = r->runs};
     ck_set_strip(a, in, row, &s);
     ck_set_queries(a, r, a->q + token * a->q_row + column, s.rows);
     ck_weigh_strip(a, r, &s);
     memset(r->sums, 0, (size_t)(s.rows * line) * sizeof(float));
     CK_EACH_RUN (run, &s) {
-        ck_add_keys(a, &s, run, r->weights + (run.begin - s.begin) * CK_STRIP, r->values, r->sums);
+        ck_add_keys(a, &s, run, r->weights + (run->begin - s.begin) * CK_STRIP, r->values, r->sums);
     }
     ck_store_rows(r->sums, s.rows, a->width, 0.0f, s.inverse, y + token * a->y_row + column, a->y_row);
 }
@@ -338,7 +345,7 @@ static void ck_differentiate_strip(const ck_attention *a, const ck_room *r, ck_s
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), token = in.begin + row, column = head * a->width;
     const float *dy = a->dy + token * a->dy_row + column, *y = a->y + token * a->y_row + column;
     float means[CK_STRIP] = {0};
-    ck_strip s;
+    ck_strip s = {.runs = r->runs};
     ck_set_strip(a, in, row, &s);
     ck_set_queries(a, r, a->q + token * a->q_row + column, s.rows);
     ck_weigh_strip(a, r, &s);
@@ -354,13 +361,13 @@ static void ck_differentiate_strip(const ck_attention *a, const ck_room *r, ck_s
     }
     memset(r->sums, 0, (size_t)(s.rows * line) * sizeof(float));
     CK_EACH_RUN (run, &s) {
-        const int64_t at = (run.begin - s.begin) * CK_STRIP, lane = run.first * CK_LANES;
+        const int64_t at = (run->begin - s.begin) * CK_STRIP, lane = run->first * CK_LANES;
         float *weights = r->weights + at, *flows = a->cap > 0.0f ? r->flows + at : r->flows;
         ck_multiply_strip(&(ck_product){
-            .rows = run.end - run.begin,
-            .vectors = run.last - run.first,
+            .rows = run->end - run->begin,
+            .vectors = run->last - run->first,
             .depth = a->width,
-            .a = r->values + run.begin * line,
+            .a = r->values + run->begin * line,
             .a_row = line,
             .a_step = 1,
             .b = r->turned_gradients + lane,

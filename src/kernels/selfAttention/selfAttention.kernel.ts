@@ -35,13 +35,15 @@ const whole = (count: number, unit: number) => Math.ceil(count / unit) * unit
 /** Elements of scratch of one part of `selfAttentionForward`. */
 export function selfAttentionRoom(length: number, width: number): number {
   const [keys, columns] = [whole(length, blockKeys), whole(width, line)]
-  return keys * attentionStrip + 2 * keys * columns + 3 * attentionStrip * columns
+  return keys + keys * attentionStrip + 2 * keys * columns + 3 * attentionStrip * columns
 }
 
 /** Elements of scratch of one part of `selfAttentionBackward`, with a cap or without. */
 export function selfAttentionBackwardRoom(length: number, width: number, isCapped: boolean): number {
   const [keys, columns] = [whole(length, blockKeys), whole(width, line)]
-  return (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
+  return (
+    keys + (keys + (isCapped ? keys : runKeys)) * attentionStrip + 4 * keys * columns + 5 * attentionStrip * columns
+  )
 }
 
 /** Multiply-adds count two; a row is taken to read half of its sequence, as it does where all is causal. */

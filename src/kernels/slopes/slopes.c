@@ -28,7 +28,7 @@
     static void ck_##name##_rows(int part, int parts, int64_t rows, int64_t cols, int64_t valueRow, int64_t dyRow,     \
                                  int64_t dxRow, const float *value, const float *dy, float *dx)                        \
     {                                                                                                                  \
-        CK_MAP_ROWS(b *ck_##name##_slope(a))                                                                        \
+        CK_MAP_ROWS(b *ck_##name##_curve(a).slope)                                                                     \
     }
 
 CK_ACTIVATE(silu)
@@ -52,6 +52,51 @@ void ck_activate_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_
     default:
         ck_silu_rows(part, parts, rows, cols, valueRow, dyRow, dxRow, value, dy, dx);
         break;
+    }
+}
+
+/* Some of a row of a gated product. All is read of a place before anything is written there. */
+#define CK_GLU(name)                                                                                                   \
+    static void ck_##name##_glu(int64_t cols, const float *gate, const float *up, const float *dy, float *dgate,       \
+                                float *dup)                                                                            \
+    {                                                                                                                  \
+        for (int64_t col = 0; col < cols; col += CK_LANES) {                                                           \
+            const int64_t left = cols - col;                                                                           \
+            const ck_vf given = ck_load_some(dy + col, left), by = ck_load_some(up + col, left);                       \
+            const ck_curve curve = ck_##name##_curve(ck_load_some(gate + col, left));                                  \
+            ck_store_some(dgate + col, given * by * curve.slope, left);                                                \
+            ck_store_some(dup + col, given * curve.value, left);                                                       \
+        }                                                                                                              \
+    }
+
+CK_GLU(silu)
+CK_GLU(gelu_tanh)
+CK_GLU(gelu_erf)
+CK_GLU(relu)
+
+void ck_glu_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t dyRow,
+                    int64_t dgateRow, int64_t dupRow, int64_t activation, const float *gate, const float *up,
+                    const float *dy, float *dgate, float *dup)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        const float *of = gate + row * gateRow, *by = up + row * upRow, *given = dy + row * dyRow;
+        float *to_gate = dgate + row * dgateRow, *to_up = dup + row * dupRow;
+        switch (activation) {
+        case CK_GELU_TANH:
+            ck_gelu_tanh_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        case CK_GELU_ERF:
+            ck_gelu_erf_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        case CK_RELU:
+            ck_relu_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        default:
+            ck_silu_glu(cols, of, by, given, to_gate, to_up);
+            break;
+        }
     }
 }
 

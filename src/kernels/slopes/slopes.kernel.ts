@@ -28,6 +28,31 @@ function slope<const N extends string, A extends string = never>(
 /** dx = dy · f'(x), f one of activationCodes; the slope of relu at 0 is 0. `value` is x. */
 export const activateGradient = slope('activate', { activation: 'int64_t' }, 28)
 
+/** dgate = dy · up · f'(gate), dup = dy · f(gate), f one of activationCodes; the slope of relu at 0 is 0. */
+export const gluGradient = defineKernel({
+  name: 'glu_bwd_f32',
+  family: 'slopes',
+  dims: ['rows', 'cols', 'gateRow', 'upRow', 'dyRow', 'dgateRow', 'dupRow'],
+  attributes: { activation: 'int64_t' },
+  buffers: {
+    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'gateRow' },
+    up: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'upRow' },
+    dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
+    dgate: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dgateRow' },
+    dup: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dupRow' },
+  },
+  inPlace: [
+    ['dgate', 'gate'],
+    ['dgate', 'dy'],
+    ['dgate', 'up'],
+    ['dup', 'up'],
+    ['dup', 'dy'],
+    ['dup', 'gate'],
+  ],
+  split: { items: ['rows'], own: ['gate', 'up', 'dy', 'dgate', 'dup'] },
+  flops: ({ rows, cols }) => 32 * rows * cols,
+})
+
 /** dx = dy · y · (1 - y). `value` is y. */
 export const sigmoidGradient = slope('sigmoid', {}, 3)
 

@@ -6,6 +6,8 @@ import {
   decoderFromTransformers,
   type LayerKind,
 } from '../decoder/decoderConfig.ts'
+import { freshDecoder } from '../decoder/freshDecoder.ts'
+import type { FreshSizes } from '../fresh.ts'
 
 /** A decoder some of whose layers have a recurrent state in the place of attention: those without a rope. */
 export interface Qwen35Config extends DecoderConfig {
@@ -106,6 +108,25 @@ export function qwen35FromTransformers(read: ConfigReader): Qwen35Config {
       order: 'grouped',
     }),
     prefix: isWrapped ? 'model.language_model.' : 'model.',
+    extraLayers: 0,
+  }
+}
+
+/** A fresh one: a quarter of a head turns; the recurrent layers have twice as many heads, half as wide, as the others. */
+export function freshQwen35(sizes: FreshSizes): Qwen35Config {
+  const { heads, headDim, layers } = sizes
+  return {
+    ...freshDecoder(sizes, { turned: 0.25 }),
+    pattern: intervalPattern(layers, 4),
+    delta: {
+      keyHeads: 2 * heads,
+      valueHeads: 2 * heads,
+      keyWidth: headDim / 2,
+      valueWidth: headDim / 2,
+      taps: 4,
+      order: 'grouped',
+    },
+    prefix: 'model.',
     extraLayers: 0,
   }
 }

@@ -1,5 +1,5 @@
 import type { Batches } from '../data/dataSet.ts'
-import type { Trainer } from '../trainer.ts'
+import type { Trainer } from '../program/trainer.ts'
 import { giveBatch } from './giveBatch.ts'
 
 /** The mean loss of some targets, in nats. */

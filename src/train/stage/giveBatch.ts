@@ -1,5 +1,5 @@
 import type { Batch } from '../data/dataSet.ts'
-import type { Trainer } from '../trainer.ts'
+import type { Trainer } from '../program/trainer.ts'
 
 /** Gives a trainer the ids of a batch, and `total`, the targets by whose number losses and gradients are divided. */
 export function giveBatch(trainer: Trainer, batch: Batch, total: number): void {

@@ -3,7 +3,7 @@ import { trainedWeights } from '../../passes/trainedWeights.ts'
 import { updateGraph } from '../../passes/updateGraph.ts'
 import type { UpdateSettings } from '../../passes/updateSettings.ts'
 import type { TensorKind, TrainingTensor } from '../checkpoint/trainingState.ts'
-import type { Trainer } from '../trainer.ts'
+import type { Trainer } from '../program/trainer.ts'
 
 /** A state of a training that outlives it. */
 export interface KeptState {
@@ -37,6 +37,8 @@ export function keptStates(graph: Graph, trainable: readonly string[], update: U
 export function trainingTensors(trainer: Trainer, states: readonly KeptState[]): readonly TrainingTensor[] {
   return states.map((state) => ({
     ...state,
+    // An average is called like its weight.
+    name: state.kind === 'average' ? state.name.replace(/\.average$/, '') : state.name,
     data: trainer.values(state.name).subarray(0, elementsFrom(state.shape, 0)),
   }))
 }

@@ -1,3 +1,5 @@
+import { slopeOf } from '../../../src/ops/activateBackward.ts'
+import { activationOf } from '../../../src/ops/activations.ts'
 import type { Dims } from '../placement.ts'
 import type { Random } from '../random.ts'
 import type { References } from './reference.ts'
@@ -139,6 +141,23 @@ export const normgrad: References<'normgrad'> = {
         return { dx, scale: 0, mean: 0 }
       })
       return { dx }
+    },
+    epsilons: 16,
+  },
+  gatedRmsNorm_bwd_f32: {
+    sizes: (lanes) => vectors(lanes, 'xRow', 'gateRow', 'dyRow', 'dxRow', 'dgateRow'),
+    attributes: { eps: 1e-5 },
+    compute({ x, gate, gain, dy }, { cols }, { eps }) {
+      const dnormed = gate!.map((value, i) => dy![i]! * activationOf.silu(value))
+      const { scale, dx } = eachVector({ x: x!, gain: gain!, dy: dnormed }, cols!, (row, given) => {
+        const s = 1 / Math.sqrt(meanOf(productOf(row, row)) + eps!)
+        const along = meanOf(productOf(row, given))
+        return { dx: given.map((value, c) => s * value - row[c]! * s ** 3 * along), scale: s, mean: 0 }
+      })
+      const dgate = gate!.map(
+        (value, i) => dy![i]! * x![i]! * scale[Math.floor(i / cols!)]! * gain![i % cols!]! * slopeOf.silu(value),
+      )
+      return { scale, dnormed, dx, dgate }
     },
     epsilons: 16,
   },

@@ -1,5 +1,5 @@
 import { slopeOf } from '../../../src/ops/activateBackward.ts'
-import { eachActivation } from './activation.ts'
+import { activate, eachActivation } from './activation.ts'
 import type { Fill, Reference, References } from './reference.ts'
 import { eachRow } from './rowValues.ts'
 import { around, counts, mixed, strided } from './sizes.ts'
@@ -27,6 +27,16 @@ export const slopes: References<'slopes'> = {
     ...slope((x, { activation }) => Object.values(slopeOf)[activation!]!(x)),
     attributes: eachActivation,
     fill: { value: nearAndFar },
+  },
+  glu_bwd_f32: {
+    sizes: (lanes) => rowsOf(lanes, 'gateRow', 'upRow', 'dyRow', 'dgateRow', 'dupRow'),
+    attributes: eachActivation,
+    fill: { gate: nearAndFar },
+    compute: ({ gate, up, dy }, _dims, { activation }) => ({
+      dgate: gate!.map((at, i) => dy![i]! * up![i]! * Object.values(slopeOf)[activation!]!(at)),
+      dup: gate!.map((at, i) => dy![i]! * activate(activation!)(at)),
+    }),
+    epsilons: 8,
   },
   sigmoid_bwd_f32: {
     ...slope((y) => y * (1 - y)),

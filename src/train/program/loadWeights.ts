@@ -1,7 +1,7 @@
-import type { Checkpoint } from '../formats/checkpoint.ts'
-import type { Model } from '../templates/readModel.ts'
-import { readRows } from '../templates/weightRows.ts'
-import { rowsAndColsOf } from '../templates/weightSource.ts'
+import type { Checkpoint } from '../../formats/checkpoint.ts'
+import type { Model } from '../../templates/readModel.ts'
+import { readRows } from '../../templates/weightRows.ts'
+import { rowsAndColsOf } from '../../templates/weightSource.ts'
 import type { Trainer } from './trainer.ts'
 
 /** Bytes that are read at once. */

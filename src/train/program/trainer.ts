@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import koffi, { type LibraryHandle } from 'koffi'
-import { CkError, fail } from '../base/errors.ts'
-import { answer, answerLater, type Native, nothing, type Pointer } from '../run/native.ts'
-import { openedOf, resultOf } from '../run/refusal.ts'
+import { CkError, fail } from '../../base/errors.ts'
+import { answer, answerLater, type Native, nothing, type Pointer } from '../../run/native.ts'
+import { openedOf, resultOf } from '../../run/refusal.ts'
 
 /** CK_TRAINING_VERSION */
 const trainingVersion = 1

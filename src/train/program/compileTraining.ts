@@ -1,24 +1,25 @@
-import { fail } from './base/errors.ts'
-import { compileFolder } from './build/compileFolder.ts'
-import { findCompiler } from './build/compiler.ts'
-import { resolveTarget, type Target } from './build/targets.ts'
-import { writeRunFolder } from './build/writeRunFolder.ts'
-import { printJson } from './emit/artifacts.ts'
-import type { ProgramSource } from './emit/modelSource.ts'
-import { printTrainer, printTrainerHeader } from './emit/printTrainer.ts'
-import { type Graph, nodeName } from './ir/graph.ts'
-import { isas } from './kernels/kernel.ts'
-import { ops } from './ops/registry.ts'
-import type { Kept } from './passes/recompute.ts'
-import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from './passes/trainingPrograms.ts'
-import { foldLayers } from './plan/foldLayers.ts'
-import { lower } from './plan/lower.ts'
-import { matchSplits } from './plan/matchSplits.ts'
-import { planMemory } from './plan/planMemory.ts'
-import { planThreads } from './plan/planThreads.ts'
-import type { TrainingMode } from './plan/program.ts'
-import { verifyProgram } from './plan/verifyProgram.ts'
-import type { Model } from './templates/readModel.ts'
+import { fail } from '../../base/errors.ts'
+import { compileFolder } from '../../build/compileFolder.ts'
+import { findCompiler } from '../../build/compiler.ts'
+import { resolveTarget, type Target } from '../../build/targets.ts'
+import { writeRunFolder } from '../../build/writeRunFolder.ts'
+import { printJson } from '../../emit/artifacts.ts'
+import type { ProgramSource } from '../../emit/modelSource.ts'
+import { printTrainer, printTrainerHeader } from '../../emit/printTrainer.ts'
+import { type Graph, nodeName } from '../../ir/graph.ts'
+import { isas } from '../../kernels/kernel.ts'
+import { kernels } from '../../kernels/registry.ts'
+import { ops } from '../../ops/registry.ts'
+import type { Kept } from '../../passes/recompute.ts'
+import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from '../../passes/trainingPrograms.ts'
+import { foldLayers } from '../../plan/foldLayers.ts'
+import { lower } from '../../plan/lower.ts'
+import { matchSplits } from '../../plan/matchSplits.ts'
+import { planMemory } from '../../plan/planMemory.ts'
+import { planThreads } from '../../plan/planThreads.ts'
+import { callsOf, type TrainingMode } from '../../plan/program.ts'
+import { verifyProgram } from '../../plan/verifyProgram.ts'
+import type { Model } from '../../templates/readModel.ts'
 
 export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'kept'> {
   /** The run folder to write; replaced as a whole where it is an earlier run folder. */
@@ -34,6 +35,18 @@ export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'ke
   readonly onProgress?: (done: number) => void
 }
 
+/** A training program in its run folder. */
+export interface CompiledTraining {
+  readonly dir: string
+  readonly target: Target
+  /** ir2 */
+  readonly graph: Graph
+  readonly trainable: readonly string[]
+  /** Floating-point operations of the first program: a step, or the gradients of a part of one. */
+  readonly flops: number
+  readonly memoryBytes: number
+}
+
 /**
  * Compiles the training of a model to a run folder: C for exactly this model, this batch and this target, and the library
  * `libtrain.so` built from it. Weights are given to the program when it runs. Refuses with CkError; a refusal or an abort
@@ -43,7 +56,7 @@ export async function compileTraining(
   model: Model,
   name: string,
   options: CompileTrainingOptions,
-): Promise<{ dir: string; target: Target }> {
+): Promise<CompiledTraining> {
   const target = resolveTarget(options.target)
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
   const planned = planTraining(model, name, target, options)
@@ -64,7 +77,8 @@ export async function compileTraining(
       ...(onProgress ? { onProgress } : {}),
     })
   })
-  return { dir: options.out, target }
+  const { ir2: graph, trainable } = programs
+  return { dir: options.out, target, graph, trainable, flops: flopsOf(source), memoryBytes: source.plan.memoryBytes }
 }
 
 /** A training with its places and barriers, and its graphs. */
@@ -155,4 +169,13 @@ function manifestOf({ source, programs }: PlannedTraining, { size }: Pick<Traini
     memoryBytes: plan.memoryBytes,
     stateBytes: plan.stateBytes,
   }
+}
+
+function flopsOf({ programs: [first] }: ProgramSource): number {
+  let sum = 0
+  for (const { call, repeat } of callsOf(first!.steps)) {
+    const dims = Object.fromEntries(Object.entries(call.dims).map(([name, dim]) => [name, Number(dim)]))
+    sum += (repeat?.count ?? 1) * kernels.get(call.kernel)!.flops(dims)
+  }
+  return sum
 }

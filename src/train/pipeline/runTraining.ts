@@ -1,0 +1,167 @@
+import { basename } from 'node:path'
+import { fail } from '../../base/errors.ts'
+import { makeFolder } from '../../base/makeFolder.ts'
+import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
+import type { Checkpoint } from '../../formats/checkpoint.ts'
+import { readModel } from '../../templates/readModel.ts'
+import { newestWhole } from '../checkpoint/resumeTraining.ts'
+import type { TrainingTensor } from '../checkpoint/trainingState.ts'
+import type { ConfigHash } from '../config/hashConfig.ts'
+import type { StageConfig, TrainConfig } from '../config/trainConfig.ts'
+import { saveModelFolder } from '../export/modelFolder.ts'
+import { openTrained, runFolders } from '../export/openTrained.ts'
+import { trainedCheckpoint } from '../export/trainedCheckpoint.ts'
+import { type CompiledTraining, compileTraining } from '../program/compileTraining.ts'
+import { loadWeights } from '../program/loadWeights.ts'
+import { Trainer } from '../program/trainer.ts'
+import { settingsOf, updateOf } from '../stage/settingsOf.ts'
+import type { StageSettings } from '../stage/stageSettings.ts'
+import { keptStates, trainingTensors } from '../stage/trainingTensors.ts'
+import { type StageResult, type StepReport, trainStage } from '../stage/trainStage.ts'
+import { exportTrained } from './exportTrained.ts'
+import { prepareModel } from './prepareModel.ts'
+import { prepareStageData } from './prepareStageData.ts'
+import { openTrainingFolder, trainingPlaces } from './runFolder.ts'
+
+/** Who watches a training. */
+export interface TrainingWatch {
+  onNote(note: string): void
+  /** A stage begins: what it does, and operations of one of its steps. */
+  onStage?(stage: StageConfig, settings: StageSettings, program: CompiledTraining): void
+  onStep?(stage: StageConfig, report: StepReport): void
+  /** Writes texts of the model as it stands. */
+  sample?(stage: StageConfig, model: Checkpoint): Promise<void>
+}
+
+export interface RunTrainingOptions {
+  /** The folder of the training. */
+  readonly out: string
+  /** The stages to run; absent: all. */
+  readonly stages?: readonly string[]
+  /** In place of those of the config. */
+  readonly threads?: number
+  readonly memory?: number
+  readonly target?: string
+  /** Aborted: the step is finished and a checkpoint written; before the first step, nothing is. */
+  readonly signal: AbortSignal
+  readonly watch: TrainingWatch
+}
+
+/** How a training ended. */
+export interface TrainingResult {
+  /** Whether every stage that was asked for has done all its steps. */
+  readonly isComplete: boolean
+  readonly stages: readonly { readonly name: string; readonly result: StageResult }[]
+  /** The files and folders that were exported. */
+  readonly exported: readonly string[]
+}
+
+/**
+ * Does what a config says, stage by stage, in the folder `out`: what is there already stays, so that the same call goes on where an
+ * earlier one was stopped or killed, and ends with the same bits. Refuses as its parts; the checkpoints that were written stay.
+ */
+export async function runTraining(
+  config: TrainConfig,
+  hash: ConfigHash,
+  options: RunTrainingOptions,
+): Promise<TrainingResult> {
+  const { out, signal, watch } = options
+  const known = config.stages.map(({ name }) => name)
+  for (const name of options.stages ?? [])
+    if (!known.includes(name)) fail('option_invalid', { option: '--stage', found: name, accepted: known.join(', ') })
+  openTrainingFolder(out, hash)
+  const { onNote } = watch
+  const prepared = await prepareModel(config, out, { threads: options.threads ?? 1, signal, onNote })
+  const places = trainingPlaces(out)
+  const results: { name: string; result: StageResult }[] = []
+  let base = prepared.path
+  for (const stage of config.stages) {
+    if (!options.stages || options.stages.includes(stage.name)) {
+      const data = await prepareStageData(stage, out, prepared.tokenizer, { signal, onNote })
+      try {
+        const result = await runStage(stage, base, data, hash.sha256, options)
+        results.push({ name: stage.name, result })
+        if (!result.isComplete) return { isComplete: false, stages: results, exported: [] }
+      } finally {
+        data.close()
+      }
+    }
+    base = places.stage(stage.name)
+  }
+  const isWhole = !options.stages || options.stages.includes(known.at(-1)!)
+  const exported = config.export && isWhole ? await exportTrained(config, out, options) : []
+  return { isComplete: true, stages: results, exported }
+}
+
+async function runStage(
+  stage: StageConfig,
+  base: string,
+  data: Awaited<ReturnType<typeof prepareStageData>>,
+  config: string,
+  { out, threads, memory = stage.memory, target, signal, watch }: RunTrainingOptions,
+): Promise<StageResult> {
+  const folder = trainingPlaces(out).stage(stage.name)
+  const { checkpoint, notes } = openTrained(base, 'weight')
+  for (const note of notes) watch.onNote(`passed over: ${note}`)
+  try {
+    const model = readModel(checkpoint, stage.length)
+    const { vocabulary, context } = model.sizes
+    data.requireVocabulary(vocabulary)
+    if (stage.length > context) fail('context_exceeded', { tokens: stage.length, context })
+    const size = { batch: stage.batch, tokens: stage.length, seed: stage.seed }
+    const settings = settingsOf(
+      threads === undefined ? stage : { ...stage, threads },
+      data.batches(size).batchesPerEpoch,
+    )
+    const done = newestWhole(`${folder}/${runFolders.checkpoints}`)
+    if (done?.value.step === settings.steps && done.value.config === config) {
+      watch.onNote(`stage ${stage.name}: all ${settings.steps} steps are done`)
+      return { step: settings.steps, isComplete: true, validation: undefined }
+    }
+    orRefuseWrite(folder, () => makeFolder(folder))
+    const program = await compileTraining(model, basename(base), {
+      ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1, signal },
+      ...{ out: `${folder}/program`, ...(memory === undefined ? {} : { memory }), ...(target ? { target } : {}) },
+    })
+    const trainer = Trainer.open(program.dir, { threads: settings.threads })
+    try {
+      loadWeights(trainer, checkpoint, model)
+      // Tables that follow from the config are made again with every model.
+      const isStored = (weight: string) => model.sources.get(weight)?.from === 'tensor'
+      const states = keptStates(program.graph, program.trainable, updateOf(stage))
+      const tensors = trainingTensors(
+        trainer,
+        states.filter(({ kind, name }) => kind !== 'weight' || isStored(name)),
+      )
+      beginAverages(tensors)
+      const stored = new Set(tensors.filter(({ kind }) => kind === 'weight').map(({ name }) => name))
+      saveModelFolder(`${folder}/${runFolders.model}`, checkpoint, stored)
+      watch.onStage?.(stage, settings, program)
+      const sample = async ({ step }: StepReport) => {
+        if (!stage.sample || !watch.sample) return
+        if (step !== settings.steps && (stage.sample.every === 0 || step % stage.sample.every !== 0)) return
+        const valuesOf = (name: string) => trainer.values(name)
+        await watch.sample(stage, trainedCheckpoint(checkpoint, { names: stored, valuesOf }))
+      }
+      return await trainStage({
+        ...{ trainer, data, settings, tensors, folder, signal, onNote: (note) => watch.onNote(note) },
+        tensorboard: stage.metrics.tensorboard,
+        facts: { config, template: model.template, sizes: { vocabulary, context } },
+        onStep: async (report) => {
+          watch.onStep?.(stage, report)
+          await sample(report)
+        },
+      })
+    } finally {
+      await trainer.close()
+    }
+  } finally {
+    checkpoint.close()
+  }
+}
+
+/** An average begins as its weight. */
+function beginAverages(tensors: readonly TrainingTensor[]): void {
+  const weights = new Map(tensors.flatMap(({ kind, name, data }) => (kind === 'weight' ? [[name, data]] : [])))
+  for (const { kind, name, data } of tensors) if (kind === 'average') data.set(weights.get(name)!)
+}
