@@ -81,7 +81,12 @@ export const families = {
   gradient: [squaresForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
-  matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
+  matmul: [
+    ...Object.values(matmulForward.nn),
+    ...Object.values(matmulForward.nt),
+    ...Object.values(matmulForward.tn),
+    ...Object.values(matmulForward.tt),
+  ],
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
   normgrad: [
     rmsNormGradient,

@@ -44,3 +44,6 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...sums,
   ...update,
 }
+
+/** Does not compile where a kernel's name is no literal type: tables over KernelName would then accept anything. */
+export const namesAreExact: string extends KernelName ? never : true = true
