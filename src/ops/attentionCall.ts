@@ -1,5 +1,6 @@
 import type { Lowering, Operand } from '../ir/op.ts'
 import type { AttentionAttributes } from './attentionRows.ts'
+import { batchOf } from './batchRows.ts'
 import { axis } from './shapes.ts'
 
 /** Parts that find a room of their own in the scratch, if there are as many items and the rooms are not larger than this. */
@@ -28,7 +29,7 @@ export function attentionCall(
 ) {
   const tokens = q.type.shape[0]!
   const longest = length || to.most(tokens)
-  const batch = length ? Math.ceil(to.most(tokens) / length) : 1
+  const batch = batchOf(q.type, length)
   const [heads, kvHeads, width] = [axis(q.type, 1), axis(k.type, 1), axis(q.type, 2)]
   const args = {
     ...{ tokens, batch, length: length || tokens, heads, kvHeads, width },
