@@ -3,7 +3,7 @@ import type { AttentionAttributes } from './attentionRows.ts'
 import { batchOf } from './batchRows.ts'
 import { axis } from './shapes.ts'
 
-/** Parts that find a room of their own in the scratch, if there are as many items and the rooms are not larger than this. */
+/** Parts that find a room of the scratch, where there are as many items, and elements that the rooms should not exceed. */
 const [mostRooms, mostElements] = [32, 1 << 24]
 
 /** Elements of scratch for a call of `items` items whose parts need `each`. */
@@ -19,8 +19,8 @@ interface AttentionOperands {
 }
 
 /**
- * What the kernels of attention without a cache take, but for their results and their scratch; `longest`: tokens of a row of the batch,
- * at most.
+ * What the kernels of attention without a cache take, but for their results and their scratch; `longest`: tokens of a row
+ * of the batch, at most.
  */
 export function attentionCall(
   { q, k, v, starts }: AttentionOperands,
