@@ -24,7 +24,8 @@ enum { CK_TILE_HEIGHT = 6, CK_NARROW_HEIGHT = 8, CK_TILE_SUMS = CK_TILE_VECTORS 
 
 /*
  * y[m] = (from + sum over k of a[m, k] * b[k]) * factor * bend for rows m of `vectors` vectors. From: `start`, the same
- * for all rows, or y where that is NULL. Factor: 1 where it is NULL; its rows lie as those of y. Bend: what y holds, or 1.
+ * for all rows, or y where that is NULL. Factor: 1 where it is NULL; its rows lie as those of y. Bend: what y holds, or
+ * 1.
  */
 typedef struct {
     int64_t rows, vectors, depth;
@@ -134,8 +135,8 @@ static void ck_multiply_strip(const ck_product *p)
 }
 
 /*
- * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from the
- * low bits of a sum that holds n + 127; for n = -127 they say 0.
+ * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from
+ * the low bits of a sum that holds n + 127; for n = -127 they say 0.
  */
 CK_INLINE ck_vf ck_exp_weight(ck_vf x)
 {
