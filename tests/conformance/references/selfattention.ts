@@ -33,7 +33,7 @@ function placed(room: (dims: Dims) => number, ...rows: readonly string[]) {
   }
 }
 
-/** Documents that begin at random within the rows of the batch; without any of their own, rows are told by `length` alone. */
+/** Documents that begin at random within the rows of the batch; without them, `length` alone tells the rows. */
 const starts: Fill = ({ tokens, length, documents }, random) => {
   if (!documents) return null
   const all: number[] = []
