@@ -46,7 +46,7 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
-import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfattention/selfattention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
@@ -104,7 +104,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  selfAttention: [selfAttentionForward, selfAttentionBackward],
+  selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
