@@ -113,19 +113,19 @@ const twice = (op: string) => `
 describe('expandFused', () => {
   it('puts ordinary ops in the place of fused ones', () => {
     const text = `
-      input x f32[tokens, 2, 4]
-      input gate f32[tokens, 2, 4]
-      weight gain f32[4]
-      y: y f32[tokens, 2, 4] = gatedRmsNorm(x: x, gate: gate, gain: gain) {eps: 0.1}
+      input x f32[tokens, 4]
+      weight gate f32[6, 4]
+      weight up f32[6, 4]
+      y: y f32[tokens, 6] = linearGlu(x: x, gate: gate, up: up) {activation: "silu"}
       output y`
     expect(rewrite(expandFused, text)).toBe(
       lines(`
-        input x f32[tokens, 2, 4]
-        input gate f32[tokens, 2, 4]
-        weight gain f32[4]
-        y: y.normed f32[tokens, 2, 4] = rmsNorm(x: x, gain: gain) {eps: 0.1}
-        y: y.active f32[tokens, 2, 4] = silu(x: gate)
-        y: y.gated f32[tokens, 2, 4] = multiply(x: y.normed, z: y.active)
+        input x f32[tokens, 4]
+        weight gate f32[6, 4]
+        weight up f32[6, 4]
+        y: y.gate.product f32[tokens, 6] = linear(x: x, w: gate)
+        y: y.up.product f32[tokens, 6] = linear(x: x, w: up)
+        y: y.gated f32[tokens, 6] = glu(gate: y.gate.product, up: y.up.product) {activation: "silu"}
         output y.gated`),
     )
   })
