@@ -4,7 +4,7 @@ import {
   attentionStrip,
   selfAttentionForward,
   selfAttentionRoom,
-} from '../kernels/selfAttention/selfAttention.kernel.ts'
+} from '../kernels/selfattention/selfattention.kernel.ts'
 import { attentionBackward } from './attentionBackward.ts'
 import { attentionCall, attentionScratch } from './attentionCall.ts'
 import {

@@ -114,19 +114,18 @@ describe('expandFused', () => {
   it('puts ordinary ops in the place of fused ones', () => {
     const text = `
       input x f32[tokens, 4]
-      weight gate f32[6, 4]
-      weight up f32[6, 4]
-      y: y f32[tokens, 6] = linearGlu(x: x, gate: gate, up: up) {activation: "silu"}
+      input delta f32[tokens, 4]
+      weight gain f32[4]
+      sum: s f32[tokens, 4]; y: y f32[tokens, 4] = residualRmsNorm(x: x, delta: delta, gain: gain) {eps: 0.1}
       output y`
     expect(rewrite(expandFused, text)).toBe(
       lines(`
         input x f32[tokens, 4]
-        weight gate f32[6, 4]
-        weight up f32[6, 4]
-        y: y.gate.product f32[tokens, 6] = linear(x: x, w: gate)
-        y: y.up.product f32[tokens, 6] = linear(x: x, w: up)
-        y: y.gated f32[tokens, 6] = glu(gate: y.gate.product, up: y.up.product) {activation: "silu"}
-        output y.gated`),
+        input delta f32[tokens, 4]
+        weight gain f32[4]
+        y: s.residual f32[tokens, 4] = add(x: x, z: delta)
+        y: s.normed f32[tokens, 4] = rmsNorm(x: s.residual, gain: gain) {eps: 0.1}
+        output s.normed`),
     )
   })
 })

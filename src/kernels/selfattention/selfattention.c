@@ -1,5 +1,5 @@
-/* selfAttention.c: attention of whole sequences and its gradient, strip by strip; see strips.h. */
-#include "selfAttention.h"
+/* selfattention.c: attention of whole sequences and its gradient, strip by strip; see strips.h. */
+#include "selfattention.h"
 
 #include "split.h"
 #include "strips.h"

@@ -2,7 +2,7 @@ import {
   attentionStrip,
   selfAttentionBackwardRoom,
   selfAttentionRoom,
-} from '../../../src/kernels/selfAttention/selfAttention.kernel.ts'
+} from '../../../src/kernels/selfattention/selfattention.kernel.ts'
 import { attention } from '../../../src/ops/attention.ts'
 import { attentionBackward } from '../../../src/ops/attentionBackward.ts'
 import type { Dims } from '../placement.ts'
@@ -82,7 +82,7 @@ const backward: Reference = {
 }
 
 /** The kernels of attention without a cache. */
-export const selfAttention: References<'selfAttention'> = {
+export const selfAttention: References<'selfattention'> = {
   selfAttention_fwd_f32: forward,
   selfAttention_bwd_f32: backward,
 }
