@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ck, demo, openCk, root, runProgram } from './ck.ts'
+import { type Ck, demo, keepingCc, openCk, root, runProgram } from './ck.ts'
 
 const template = join(root, 'tests/chat/templates/markers.jinja')
 const greedy = ['--temp', '0', '-n', '16']
