@@ -16,6 +16,9 @@ enum { CK_TALL = 6 };
 enum { CK_LOW = CK_TALL / 3 };
 enum { CK_VECTORS = 2, CK_WIDE = CK_VECTORS * CK_LANES };
 
+/* Tiles that are written side by side: their lines stay in the first-level cache until they are full. */
+enum { CK_GROUP = 8 };
+
 /* Rows or columns [begin, end). */
 typedef struct {
     int64_t begin, end;
@@ -118,15 +121,18 @@ static void ck_copy_tiles(const float *a, int64_t a_row, int64_t a_col, ck_range
 {
     const int64_t count = depth.end - depth.begin, tile = count * CK_TALL;
     if (a_col != 1) {
-        for (int64_t k = depth.begin; k < depth.end; k++, tiles += CK_TALL) {
-            const float *from = a + k * a_col;
-            float *to = tiles;
-            int64_t row = rows.begin;
-            for (; rows.end - row >= CK_TALL; row += CK_TALL, to += tile) {
-                memcpy(to, from + row, CK_TALL * sizeof *to);
-            }
-            for (int t = 0; row < rows.end && t < CK_TALL; t++) {
-                to[t] = row + t < rows.end ? from[row + t] : 0.0f;
+        for (int64_t begin = rows.begin; begin < rows.end; begin += CK_GROUP * CK_TALL, tiles += CK_GROUP * tile) {
+            const int64_t end = ck_least(begin + CK_GROUP * CK_TALL, rows.end);
+            for (int64_t k = 0; k < count; k++) {
+                const float *from = a + (depth.begin + k) * a_col;
+                float *to = tiles + k * CK_TALL;
+                int64_t row = begin;
+                for (; end - row >= CK_TALL; row += CK_TALL, to += tile) {
+                    memcpy(to, from + row, CK_TALL * sizeof *to);
+                }
+                for (int t = 0; row < end && t < CK_TALL; t++) {
+                    to[t] = row + t < end ? from[row + t] : 0.0f;
+                }
             }
         }
         return;

@@ -151,6 +151,7 @@ export const sharedHeaders: readonly string[] = [
     'dot.h',
     'exp.h',
     'matrix.h',
+    'panels.h',
     'rowMax.h',
     'runs.h',
     'simd.h',

@@ -16,10 +16,10 @@
  * makes few trips of y through memory. Where one strip has all columns, a block is multiplied before it leaves that
  * cache.
  */
-enum { CK_DEPTH = 768, CK_STRIP = 4 * CK_WIDE * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
+enum { CK_DEPTH = 768, CK_STRIP = 128 * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
 
 /* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
-enum { CK_STEPS = 16 };
+enum { CK_STEPS = 192 / CK_TALL };
 
 /* Elements of scratch that a part needs at least; fewer parts work where there is less. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
