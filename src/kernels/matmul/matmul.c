@@ -14,9 +14,9 @@
  * A tile goes along its rows of y, panel after panel: so y is read in the order in which it lies in memory, and the
  * panels of a strip stream from the second-level cache, which they share with what will be copied next. A deep piece
  * makes few trips of y through memory. Where one strip has all columns, a block is multiplied before it leaves that
- * cache.
+ * cache. A low tile is soon done with a panel: it needs a wider strip to be worth its own way from memory.
  */
-enum { CK_DEPTH = 768, CK_STRIP = 128 * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
+enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
 
 /* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
 enum { CK_STEPS = 192 / CK_TALL };
