@@ -1,4 +1,4 @@
-// `npm run docs`: writes docs/models.md. `--measure [NAME ...]` first measures all recorded references, or those named, and
+// `npm run docs`: writes docs/models.md and docs/train.schema.json. `--measure [NAME ...]` first measures all recorded references, or those named, and
 // notes the errors in tests/parity/goldens/results.json.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,12 +20,15 @@ const { interpretEmbedding, interpretLogits } = await import('../dist/parity/int
 const { load } = await import('../dist/run/session.js')
 const { ConfigReader } = await import('../dist/templates/configReader.js')
 const { readModel, templates } = await import('../dist/templates/readModel.js')
+const { configSchemaText } = await import('../dist/train/config/configSchema.js')
 const { ropeVariants } = await import('../dist/templates/rope/ropeVariants.js')
 
 if (values.measure) await measure(positionals)
 const page = join(root, 'docs', 'models.md')
 writeFileSync(page, modelsPage({ templates, openCheckpoint, ConfigReader, ropeVariants, weightDtypes }))
-process.stdout.write(`${page}\n`)
+const schema = join(root, 'docs', 'train.schema.json')
+writeFileSync(schema, configSchemaText())
+process.stdout.write(`${page}\n${schema}\n`)
 
 /** Notes the errors of the references that are named, or of all. */
 async function measure(names) {

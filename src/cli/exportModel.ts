@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { QuantizeOptions } from '../quantize/quantizeModel.ts'
 import { defineCommand, type Io } from './command.ts'
@@ -53,8 +54,8 @@ interface Written {
 async function writeFolder(checkpoint: Checkpoint, out: string, io: Io): Promise<Written> {
   const { exportTransformers } = await import('../train/export/exportTransformers.ts')
   const onProgress = (done: number) => io.progress.show('export', done)
-  const written = exportTransformers(checkpoint, out, { signal: io.signal, onProgress })
-  return { ...written, bytes: statSync(`${out}/model.safetensors`).size }
+  const written = await exportTransformers(checkpoint, out, { signal: io.signal, onProgress })
+  return { ...written, bytes: statSync(join(out, 'model.safetensors')).size }
 }
 
 async function writeGguf(checkpoint: Checkpoint, out: string, options: QuantizeOptions, io: Io): Promise<Written> {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
-import type { StageConfig, TrainConfig } from '../train/config/trainConfig.ts'
+import type { StageConfig } from '../train/config/trainConfig.ts'
 import { defineCommand } from './command.ts'
 import { formatBytes } from './formatBytes.ts'
 import { given } from './given.ts'
@@ -31,7 +31,7 @@ export const train = defineCommand({
     const display = new TrainingDisplay(process.stderr, 10)
     const watch = untilSignal()
     let [steps, flops, peak, tokens] = [0, 0, 0, 0]
-    peak = await peakOf(config, threads)
+    peak = await peakOf(threads)
     try {
       const result = await runTraining(config, hashConfig(config, dirname(path)), {
         ...{ out, signal: watch.signal },
@@ -64,6 +64,7 @@ export const train = defineCommand({
         const validation = ended.validation ? `, validation loss ${ended.validation.loss.toFixed(4)}` : ''
         io.out(`${out}/${name}: ${ended.step} steps${validation}\n`)
       }
+      for (const path of result.exported) io.out(`${path}\n`)
       if (!result.isComplete) io.note('ck: stopped behind a step; the same command goes on from there')
       return 0
     } finally {
@@ -73,13 +74,9 @@ export const train = defineCommand({
   },
 })
 
-/** Trainings of fewer steps than this are over before a measurement of the machine would be of use. */
-const longSteps = 100
-
-/** Floating-point operations per second of the machine, where it is worth measuring; else 0. */
-async function peakOf({ stages }: TrainConfig, threads: number | undefined): Promise<number> {
-  const isLong = stages.some(({ duration }) => !('steps' in duration) || duration.steps >= longSteps)
-  if (!isLong) return 0
+/** Floating-point operations per second of the machine, where a person watches; else 0. */
+async function peakOf(threads: number | undefined): Promise<number> {
+  if (!process.stderr.isTTY) return 0
   const { diagnose } = await import('../build/doctor.ts')
   const { measured } = await diagnose()
   if (measured.status !== 'done') return 0

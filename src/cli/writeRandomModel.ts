@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { fail } from '../base/errors.ts'
-import { streamGguf, type TensorStream } from '../formats/writeGguf.ts'
+import type { TensorStream } from '../formats/tensorData.ts'
+import { streamGguf } from '../formats/writeGguf.ts'
 import { openEncodePool } from '../quantize/encodePool.ts'
 import { encodeTensor } from '../quantize/encodeTensor.ts'
 import { randomState } from '../quantize/randomValues.ts'

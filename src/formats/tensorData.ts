@@ -12,6 +12,11 @@ export interface TensorData {
   readonly data: Uint8Array | (() => Iterable<Uint8Array>)
 }
 
+/** A tensor whose data is made while the file is written. */
+export interface TensorStream extends Omit<TensorData, 'data'> {
+  readonly data: () => AsyncIterable<Uint8Array>
+}
+
 /** Bytes that a tensor of this dtype and shape takes; refuses `tensor_shape` and `file_malformed`. */
 export function tensorBytes(path: string, { name, dtype, shape }: Omit<TensorData, 'data'>): number {
   const bytes = bytesOf(dtype, countElements(path, name, shape))

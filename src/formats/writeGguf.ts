@@ -2,7 +2,7 @@ import { type Dtype, dtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import { defaultAlignment } from './ggufTypes.ts'
 import { encodeKey, encodeText, encodeU32, encodeU64, type GgufValue } from './ggufValue.ts'
-import { appendData, checkNames, checkWritten, type TensorData, tensorBytes } from './tensorData.ts'
+import { appendData, checkNames, checkWritten, type TensorData, type TensorStream, tensorBytes } from './tensorData.ts'
 import { beginBeside, writeBeside } from './writeBeside.ts'
 
 /**
@@ -24,11 +24,6 @@ export function writeGguf(
     }
     if (tensors.length > 0) file.pad(alignment)
   })
-}
-
-/** A tensor whose data is made while the file is written. */
-export interface TensorStream extends Omit<TensorData, 'data'> {
-  readonly data: () => AsyncIterable<Uint8Array>
 }
 
 /** As `writeGguf`, with data that comes piece by piece. Where making it fails, what was written is removed. */

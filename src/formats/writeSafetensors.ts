@@ -1,7 +1,7 @@
 import { type Dtype, dtypes } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
-import { appendData, checkNames, type TensorData, tensorBytes } from './tensorData.ts'
-import { type PartialFile, type WriteOptions, writeBeside } from './writeBeside.ts'
+import { appendData, checkNames, checkWritten, type TensorData, type TensorStream, tensorBytes } from './tensorData.ts'
+import { beginBeside, type PartialFile, type WriteOptions, writeBeside } from './writeBeside.ts'
 
 /**
  * Writes a safetensors file. Tensors of wider elements come first, otherwise in the given order, so that every tensor is
@@ -14,8 +14,44 @@ export function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
   options: WriteOptions = {},
 ): void {
+  const { header, ordered } = layOut(path, tensors, metadata)
+  const write = (file: PartialFile) => {
+    file.append(header)
+    for (const tensor of ordered) appendData(file, path, tensor, tensorBytes(path, tensor))
+  }
+  writeBeside(path, write, options)
+}
+
+/** As `writeSafetensors`, with data that comes piece by piece. Where making it fails, what was written is removed. */
+export async function streamSafetensors(
+  path: string,
+  tensors: readonly TensorStream[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { header, ordered } = layOut(path, tensors, metadata)
+  const { file, commit, abandon } = beginBeside(path)
+  try {
+    file.append(header)
+    for (const tensor of ordered) {
+      const begin = file.size
+      for await (const piece of tensor.data()) file.append(piece)
+      checkWritten(path, tensor, file.size - begin, tensorBytes(path, tensor))
+    }
+    commit()
+  } catch (error) {
+    abandon()
+    throw error
+  }
+}
+
+/** The header, and the tensors in the order of their data. */
+function layOut<T extends Omit<TensorData, 'data'>>(
+  path: string,
+  tensors: readonly T[],
+  metadata: Readonly<Record<string, string>>,
+): { readonly header: Uint8Array; readonly ordered: readonly T[] } {
   checkNames(path, tensors)
-  const ordered = [...tensors].sort((a, b) => dtypes[b.dtype].blockBytes - dtypes[a.dtype].blockBytes)
+  const ordered = tensors.toSorted((a, b) => dtypes[b.dtype].blockBytes - dtypes[a.dtype].blockBytes)
   const entries: [string, unknown][] = []
   if (Object.keys(metadata).length > 0) entries.push(['__metadata__', metadata])
   let end = 0
@@ -25,11 +61,7 @@ export function writeSafetensors(
     const dtype = safetensorsName(path, tensor.name, tensor.dtype)
     entries.push([tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }])
   }
-  const write = (file: PartialFile) => {
-    file.append(encodeHeader(entries))
-    for (const tensor of ordered) appendData(file, path, tensor, tensorBytes(path, tensor))
-  }
-  writeBeside(path, write, options)
+  return { header: encodeHeader(entries), ordered }
 }
 
 /** Length and JSON, filled with spaces so that the data begins at a multiple of 8. */

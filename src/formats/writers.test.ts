@@ -7,7 +7,7 @@ import { openSafetensors } from './openSafetensors.ts'
 import type { TensorData } from './tensorData.ts'
 import { writeBeside } from './writeBeside.ts'
 import { writeGguf } from './writeGguf.ts'
-import { writeSafetensors } from './writeSafetensors.ts'
+import { streamSafetensors, writeSafetensors } from './writeSafetensors.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'ck-writers-'))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -36,6 +36,22 @@ describe('writeSafetensors', () => {
     expect(file.headerBytes % 8).toBe(0)
     expect(file.tensors.get('größe')!.offset).toBe(file.headerBytes)
     file.close()
+  })
+
+  it('has the same bytes where its data comes as a stream', async () => {
+    const [whole, streamed] = ['whole', 'streamed'].map((name) => join(dir, `${name}.safetensors`))
+    const streams = plain.map((tensor) => ({
+      ...tensor,
+      async *data() {
+        yield* typeof tensor.data === 'function' ? tensor.data() : [tensor.data]
+      },
+    }))
+    writeSafetensors(whole!, plain, { format: 'pt' })
+    await streamSafetensors(streamed!, streams, { format: 'pt' })
+    expect(readFileSync(streamed!).equals(readFileSync(whole!))).toBe(true)
+    const short = [{ ...streams[0]!, shape: [4] }]
+    await expect(streamSafetensors(join(dir, 'refused.safetensors'), short)).rejects.toThrow(/with 6 bytes of data/)
+    expect(readdirSync(dir).filter((name) => name.startsWith('refused'))).toEqual([])
   })
 
   it.each([

@@ -9,11 +9,14 @@
 
 #include "simd.h"
 
-enum {
-    CK_BACK_VECTORS = 4, /* of columns, at most */
-    CK_BACK_COLS = CK_BACK_VECTORS * CK_LANES,
-    CK_BACK_ROWS = 256 /* of a state, at most */
-};
+/* Vectors of columns at most: 32 columns, so that two states of 128 rows are in the first cache, or what registers hold. */
+#if defined CK_AVX512
+#define CK_BACK_VECTORS 2
+#else
+#define CK_BACK_VECTORS 4
+#endif
+
+enum { CK_BACK_COLS = CK_BACK_VECTORS * CK_LANES };
 
 /* What is read and written of the first token; the others follow by strides. Rows of gates are those of both decay and beta. */
 typedef struct {
@@ -143,11 +146,23 @@ CK_INLINE void ck_back_states(int vectors, const ck_back *c, int64_t first, int6
     }
 }
 
-/* sums = the row's new part, or what it had and that; a vector of rows at a time. */
-CK_INLINE void ck_back_give(float *sums, int adds, int64_t row, int64_t rows, ck_vf part)
+/* The sums of CK_LANES vectors, that of vector i in lane i. */
+CK_INLINE ck_vf ck_sums(ck_vf *vectors)
 {
-    const int64_t left = rows - row < CK_LANES ? rows - row : CK_LANES;
-    ck_store_n(sums + row, adds ? ck_load_n(sums + row, left) + part : part, left);
+    CK_UNROLL
+    for (int half = CK_LANES / 2; half > 0; half /= 2) {
+        CK_UNROLL
+        for (int i = 0; i < half; i++) {
+            vectors[i] = ck_zip_low(vectors[i], vectors[i + half]) + ck_zip_high(vectors[i], vectors[i + half]);
+        }
+    }
+    return vectors[0];
+}
+
+/* sums = the part, or what they were and that; `left` of them. */
+CK_INLINE void ck_back_give(float *sums, int adds, int64_t left, ck_vf part)
+{
+    ck_store_n(sums, adds ? ck_load_n(sums, left) + part : part, left);
 }
 
 /*
@@ -188,28 +203,33 @@ CK_INLINE void ck_back_token(int vectors, const ck_back *c, int64_t t, const flo
         met = ck_fma(change[i], given[i], met);
         ck_store_n(c->dv + t * c->dy_row + i * CK_LANES, dvalue[i], ck_back_width(c->cols, i));
     }
-    float along[CK_BACK_ROWS + CK_LANES], across[CK_BACK_ROWS + CK_LANES];
-    for (int64_t row = 0; row < c->rows; row++) {
-        ck_vf to_key = ck_set(0.0f), to_query = ck_set(0.0f);
-        CK_UNROLL
-        for (int i = 0; i < vectors; i++) {
-            float *at = flow + row * stride + i * CK_LANES;
-            const ck_vf whole = ck_load(at), s = ck_load(state + row * stride + i * CK_LANES);
-            to_key = ck_fma(s, less[i], ck_fma(whole, change[i], to_key));
-            to_query = ck_fma(s, given[i], to_query);
-            const ck_vf rest = ck_fma(ck_set(-k[row]), dvalue[i], whole);
-            ddecay[i] = ck_fma(rest, s, ddecay[i]);
-            ck_store(at, ck_set(decay) * rest);
-        }
-        along[row] = ck_sum(to_key);
-        across[row] = ck_sum(to_query);
-    }
     const ck_vf shared = ck_set(ck_sum(met));
     for (int64_t row = 0; row < c->rows; row += CK_LANES) {
         const int64_t left = c->rows - row < CK_LANES ? c->rows - row : CK_LANES;
-        const ck_vf dq = ck_fma(shared, ck_load_n(k + row, left), ck_set(decay) * ck_load_n(across + row, left));
-        ck_back_give(c->dq + t * c->key_row, c->adds_keys, row, c->rows, dq);
-        ck_back_give(c->dk + t * c->key_row, c->adds_keys, row, c->rows, ck_load_n(along + row, left));
+        ck_vf to_keys[CK_LANES], to_queries[CK_LANES];
+        for (int64_t r = 0; r < left; r++) {
+            const ck_vf key = ck_set(-k[row + r]);
+            ck_vf to_key = ck_set(0.0f), to_query = ck_set(0.0f);
+            CK_UNROLL
+            for (int i = 0; i < vectors; i++) {
+                const int64_t place = (row + r) * stride + i * CK_LANES;
+                const ck_vf whole = ck_load(flow + place), s = ck_load(state + place);
+                to_key = ck_fma(s, less[i], ck_fma(whole, change[i], to_key));
+                to_query = ck_fma(s, given[i], to_query);
+                const ck_vf rest = ck_fma(key, dvalue[i], whole);
+                ddecay[i] = ck_fma(rest, s, ddecay[i]);
+                ck_store(flow + place, ck_set(decay) * rest);
+            }
+            to_keys[r] = to_key;
+            to_queries[r] = to_query;
+        }
+        for (int64_t r = left; r < CK_LANES; r++) {
+            to_keys[r] = to_queries[r] = ck_set(0.0f);
+        }
+        const ck_vf across = ck_set(decay) * ck_sums(to_queries);
+        const ck_vf dq = ck_fma(shared, ck_load_n(k + row, left), across);
+        ck_back_give(c->dq + t * c->key_row + row, c->adds_keys, left, dq);
+        ck_back_give(c->dk + t * c->key_row + row, c->adds_keys, left, ck_sums(to_keys));
     }
     float *gates[] = {c->ddecay + t * c->gate_row, c->dbeta + t * c->gate_row};
     for (int i = 1; i < vectors; i++) {
@@ -250,12 +270,14 @@ static void ck_back_columns(const ck_back *c, int64_t tokens, float *scratch)
     case 1:
         ck_back_sequence(1, c, tokens, scratch);
         break;
+#if CK_BACK_VECTORS > 2
     case 2:
         ck_back_sequence(2, c, tokens, scratch);
         break;
     case 3:
         ck_back_sequence(3, c, tokens, scratch);
         break;
+#endif
     default:
         ck_back_sequence(CK_BACK_VECTORS, c, tokens, scratch);
     }

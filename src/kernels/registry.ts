@@ -7,13 +7,7 @@ import {
 } from './convolution/convolution.kernel.ts'
 import { deltaRuleBackward, deltaRuleForward, deltaRuleRowsForward } from './delta/delta.kernel.ts'
 import { embeddingForward } from './embedding/embedding.kernel.ts'
-import {
-  clipForward,
-  rootOfSumForward,
-  squaresForward,
-  squaresRowForward,
-  unitNormForward,
-} from './gradient/gradient.kernel.ts'
+import { clipForward, rootOfSumForward, squaresForward, unitNormForward } from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
 import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
@@ -52,7 +46,7 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
-import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfattention/selfattention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
@@ -84,10 +78,15 @@ export const families = {
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
-  gradient: [squaresForward, squaresRowForward, rootOfSumForward, clipForward, unitNormForward],
+  gradient: [squaresForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
-  matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
+  matmul: [
+    ...Object.values(matmulForward.nn),
+    ...Object.values(matmulForward.nt),
+    ...Object.values(matmulForward.tn),
+    ...Object.values(matmulForward.tt),
+  ],
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
   normgrad: [
     rmsNormGradient,
@@ -110,7 +109,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  selfAttention: [selfAttentionForward, selfAttentionBackward],
+  selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [

@@ -1,52 +1,55 @@
+import type { NoAttributes, TensorType } from '../ir/graph.ts'
 import { defineOp } from '../ir/op.ts'
 import { type Tensor, tensor } from '../ir/tensor.ts'
-import { squareChunks, squaresRowForward } from '../kernels/gradient/gradient.kernel.ts'
-import { axis, denseRow, widthFrom } from './shapes.ts'
+import { squareChunks, squaresForward } from '../kernels/gradient/gradient.kernel.ts'
+import { denseRow, widthFrom } from './shapes.ts'
+
+/** The sums of squares of a gradient. */
+export const squaresType: TensorType = { dtype: 'f32', shape: [1, squareChunks] }
 
 /**
- * The state `squares` [gradients, 64] with its row `row` written anew: sums of the squares of a gradient, each over a 64th of
- * its elements (rounded up to whole cache lines). The parts are the same for any number of threads.
+ * What a gradient has of the norm of all: its state `squares` [1, 64] written anew, sums of its squares, each over a 64th of
+ * the elements (rounded up to whole cache lines). The parts are the same for any number of threads. A gradient that is not
+ * finite shows in its squares.
  */
 export const gradientSquares = defineOp({
   name: 'gradientSquares',
   inputs: { squares: ['f32'], gradient: ['f32'] },
   outputs: ['next'],
   advances: { next: 'squares' },
-  infer({ squares, gradient }, { row }: { row: number }, refuse) {
-    if (squares.shape.length !== 2 || axis(squares, 1) !== squareChunks)
-      refuse(`squares is [${squares.shape}]; accepted: [gradients,${squareChunks}]`)
-    if (!(Number.isInteger(row) && row >= 0 && row < axis(squares, 0)))
-      refuse(`row is ${row}; accepted: 0 to ${axis(squares, 0) - 1}`)
+  infer({ squares, gradient }, _attributes: NoAttributes, refuse) {
+    if (squares.shape.join() !== squaresType.shape.join())
+      refuse(`squares is [${squares.shape}]; accepted: [${squaresType.shape}]`)
     if (gradient.shape.some((dim) => typeof dim !== 'number'))
       refuse(`gradient is [${gradient.shape}]; accepted: numbers`)
     return { next: squares }
   },
-  reference({ squares, gradient }, { row }) {
-    const next = tensor(squares.shape, squares.data)
-    next.data.set(chunkSquares(gradient), row * squareChunks)
-    return { next }
+  reference({ gradient }) {
+    return { next: tensor([1, squareChunks], chunkSquares(gradient)) }
   },
-  lower({ squares, gradient }, { next }, { row }, to) {
+  lower({ squares, gradient }, { next }, _attributes, to) {
     to.advance(next, squares)
-    const dims = { elements: widthFrom(gradient.type, 0), rows: axis(squares.type, 0), chunks: squareChunks }
-    to.call(squaresRowForward, { ...dims, row, x: gradient, sums: next })
+    to.call(squaresForward, { elements: widthFrom(gradient.type, 0), chunks: squareChunks, x: gradient, sums: next })
   },
   tolerance: { relative: 4 },
   samples: (lanes) =>
-    [[1], [3, lanes - 1], [37, 2 * lanes + 1], [5, 1024]].map((shape, row) => ({
-      inputs: { squares: { dtype: 'f32', shape: [4, squareChunks] }, gradient: { dtype: 'f32', shape } },
-      attributes: { row },
+    [[1], [3, lanes - 1], [37, 2 * lanes + 1], [5, 1024]].map((shape) => ({
+      inputs: {
+        squares: { dtype: 'f32' as const, shape: [1, squareChunks] },
+        gradient: { dtype: 'f32' as const, shape },
+      },
+      attributes: {},
     })),
   refusals: [
     {
       inputs: { squares: denseRow([2, 32]), gradient: denseRow([3, 4]) },
-      attributes: { row: 0 },
-      says: 'squares is [2,32]; accepted: [gradients,64]',
+      attributes: {},
+      says: 'squares is [2,32]; accepted: [1,64]',
     },
     {
-      inputs: { squares: denseRow([2, squareChunks]), gradient: denseRow([3, 4]) },
-      attributes: { row: 2 },
-      says: 'row is 2; accepted: 0 to 1',
+      inputs: { squares: squaresType, gradient: denseRow(['tokens', 4]) },
+      attributes: {},
+      says: 'gradient is [tokens,4]; accepted: numbers',
     },
   ],
 })

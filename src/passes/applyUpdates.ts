@@ -6,36 +6,38 @@ import { ratesType } from '../ops/weightUpdate.ts'
 import { appendUpdate } from './appendUpdate.ts'
 import { lossAndGradients } from './lossAndGradients.ts'
 import { NormOfGradients } from './normOfGradients.ts'
-import { type TrainedWeight, trainedWeights } from './trainedWeights.ts'
+import type { TrainedWeight } from './trainedWeights.ts'
 import type { TrainingGraph } from './trainingGraph.ts'
 import type { UpdateSettings } from './updateSettings.ts'
 
 /**
- * The graph of a whole step: the weights that are trained are states, and each is advanced by its gradient, which is no output
- * any more. Outputs: the loss and, where gradients are clipped or it is asked for, `norm`; inputs: also `rates` [1, 3]. Without
- * clipping a weight is updated as soon as its gradient is complete and its old version read for the last time, so that the
- * gradient's bytes are free again; with clipping all are updated at the end.
+ * The graph of a whole step: `weights`, the trainable ones in their order, are states, and each is advanced by its gradient,
+ * which is no output any more. Outputs: the loss and, where gradients are clipped or it is asked for, `norm`; inputs: also
+ * `rates` [1, 3]. Without clipping a weight is updated as soon as its gradient is complete and its old version read for the
+ * last time, so that the gradient's bytes are free again; with clipping all are updated at the end.
  */
-export function applyUpdates(training: TrainingGraph, settings: UpdateSettings): Graph {
+export function applyUpdates(
+  training: TrainingGraph,
+  weights: readonly TrainedWeight[],
+  settings: UpdateSettings,
+): Graph {
   const { graph, trainable } = training
   const { loss, gradients } = lossAndGradients(training)
-  const weights = trainedWeights(graph, trainable)
   const to = new Rewriter({ ...graph, outputs: [loss] }, ops)
   const g = to.builder
   for (const { name, type } of weights) to.define(name, g.state(name, type))
   const rates = g.input('rates', ratesType)
-  const norm =
-    settings.clip !== undefined || settings.norm ? new NormOfGradients(g, Math.max(1, weights.length)) : undefined
+  const norm = settings.clip !== undefined || settings.norm ? new NormOfGradients(g) : undefined
   const isLate = settings.clip !== undefined
   const ready = readyAfter(graph, weights, gradients, !isLate)
   const complete = readyAfter(graph, weights, gradients, false)
   const inputsOf = (at: number) => ({ weight: to.value(trainable[at]!), gradient: to.value(gradients[at]!), rates })
   for (const [index, node] of graph.nodes.entries()) {
     to.copy(node)
-    for (const at of complete.get(index) ?? []) norm?.add(to.value(gradients[at]!), at, trainable[at]!)
+    for (const at of complete.get(index) ?? []) norm?.add(to.value(gradients[at]!), trainable[at]!)
     if (!isLate) for (const at of ready.get(index) ?? []) appendUpdate(g, weights[at]!, settings, inputsOf(at))
   }
-  const total = norm?.finish()
+  const total = norm?.finish(trainable)
   if (total && settings.clip !== undefined) {
     const clip = norm!.clip(total, settings.clip)
     for (const [at, weight] of weights.entries()) appendUpdate(g, weight, settings, { ...inputsOf(at), clip })

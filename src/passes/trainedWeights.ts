@@ -15,8 +15,8 @@ export interface TrainedWeight {
 }
 
 /**
- * The trainable weights of a graph with a loss, in their order. A table that is the head too counts as an embedding. Refuses
- * `graph_invalid` where one is no f32 weight of the graph.
+ * The trainable weights of a graph with a loss, in their order; of the graph as differentiate gave it, for fusions hide what a
+ * weight is for. A table that is the head too counts as an embedding. Refuses `graph_invalid` where one is no f32 weight.
  */
 export function trainedWeights(graph: Graph, trainable: readonly string[]): readonly TrainedWeight[] {
   const types = valueTypes(graph)
@@ -38,11 +38,10 @@ export function trainedWeights(graph: Graph, trainable: readonly string[]): read
   })
 }
 
-/** The ops that give a loss of logits, and those that go between the head and it. */
-const losses: readonly string[] = ['crossEntropy', 'headLoss', 'headLossGradients']
+/** The ops that go between the head and the loss. */
 const behindHead: readonly string[] = ['softCap', 'scale', 'add', 'reshape']
 
-/** The matrices that the logits of the losses are products with. */
+/** The matrices that logits with a loss are products with. */
 function headsOf(graph: Graph): ReadonlySet<string> {
   const makers = producers(graph)
   const weights = new Set(graph.weights.filter(({ type }) => type.shape.length > 1).map(({ name }) => name))
@@ -51,9 +50,9 @@ function headsOf(graph: Graph): ReadonlySet<string> {
     if (!node) return
     const own = Object.values(node.inputs).filter((value) => weights.has(value))
     for (const value of own) heads.add(value)
-    if (own.length > 0 || !(losses.includes(node.op) || behindHead.includes(node.op))) return
+    if (own.length > 0 || !(node.op === 'crossEntropy' || behindHead.includes(node.op))) return
     for (const value of Object.values(node.inputs)) visit(makers.get(value))
   }
-  for (const node of graph.nodes) if (losses.includes(node.op)) visit(node)
+  for (const node of graph.nodes) if (node.op === 'crossEntropy') visit(node)
   return heads
 }

@@ -50,7 +50,12 @@ export function trainingPrograms(ir1: Graph, options: TrainingProgramOptions): T
   const evaluate = weightsToStates(fuse(training.forward))
   const { trainable } = training
   if (!update) return { ir2, trainable, graphs: { gradients: finish(fused.graph), evaluate } }
-  if (!accumulates) return { ir2, trainable, graphs: { train: finish(applyUpdates(fused, update)), evaluate } }
+  if (!accumulates)
+    return {
+      ir2,
+      trainable,
+      graphs: { train: finish(applyUpdates(fused, trainedWeights(ir2, trainable), update)), evaluate },
+    }
   const graphs = {
     gradients: finish(fused.graph),
     accumulate: finish(accumulateGradients(fused)),

@@ -21,11 +21,9 @@ export function updateGraph(weights: readonly TrainedWeight[], settings: UpdateS
   const { clip: most } = settings
   let clip = {}
   if (most !== undefined || settings.norm) {
-    const squares = new NormOfGradients(g, Math.max(1, weights.length))
-    given.forEach(({ gradient, weight }, row) => {
-      squares.add(gradient, row, weight.name)
-    })
-    const norm = squares.finish()
+    const squares = new NormOfGradients(g)
+    for (const { gradient, weight } of given) squares.add(gradient, weight.name)
+    const norm = squares.finish(weights.map(({ name }) => name))
     g.output(norm)
     if (most !== undefined) clip = { clip: squares.clip(norm, most) }
   }

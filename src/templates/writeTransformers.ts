@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { fail } from '../base/errors.ts'
 import { makeFolder } from '../base/makeFolder.ts'
+import { orRefuseWrite } from '../base/orRefuseWrite.ts'
 import type { Json } from '../formats/checkpoint.ts'
 import { writeBeside } from '../formats/writeBeside.ts'
 import { writeSafetensors } from '../formats/writeSafetensors.ts'
@@ -22,33 +22,42 @@ export function configText(config: { readonly [key: string]: Json }): string {
   return `${JSON.stringify(config, null, 2).replace(floatKeys, '$1.0')}\n`
 }
 
+/** The weights of a transformers folder. */
+export const weightsFile = 'model.safetensors'
+
+/** What transformers asks for in it. */
+export const weightsMetadata = { format: 'pt' } as const
+
 /**
  * Writes a transformers folder with f32 weights, one tensor at a time; `metadata` of the safetensors file says "pt", which
  * transformers asks for. Files of these names are replaced, config.json last. Refuses `write_failed`.
  */
 export function writeTransformers(
   dir: string,
-  { config, pooling, tensors }: TransformersModel,
+  model: TransformersModel,
   valuesOf: WeightValues,
-  { config: above = {}, files = new Map() }: FolderExtras = {},
+  extras: FolderExtras = {},
 ): void {
-  try {
-    makeFolder(dir)
-    if (pooling) makeFolder(join(dir, '1_Pooling'))
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) fail('write_failed', { path: dir, cause: String(error.code) })
-    throw error
-  }
-  const write = (name: string, bytes: Uint8Array) => writeBeside(join(dir, name), (file) => file.append(bytes))
-  const json = (value: Json) => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
-  const data = tensors.map(({ name, shape, encode }) => ({
+  orRefuseWrite(dir, () => makeFolder(dir))
+  const data = model.tensors.map(({ name, shape, encode }) => ({
     name,
     shape,
     dtype: 'f32' as const,
     data: () => [new Uint8Array(encode(valuesOf).buffer)],
   }))
-  writeSafetensors(join(dir, 'model.safetensors'), data, { format: 'pt' })
+  writeSafetensors(join(dir, weightsFile), data, weightsMetadata)
+  writeBesides(dir, model, extras)
+}
+
+/** Writes what such a folder has besides its weights, config.json last. Refuses `write_failed`. */
+export function writeBesides(
+  dir: string,
+  { config, pooling }: Pick<TransformersModel, 'config' | 'pooling'>,
+  { config: above = {}, files = new Map() }: FolderExtras = {},
+): void {
+  orRefuseWrite(dir, () => makeFolder(pooling ? join(dir, '1_Pooling') : dir))
+  const write = (name: string, bytes: Uint8Array) => writeBeside(join(dir, name), (file) => file.append(bytes))
   for (const [name, bytes] of files) write(name, bytes)
-  if (pooling) write('1_Pooling/config.json', json(pooling))
+  if (pooling) write('1_Pooling/config.json', Buffer.from(`${JSON.stringify(pooling, null, 2)}\n`))
   write('config.json', Buffer.from(configText({ ...config, ...above })))
 }

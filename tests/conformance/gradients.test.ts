@@ -21,6 +21,8 @@ const withoutVjp: { readonly [name: string]: string } = {
   constant: 'reads nothing',
   gradientNorm: 'belongs to the step of an optimizer',
   gradientSquares: 'belongs to the step of an optimizer',
+  headLoss: 'is made behind the gradients, by fuseLoss',
+  headLossGradients: 'is made behind the gradients, by fuseLoss',
   linearGlu: 'is taken apart',
   lion: 'belongs to the step of an optimizer',
   momentum: 'belongs to the step of an optimizer',

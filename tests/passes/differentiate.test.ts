@@ -113,20 +113,19 @@ const twice = (op: string) => `
 describe('expandFused', () => {
   it('puts ordinary ops in the place of fused ones', () => {
     const text = `
-      input x f32[tokens, 2, 4]
-      input gate f32[tokens, 2, 4]
+      input x f32[tokens, 4]
+      input delta f32[tokens, 4]
       weight gain f32[4]
-      y: y f32[tokens, 2, 4] = gatedRmsNorm(x: x, gate: gate, gain: gain) {eps: 0.1}
+      sum: s f32[tokens, 4]; y: y f32[tokens, 4] = residualRmsNorm(x: x, delta: delta, gain: gain) {eps: 0.1}
       output y`
     expect(rewrite(expandFused, text)).toBe(
       lines(`
-        input x f32[tokens, 2, 4]
-        input gate f32[tokens, 2, 4]
+        input x f32[tokens, 4]
+        input delta f32[tokens, 4]
         weight gain f32[4]
-        y: y.normed f32[tokens, 2, 4] = rmsNorm(x: x, gain: gain) {eps: 0.1}
-        y: y.active f32[tokens, 2, 4] = silu(x: gate)
-        y: y.gated f32[tokens, 2, 4] = multiply(x: y.normed, z: y.active)
-        output y.gated`),
+        y: s.residual f32[tokens, 4] = add(x: x, z: delta)
+        y: s.normed f32[tokens, 4] = rmsNorm(x: s.residual, gain: gain) {eps: 0.1}
+        output s.normed`),
     )
   })
 })

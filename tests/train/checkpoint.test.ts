@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   copyFileSync,
@@ -216,6 +217,39 @@ describe('saving where it cannot be', () => {
     expect(() => save(join(folder, 'checkpoints'), 1)).toThrow(
       /cannot be written \(ENOTDIR\); nothing was left behind; there is no checkpoint before it/,
     )
+  })
+})
+
+describe('a process that is killed while it saves', () => {
+  it('leaves a whole checkpoint, ten times out of ten', async () => {
+    execFileSync(process.execPath, ['scripts/prepare.mjs'], { cwd: fileURLToPath(repository), stdio: 'pipe' })
+    const folder = fresh()
+    // Every save is of other values, so that one mixed of two would be found.
+    const script = `
+      import { saveCheckpoint } from '${new URL('dist/train/checkpoint/saveCheckpoint.js', repository)}'
+      const data = new Float32Array(2 ** 18)
+      const weight = { kind: 'weight', name: 'w', shape: [2 ** 18], data }
+      for (let step = Number(process.argv[2]); ; step++) {
+        data.fill(step)
+        saveCheckpoint(process.argv[1], { ...${JSON.stringify(factsAt(0))}, step }, [weight], { keep: 2 })
+        process.stdout.write('.')
+      }`
+    const random = seededRandom(5)
+    let step = 0
+    for (let time = 0; time < 10; time++) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script, folder, String(step + 1)])
+      await once(child.stdout, 'data')
+      await new Promise((resolve) => setTimeout(resolve, random.below(40)))
+      child.kill('SIGKILL')
+      await once(child, 'close')
+      const data = new Float32Array(2 ** 18)
+      const found = resumeTraining(folder, [{ kind: 'weight', name: 'w', shape: [2 ** 18], data }], 'qwen3')
+      expect(found?.value.step).toBeGreaterThan(step)
+      step = found!.value.step
+      expect([found!.passedOver, data.every((value) => value === step)]).toEqual([[], true])
+    }
+    save(folder, step + 1, 1)
+    expect(names(folder)).toHaveLength(1)
   })
 })
 

@@ -58,7 +58,7 @@ describe('a training of', () => {
     expect(notes).toEqual([])
     const [gguf, folder] = [join(run, 'out.gguf'), join(run, 'out')]
     await quantizeModel(checkpoint, gguf, { recipe: 'f32', threads: 1 })
-    exportTransformers(checkpoint, folder)
+    await exportTransformers(checkpoint, folder)
     checkpoint.close()
     // GGUF files hold eps and theta as f32; blocks were decoded to f32.
     for (const path of [gguf, folder])
@@ -103,33 +103,53 @@ describe('a training of', () => {
 })
 
 describe('an export', () => {
-  it('copies the files of a folder that are not about weights', () => {
+  it('copies the files of a folder that are not about weights', async () => {
     const base = openCheckpoint(readGolden('llama').checkpoint)
     const run = train(base, 'files')
     base.close()
     const own = readdirSync(readGolden('llama').checkpoint).filter((name) => /tokenizer|generation/.test(name))
     const { checkpoint } = openTrained(run, 'weight')
-    exportTransformers(checkpoint, join(run, 'out'))
+    await exportTransformers(checkpoint, join(run, 'out'))
     checkpoint.close()
     for (const name of own)
       expect(readFileSync(join(run, 'out', name))).toEqual(readFileSync(join(readGolden('llama').checkpoint, name)))
+  })
+
+  it('is stopped between tensors, and leaves nothing of its weights', async () => {
+    const base = openCheckpoint(readGolden('llama').checkpoint)
+    const abort = new AbortController()
+    const out = join(root, 'stopped')
+    const onProgress = (done: number) => {
+      if (done > 0.3) abort.abort()
+    }
+    await expect(exportTransformers(base, out, { signal: abort.signal, onProgress })).rejects.toThrow(
+      /stopped on request/,
+    )
+    expect(readdirSync(out)).toEqual([])
+    base.close()
   })
 
   it('takes running averages where they were kept', () => {
     const base = openCheckpoint(readGolden('llama').checkpoint)
     const run = join(root, 'average')
     const weights = weightsOf(base)
-    const averages = weightsOf(base, 0.25).map((tensor) => ({ ...tensor, kind: 'average' as const }))
+    const averages = weightsOf(base, 0.25).map((tensor) => {
+      return { ...tensor, kind: 'average' as const, name: `${tensor.name}.average` }
+    })
     saveModelFolder(join(run, 'model'), base, new Set(weights.map(({ name }) => name)))
     const path = saveCheckpoint(join(run, 'checkpoints'), factsAt(1), [...weights, ...averages], { keep: 1 })
     for (const place of [run, path]) {
       const { checkpoint } = openTrained(place, 'average')
       const norm = checkpoint.read(checkpoint.tensors.get('model.norm.weight')!)
-      expect(new Float32Array(norm.buffer)).toEqual(averages.find(({ name }) => name === 'output_norm.weight')!.data)
+      expect(new Float32Array(norm.buffer)).toEqual(
+        averages.find(({ name }) => name === 'output_norm.weight.average')!.data,
+      )
       checkpoint.close()
     }
     saveCheckpoint(join(run, 'checkpoints'), factsAt(2), weights, { keep: 1 })
-    expect(() => openTrained(run, 'average')).toThrow(/tensor 'average.NAME' is missing/)
+    expect(() => openTrained(run, 'average')).toThrow(
+      /^--average is '.*step-00000002.safetensors'; accepted: a checkpoint of a training/,
+    )
     expect(() => openTrained(readGolden('llama').checkpoint, 'average')).toThrow(/^--average is '/)
     base.close()
   })

@@ -57,11 +57,11 @@ export const deltaRuleRowsForward = defineKernel({
 
 /**
  * Elements of scratch that one part of deltaRuleBackward needs for rows of `length` tokens: with c = ⌈√length⌉, 2c + 1 states of
- * as many columns as are taken through a row at once, at most 64, and c rows of these columns.
+ * as many columns as are taken through a row at once, at most 32, and c rows of these columns.
  */
 export function deltaRoom(length: number, keyWidth: number, valueWidth: number): number {
   const chunk = Math.ceil(Math.sqrt(length))
-  const columns = Math.min(64, Math.ceil(valueWidth / 16) * 16)
+  const columns = Math.min(32, Math.ceil(valueWidth / 16) * 16)
   return ((2 * chunk + 1) * keyWidth + chunk) * columns
 }
 

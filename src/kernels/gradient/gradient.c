@@ -4,9 +4,9 @@
 #include "chunks.h"
 
 enum {
-    CK_STREAMS = 4,            /* read side by side: one stream does not fill the memory's pipes */
-    CK_RUN = 32 * CK_LANES,    /* elements of a stream whose squares are added in f32; runs are added in double */
-    CK_AHEAD = 2048 / 4        /* elements from a load to what is prefetched with it */
+    CK_STREAMS = 4,         /* read side by side: one stream does not fill the memory's pipes */
+    CK_RUN = 32 * CK_LANES, /* elements of a stream whose squares are added in f32; runs are added in double */
+    CK_AHEAD = 2048 / 4     /* elements from a load to what is prefetched with it */
 };
 
 /* Σ x² over `count` elements, in one order: runs of the streams side by side, and what is left behind the streams. */
@@ -33,27 +33,20 @@ static double ck_square_sum(const float *x, int64_t count)
     return total + (double)ck_sum(sum);
 }
 
-static void ck_chunk_squares(int part, int parts, int64_t elements, int64_t chunks, const float *x, float *sums)
+/* Σ x² over chunk `chunk`, of as many elements as make whole cache lines. */
+static float ck_chunk_squares(const float *x, int64_t elements, int64_t chunks, int64_t chunk)
 {
     const int64_t each = ((elements + chunks - 1) / chunks + CK_LINE - 1) / CK_LINE * CK_LINE;
-    int64_t chunk, last;
-    ck_share(chunks, part, parts, &chunk, &last);
-    for (; chunk < last; chunk++) {
-        const int64_t begin = chunk * each < elements ? chunk * each : elements;
-        sums[chunk] = (float)ck_square_sum(x + begin, elements - begin < each ? elements - begin : each);
-    }
+    const int64_t begin = chunk * each < elements ? chunk * each : elements;
+    return (float)ck_square_sum(x + begin, elements - begin < each ? elements - begin : each);
 }
 
 void ck_squares_fwd_f32(int part, int parts, int64_t elements, int64_t chunks, const float *x, float *sums)
 {
-    ck_chunk_squares(part, parts, elements, chunks, x, sums);
-}
-
-void ck_squaresRow_fwd_f32(int part, int parts, int64_t elements, int64_t rows, int64_t chunks, int64_t row,
-                           const float *x, float *sums)
-{
-    if (row >= 0 && row < rows) {
-        ck_chunk_squares(part, parts, elements, chunks, x, sums + row * chunks);
+    int64_t chunk, end;
+    ck_share(chunks, part, parts, &chunk, &end);
+    for (; chunk < end; chunk++) {
+        sums[chunk] = ck_chunk_squares(x, elements, chunks, chunk);
     }
 }
 
@@ -66,12 +59,12 @@ static double ck_root_of_sum(const float *sums, int64_t count)
     return sqrt(total);
 }
 
-void ck_rootOfSum_fwd_f32(int part, int parts, int64_t rows, int64_t chunks, const float *sums, float *norm)
+void ck_rootOfSum_fwd_f32(int part, int parts, int64_t chunks, const float *sums, float *norm)
 {
     int64_t first, end;
     ck_share(1, part, parts, &first, &end);
     if (first < end) {
-        norm[0] = (float)ck_root_of_sum(sums, rows * chunks);
+        norm[0] = (float)ck_root_of_sum(sums, chunks);
     }
 }
 

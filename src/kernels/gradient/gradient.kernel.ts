@@ -18,34 +18,19 @@ export const squaresForward = defineKernel({
   flops: ({ elements }) => 2 * elements,
 })
 
-/** sums[row, c] = Σ x² over chunk c of the elements, as squares_fwd_f32 divides them. */
-export const squaresRowForward = defineKernel({
-  name: 'squaresRow_fwd_f32',
-  family: 'gradient',
-  dims: ['elements', 'rows', 'chunks'],
-  attributes: { row: 'int64_t' },
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: [1, 'elements'] },
-    sums: { dtype: 'f32', access: 'update', shape: ['rows', 'chunks'] },
-  },
-  inPlace: [],
-  split: { items: ['chunks'], own: [] },
-  flops: ({ elements }) => 2 * elements,
-})
-
-/** norm = sqrt(Σ sums), added in double, row by row. NaN and infinity come through. */
+/** norm = sqrt(Σ sums), added in double, in order. NaN and infinity come through. */
 export const rootOfSumForward = defineKernel({
   name: 'rootOfSum_fwd_f32',
   family: 'gradient',
-  dims: ['rows', 'chunks'],
+  dims: ['chunks'],
   attributes: {},
   buffers: {
-    sums: { dtype: 'f32', access: 'read', shape: ['rows', 'chunks'] },
+    sums: { dtype: 'f32', access: 'read', shape: [1, 'chunks'] },
     norm: { dtype: 'f32', access: 'write', shape: [1, 1] },
   },
   inPlace: [],
   split: { items: [], own: [] },
-  flops: ({ rows, chunks }) => rows * chunks,
+  flops: ({ chunks }) => chunks,
 })
 
 /** clip = min(1, most / (norm + 1e-6)), NaN where norm is. */

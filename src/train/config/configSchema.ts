@@ -82,8 +82,11 @@ export const dataSchema = record(
   'what is learnt; of conversations only the answers',
 )
 
+const twoShares = 'two numbers from 0 to below 1'
+const share = z.number(twoShares).min(0, twoShares).lt(1, twoShares)
+
 const betas = z
-  .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)], { error: 'two numbers from 0 to below 1' })
+  .tuple([share, share], { error: twoShares })
   .describe('shares of the last averages: of gradients and of their squares')
 
 export const optimizerSchema = record(
@@ -270,8 +273,8 @@ export type WrittenData = Exact<z.infer<typeof dataSchema>>
 export type WrittenTrain = Exact<z.infer<typeof trainSchema>>
 export type WrittenStage = Exact<z.infer<typeof stageSchema>>
 
-/** The JSON Schema of a config, for editors. */
-export function configJsonSchema(): object {
+/** The JSON Schema of a config, for editors: the text of docs/train.schema.json. */
+export function configSchemaText(): string {
   const { $schema, ...schema } = z.toJSONSchema(configSchema, { io: 'input' })
-  return { $schema, $id: 'c-kernel-engine/train.schema.json', title: 'Config of ck train', ...schema }
+  return `${JSON.stringify({ $schema, title: 'Config of ck train', ...schema }, null, 1)}\n`
 }

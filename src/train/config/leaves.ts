@@ -46,14 +46,18 @@ export function list<T extends z.ZodType>(item: T, accepted: string, about: stri
 /** One file or several, as paths from the config's folder; `*`, `?` and `**` stand for what is there. */
 export function files(about: string) {
   const accepted = 'a path, or a list of paths'
-  return z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: accepted }).describe(about)
+  return z
+    .union([z.string().min(1, accepted), z.array(z.string().min(1, accepted)).min(1, accepted)], { error: accepted })
+    .describe(about)
 }
 
 /** A number of bytes, or text such as "2GiB". */
 export function bytes(about: string) {
   const pattern = /^\d+(\.\d+)? ?([KMGT]i?)?B$/
   const accepted = 'a number of bytes, or text such as "512MiB" or "2GiB"'
-  return z.union([z.number().int().min(1), z.string().regex(pattern)], { error: accepted }).describe(about)
+  return z
+    .union([z.number().int(accepted).min(1, accepted), z.string().regex(pattern, accepted)], { error: accepted })
+    .describe(about)
 }
 
 /** An object of these keys and no other. */

@@ -48,9 +48,15 @@ export function resolveStage(
     const where = index === undefined ? ['train'] : ['stages', index]
     refuse(where, `${index === undefined ? 'train' : `stage '${stage.name}'`} has no end`, "'steps' or 'epochs'")
   }
-  const optimizer = resolveOptimizer(merging(train.optimizer, own.optimizer), (key) => at('optimizer', key), refuse)
-  const groups = merging(train.optimizer, own.optimizer).groups ?? d.optimizer.groups
-  const schedule = resolveSchedule(merging(train.schedule, own.schedule), steps, (key) => at('schedule', key), refuse)
+  const written = merging(train.optimizer, own.optimizer, d.optimizer.name, optimizerKeys)
+  const optimizer = resolveOptimizer(written, (key) => at('optimizer', key), refuse)
+  const groups = written.groups ?? d.optimizer.groups
+  const schedule = resolveSchedule(
+    merging(train.schedule, own.schedule, d.schedule.name, scheduleKeys),
+    steps,
+    (key) => at('schedule', key),
+    refuse,
+  )
   const evaluated = { ...d.evaluate, ...train.evaluate, ...own.evaluate }
   const isValidated = data.kind === 'prepared' || data.options.validation > 0
   if (!isValidated && merged.evaluate) {
@@ -68,7 +74,7 @@ export function resolveStage(
     length: merged.length ?? d.train.length,
     accumulate: merged.accumulate ?? d.train.accumulate,
     optimizer,
-    decay: merging(train.optimizer, own.optimizer).decay ?? d.optimizer.decay,
+    decay: written.decay ?? d.optimizer.decay,
     groups: groups.map((group): GroupConfig => ({ rate: 1, ...group })),
     schedule,
     ...(clip > 0 ? { clip } : {}),
@@ -85,10 +91,17 @@ export function resolveStage(
   }
 }
 
-/** Settings of all stages with a stage's own over them; where it names another kind, they have nothing to say. */
-function merging<T extends { readonly name?: string }>(common: T | undefined, own: T | undefined): Partial<T> {
-  const isOther = own?.name !== undefined && own.name !== common?.name
-  return { ...(isOther ? {} : common), ...own } as Partial<T>
+/** Settings of all stages with a stage's own over them; where it names another kind, what the kinds differ in is left out. */
+function merging<T extends { readonly name?: string }>(
+  common: T | undefined,
+  own: T | undefined,
+  usual: string,
+  keysOf: Readonly<Record<string, readonly string[]>>,
+): Partial<T> {
+  const isOther = own?.name !== undefined && own.name !== (common?.name ?? usual)
+  const special = Object.values(keysOf).flat()
+  const kept = Object.entries(common ?? {}).filter(([key]) => !(isOther && special.includes(key)))
+  return { ...Object.fromEntries(kept), ...own } as Partial<T>
 }
 
 function resolveOptimizer(

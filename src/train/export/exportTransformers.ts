@@ -1,11 +1,16 @@
+import { join } from 'node:path'
 import { decodeTensor } from '../../base/dtypes.ts'
 import { fail } from '../../base/errors.ts'
+import { makeFolder } from '../../base/makeFolder.ts'
+import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
 import type { Checkpoint } from '../../formats/checkpoint.ts'
+import type { TensorStream } from '../../formats/tensorData.ts'
+import { streamSafetensors } from '../../formats/writeSafetensors.ts'
 import { readConfig, readModel } from '../../templates/readModel.ts'
 import { transformersModel } from '../../templates/transformersModel.ts'
 import { readRows } from '../../templates/weightRows.ts'
-import { rowsAndColsOf } from '../../templates/weightSource.ts'
-import { writeTransformers } from '../../templates/writeTransformers.ts'
+import { rowsAndColsOf, type WeightSource } from '../../templates/weightSource.ts'
+import { weightsFile, weightsMetadata, writeBesides } from '../../templates/writeTransformers.ts'
 import { folderExtras } from './folderExtras.ts'
 
 /** Values that are decoded at once. */
@@ -30,34 +35,50 @@ export interface Exported {
  * loads it with the same logits, and the tokenizer. One tensor is held at a time. Refuses `transformers_lacks` for what
  * config.json has no place for, `tokenizer_invalid`, `tensor_values`, `aborted` and `write_failed`.
  */
-export function exportTransformers(checkpoint: Checkpoint, out: string, options: ExportOptions = {}): Exported {
+export async function exportTransformers(
+  checkpoint: Checkpoint,
+  out: string,
+  { signal, onProgress }: ExportOptions = {},
+): Promise<Exported> {
   const { template, config } = readConfig(checkpoint)
   const { sources, sizes } = readModel(checkpoint)
-  const valuesOf = (weight: string): Float32Array => {
-    const source = sources.get(weight) ?? fail('graph_invalid', { where: weight, what: 'is no weight of this model' })
-    const { rows, cols } = rowsAndColsOf(source)
-    const values = new Float32Array(rows * cols)
-    const most = Math.max(1, Math.floor(pieceValues / cols))
-    for (let row = 0; row < rows; row += most) {
-      if (options.signal?.aborted) fail('aborted', { what: out })
-      const bytes = readRows(checkpoint, weight, source, 'f32', row, Math.min(most, rows - row))
-      values.set(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4), row * cols)
-    }
-    return values
-  }
+  const valuesOf = (weight: string) => readWeight(checkpoint, weight, sources.get(weight))
   const model = transformersModel(template, config, (weight) => [
     ...(sources.has(weight) ? valuesOf(weight) : unusedVector(checkpoint, weight)),
   ])
+  // What refuses does so before anything is written.
+  const extras = folderExtras(checkpoint, sizes.context)
   const parameters = model.tensors.reduce((sum, { shape }) => sum + elementsOf(shape), 0)
   let done = 0
-  const counted = (weight: string) => {
-    const values = valuesOf(weight)
-    done += values.length
-    options.onProgress?.(done / parameters)
-    return values
+  const streams = model.tensors.map(({ name, shape, encode }): TensorStream => {
+    return {
+      ...{ name, shape, dtype: 'f32' },
+      async *data() {
+        // Signals arrive between tensors.
+        await new Promise(setImmediate)
+        if (signal?.aborted) fail('aborted', { what: out })
+        yield new Uint8Array(encode(valuesOf).buffer)
+        done += elementsOf(shape)
+        onProgress?.(done / parameters)
+      },
+    }
+  })
+  orRefuseWrite(out, () => makeFolder(out))
+  await streamSafetensors(join(out, weightsFile), streams, weightsMetadata)
+  writeBesides(out, model, extras)
+  return { tensors: streams.length, parameters }
+}
+
+function readWeight(checkpoint: Checkpoint, weight: string, source: WeightSource | undefined): Float32Array {
+  if (!source) fail('graph_invalid', { where: weight, what: 'is no weight of this model' })
+  const { rows, cols } = rowsAndColsOf(source)
+  const values = new Float32Array(rows * cols)
+  const most = Math.max(1, Math.floor(pieceValues / cols))
+  for (let row = 0; row < rows; row += most) {
+    const bytes = readRows(checkpoint, weight, source, 'f32', row, Math.min(most, rows - row))
+    values.set(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4), row * cols)
   }
-  writeTransformers(out, model, counted, folderExtras(checkpoint, sizes.context))
-  return { tensors: model.tensors.length, parameters }
+  return values
 }
 
 /** A vector of a GGUF file that its model does not read at this length of text, and another would. */

@@ -127,7 +127,9 @@ function readTable(path: string): Table {
   const source = openFile(path)
   try {
     const table = readJson(source, mostTableBytes) as unknown as Partial<Table> | null
-    const isRow = (row: unknown) => Array.isArray(row) && typeof row[0] === 'string' && Array.isArray(row[1])
+    const isSize = (size: unknown) => Number.isSafeInteger(size) && Number(size) > 0
+    const isRow = (row: unknown) =>
+      Array.isArray(row) && typeof row[0] === 'string' && Array.isArray(row[1]) && row[1].every(isSize)
     if (typeof table?.name === 'string' && Array.isArray(table.tensors) && table.tensors.every(isRow))
       return table as Table
     return fail('file_malformed', { path, what: 'has no table of tensors', accepted: 'what a training wrote' })

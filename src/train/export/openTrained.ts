@@ -7,8 +7,9 @@ import { openSafetensors } from '../../formats/openSafetensors.ts'
 import { isTrainingCheckpoint } from '../checkpoint/checkpointHeader.ts'
 import { openTraining, type TrainingCheckpoint } from '../checkpoint/openTraining.ts'
 import { newestWhole } from '../checkpoint/resumeTraining.ts'
+import { storedAverage, storedName } from '../checkpoint/trainingState.ts'
 import { openModelFolder } from './modelFolder.ts'
-import { trainedCheckpoint } from './trainedCheckpoint.ts'
+import { type TrainedWeights, trainedCheckpoint } from './trainedCheckpoint.ts'
 
 /** The folders of a training's run folder. */
 export const runFolders = { checkpoints: 'checkpoints', model: 'model' } as const
@@ -24,7 +25,7 @@ export interface Opened {
 
 /**
  * Opens a model: the newest whole checkpoint of a training's run folder, one of its checkpoints, or as `openCheckpoint`. All values
- * of a training checkpoint are compared with their sums first. Refuses `checkpoints_damaged`, `file_malformed`, and `tensor_missing`
+ * of a training checkpoint are compared with their sums first. Refuses `checkpoints_damaged`, `file_malformed`, and `option_invalid`
  * where averages are asked for and there are none.
  */
 export function openTrained(path: string, kind: TrainedKind): Opened {
@@ -74,17 +75,21 @@ function openOne(path: string, kind: TrainedKind): Checkpoint {
   }
 }
 
-function weightsOf(training: TrainingCheckpoint, kind: TrainedKind) {
-  const begin = `${kind}.`
-  const names = [...training.tensors.keys()].filter((name) => name.startsWith(begin))
-  if (names.length === 0) {
-    const shape = 'of its weight; averages are kept where the config asks for them'
-    fail('tensor_missing', { path: training.path, tensor: `${begin}NAME`, shape })
+/** The weights of a checkpoint; `average`: the averages of those that have one. */
+function weightsOf(training: TrainingCheckpoint, kind: TrainedKind): TrainedWeights {
+  const begin = storedName({ kind: 'weight', name: '' })
+  const weights = [...training.tensors.keys()].filter((name) => name.startsWith(begin))
+  const names = weights.map((name) => name.slice(begin.length))
+  const averages = names.filter((name) => training.tensors.has(storedAverage(name)))
+  if (kind === 'average' && averages.length === 0) {
+    const accepted = 'a checkpoint of a training that keeps averages'
+    fail('option_invalid', { option: '--average', found: training.path, accepted })
   }
+  const averaged = new Set(kind === 'average' ? averages : [])
   return {
-    names: new Set(names.map((name) => name.slice(begin.length))),
-    valuesOf(name: string): Float32Array {
-      const record = training.tensors.get(begin + name)!
+    names: new Set(names),
+    valuesOf(name) {
+      const record = training.tensors.get(averaged.has(name) ? storedAverage(name) : begin + name)!
       return new Float32Array(training.read(record).buffer)
     },
   }

@@ -66,11 +66,14 @@ export function trainedTensors(base: Checkpoint, names: ReadonlySet<string>): Re
   return new Set(partsOf(base, names).keys())
 }
 
-/** The weights in training that each tensor holds. Refuses `tensor_missing` where some of a tensor's weights are not among them. */
+/** The weights in training that each tensor holds. Refuses `graph_invalid` for a name that no weight has, `tensor_missing` where some of a tensor's weights are not among them. */
 function partsOf(base: Checkpoint, names: ReadonlySet<string>): ReadonlyMap<string, readonly Part[]> {
   const parts = new Map<string, Part[]>()
   const others = new Map<string, string>()
-  for (const [weight, source] of readModel(base).sources) {
+  const { sources } = readModel(base)
+  const stranger = [...names].find((name) => !sources.has(name))
+  if (stranger !== undefined) fail('graph_invalid', { where: stranger, what: 'is no weight of the model' })
+  for (const [weight, source] of sources) {
     if (source.from !== 'tensor') continue
     const { tensor: part } = source
     const whole = base.tensors.get(part.name)!

@@ -18,6 +18,7 @@ import { settingsOf, updateOf } from '../stage/settingsOf.ts'
 import type { StageSettings } from '../stage/stageSettings.ts'
 import { keptStates, trainingTensors } from '../stage/trainingTensors.ts'
 import { type StageResult, type StepReport, trainStage } from '../stage/trainStage.ts'
+import { exportTrained } from './exportTrained.ts'
 import { prepareModel } from './prepareModel.ts'
 import { prepareStageData } from './prepareStageData.ts'
 import { openTrainingFolder, trainingPlaces } from './runFolder.ts'
@@ -51,6 +52,8 @@ export interface TrainingResult {
   /** Whether every stage that was asked for has done all its steps. */
   readonly isComplete: boolean
   readonly stages: readonly { readonly name: string; readonly result: StageResult }[]
+  /** The files and folders that were exported. */
+  readonly exported: readonly string[]
 }
 
 /**
@@ -78,14 +81,16 @@ export async function runTraining(
       try {
         const result = await runStage(stage, base, data, hash.sha256, options)
         results.push({ name: stage.name, result })
-        if (!result.isComplete) return { isComplete: false, stages: results }
+        if (!result.isComplete) return { isComplete: false, stages: results, exported: [] }
       } finally {
         data.close()
       }
     }
     base = places.stage(stage.name)
   }
-  return { isComplete: true, stages: results }
+  const isWhole = !options.stages || options.stages.includes(known.at(-1)!)
+  const exported = config.export && isWhole ? await exportTrained(config, out, options) : []
+  return { isComplete: true, stages: results, exported }
 }
 
 async function runStage(
@@ -140,6 +145,7 @@ async function runStage(
       }
       return await trainStage({
         ...{ trainer, data, settings, tensors, folder, signal, onNote: (note) => watch.onNote(note) },
+        tensorboard: stage.metrics.tensorboard,
         facts: { config, template: model.template, sizes: { vocabulary, context } },
         onStep: async (report) => {
           watch.onStep?.(stage, report)

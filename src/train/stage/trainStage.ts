@@ -7,6 +7,7 @@ import type { DataSet } from '../data/dataSet.ts'
 import type { Trainer } from '../program/trainer.ts'
 import { stepRates } from '../rates.ts'
 import { rateFactor } from '../schedules.ts'
+import { EventFile } from '../watch/eventFile.ts'
 import { MetricsFile } from '../watch/metricsFile.ts'
 import { SpikeDetector, type SpikeState } from '../watch/spikeDetector.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
@@ -36,6 +37,8 @@ export interface StageOptions {
   readonly tensors: readonly TrainingTensor[]
   /** Where checkpoints and metrics.jsonl lie. */
   readonly folder: string
+  /** Whether TensorBoard's event files are written beside metrics.jsonl, in `events`. */
+  readonly tensorboard?: boolean
   /** Facts of checkpoints that the steps do not change. */
   readonly facts: Pick<TrainingFacts, 'config' | 'template' | 'sizes'>
   readonly onStep?: (report: StepReport) => void | Promise<void>
@@ -72,6 +75,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
   if (resumed) onNote?.(`goes on behind step ${step} of ${resumed.path}`)
   const spikes = settings.spikes && new SpikeDetector(settings.spikes, spikeStateOf(resumed?.value))
   const metrics = MetricsFile.open(join(folder, 'metrics.jsonl'), step)
+  const events = options.tensorboard ? new EventFile(join(folder, 'events'), step) : undefined
   const save = () => {
     metrics.sync()
     const loop = spikes ? { losses: [...spikes.state.losses] } : {}
@@ -98,12 +102,14 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
       if (isDue) validation = await evaluate(trainer, held, validating.batches)
       const told = { step, ...done, seconds }
       metrics.append({ ...told, ...(isDue ? { validationLoss: validation!.loss } : {}) })
+      events?.tell(step, { scalars: scalarsOf(told, isDue ? validation : undefined) })
       await options.onStep?.({ ...told, ...(isDue ? { validation: validation! } : {}) })
       if (isLast || step % checkpoint.every === 0) save()
     }
     if (signal?.aborted && step < steps && step % settings.checkpoint.every !== 0) save()
   } finally {
     metrics.close()
+    events?.close()
   }
   return { step, isComplete: step === steps, validation }
 }
@@ -129,6 +135,20 @@ async function runStep(
   if (accumulate > 1) await trainer.run('update')
   const tokens = parts.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
   return { loss, rate, ...(trainer.has('norm') ? { norm: trainer.values('norm')[0]! } : {}), tokens }
+}
+
+/** What TensorBoard shows of a step. */
+function scalarsOf(
+  { loss, norm, rate, tokens, seconds }: Omit<StepReport, 'validation'>,
+  validation: Evaluation | undefined,
+): { readonly [tag: string]: number } {
+  return {
+    'loss/train': loss,
+    ...(validation ? { 'loss/validation': validation.loss } : {}),
+    ...(norm === undefined ? {} : { 'optimizer/norm': norm }),
+    'optimizer/rate': rate,
+    'speed/tokens per second': tokens / seconds,
+  }
 }
 
 function refuseNonFinite(step: number, { loss, norm }: Pick<StepReport, 'loss' | 'norm'>): never {

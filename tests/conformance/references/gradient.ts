@@ -15,8 +15,7 @@ function chunkSquares(x: Float64Array, chunks: number): Float64Array {
   )
 }
 
-const positive: Fill = ({ rows = 1, chunks }, random) =>
-  Array.from({ length: rows * chunks! }, () => random.normal() ** 2)
+const positive: Fill = ({ chunks }, random) => Array.from({ length: chunks! }, () => random.normal() ** 2)
 
 /** The references of the kernels that ask for the norm of gradients. */
 export const gradient: References<'gradient'> = {
@@ -25,18 +24,8 @@ export const gradient: References<'gradient'> = {
     compute: ({ x }: Values, { chunks }) => ({ sums: chunkSquares(x!, chunks!) }),
     epsilons: 4,
   },
-  squaresRow_fwd_f32: {
-    sizes: (lanes) => sizes(lanes).map((dims, i) => ({ ...dims, rows: 1 + i })),
-    attributes: ({ rows }: Dims) => ({ row: Math.floor(rows! / 2) }),
-    compute({ x, sums }: Values, { chunks }, { row }) {
-      const next = sums!.slice()
-      next.set(chunkSquares(x!, chunks!), row! * chunks!)
-      return { sums: next }
-    },
-    epsilons: 4,
-  },
   rootOfSum_fwd_f32: {
-    sizes: () => [1, 2, 37].map((rows) => ({ rows, chunks: squareChunks })),
+    sizes: () => [1, 2, squareChunks].map((chunks) => ({ chunks })),
     fill: { sums: positive },
     compute: ({ sums }: Values) => ({ norm: Float64Array.of(Math.sqrt(sums!.reduce((sum, value) => sum + value, 0))) }),
     epsilons: 1,
