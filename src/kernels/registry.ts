@@ -150,6 +150,7 @@ export const sharedHeaders: readonly string[] = [
     'dot.h',
     'exp.h',
     'matrix.h',
+    'panels.h',
     'rowMax.h',
     'runs.h',
     'simd.h',
