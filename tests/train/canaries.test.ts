@@ -62,7 +62,7 @@ async function breakCall(dir: string, comment: string): Promise<void> {
   const broken = text.slice(0, at) + text.slice(at).replace(/(\(part, parts, \w+),/, '$1 + 1,')
   expect(broken).not.toBe(text)
   writeFileSync(path, broken)
-  await compileFolder(dir, { target: resolveTarget(), compiler: await findCompiler() })
+  await compileFolder(dir, { target: resolveTarget(undefined), compiler: await findCompiler() })
 }
 
 describe('a training built with canaries', () => {
