@@ -54,7 +54,7 @@ async function train(model: Model, checkpoint: Checkpoint, parts: number, thread
 }
 
 describe('steps in micro-batches', () => {
-  it.each(['llama', 'starcoder2', 'gpt2', 'gemma3'] as const)(
+  it.each(['llama', 'starcoder2', 'gpt2', 'gemma3', 'qwen35'] as const)(
     'leave the weights of %s with the bits of whole steps',
     async (family) => {
       const checkpoint = models[family]({
