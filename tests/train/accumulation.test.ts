@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { optimizerDefaults } from '../../src/base/optimizers.ts'
+import { trainingPrograms } from '../../src/passes/trainingPrograms.ts'
 import { decayExcept } from '../../src/passes/updateSettings.ts'
 import { type Model, readModel } from '../../src/templates/readModel.ts'
+import { modelFamilies } from '../../src/train/init/modelFamilies.ts'
 import { models } from '../../src/train/models.ts'
 import { compileTraining } from '../../src/train/program/compileTraining.ts'
 import { loadWeights } from '../../src/train/program/loadWeights.ts'
@@ -78,6 +80,14 @@ describe('steps in micro-batches', () => {
       }
     },
   )
+
+  it.each(modelFamilies)('add to no gradient of %s in a pass of its own', (family) => {
+    const sizes = { vocab, dim: 32, layers: 4, hidden: 48, heads: 2, contextLen: 16 }
+    const { graph } = readModel(models[family](sizes), length)
+    const update = { optimizer, group: decayExcept(0, []) }
+    const { graphs } = trainingPrograms(graph, { size: { batch: 2, length }, update, accumulates: true })
+    expect(graphs.accumulate!.nodes.filter(({ op }) => op === 'accumulate')).toEqual([])
+  })
 
   it('agree within rounding where a table is the head too', async () => {
     const checkpoint = models.qwen3Tiny({ vocab, dim: 32, hidden: 48, heads: 2, contextLen: 16, tied: true })
