@@ -4,8 +4,8 @@
 
 #include "refuse.h"
 
-/* Numbers of about 1e30 in f32, another in every place: what is computed or copied from guards differs from them, unlike a
- * NaN, which arithmetic hands on. */
+/* Numbers of about 1e30 in f32, another in every place: what is computed or copied from guards differs from them, unlike
+ * a NaN, which arithmetic hands on. */
 static uint8_t guard_byte(uint64_t offset) {
     uint32_t word = 0x71000000u | ((uint32_t)(offset / 4) * 2654435761u) >> 8;
     return (uint8_t)(word >> (8 * (offset % 4)));

@@ -28,8 +28,8 @@ void ck_profile_begin(const ck_step *step, int part);
 void ck_profile_lap(const ck_step *step, int part, int site);
 void ck_profile_end(const ck_step *step, int part, int site);
 
-/* A program with canaries calls this in every part: before each call of a kernel, counted from 0, and, with their number, at
- * the end. Looks whether the call before kept to its buffers, and lays the guards of buffers that begin here. */
+/* A program with canaries calls this in every part: before each call of a kernel, counted from 0, and, with their number,
+ * at the end. Looks whether the call before kept to its buffers, and lays the guards of buffers that begin here. */
 void ck_canary_look(const ck_step *step, int part, int32_t call);
 
 typedef void ck_step_function(const ck_step *step, int part, int parts);

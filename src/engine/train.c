@@ -31,7 +31,9 @@ static int training_is_sound(const ck_training *training) {
         const ck_canaries *canaries = &training->canaries[i];
         for (int32_t k = 0; k < canaries->guard_count; k++) {
             const ck_guard *guard = &canaries->guards[k];
-            if (guard->offset > training->memory_bytes || guard->bytes > training->memory_bytes - guard->offset) return 0;
+            if (guard->offset > training->memory_bytes || guard->bytes > training->memory_bytes - guard->offset) {
+                return 0;
+            }
         }
     }
     return training->memory_bytes > 0 && training->memory_bytes <= SIZE_MAX && training->program_count > 0;
