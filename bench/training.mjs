@@ -33,6 +33,7 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: '2' },
     only: { type: 'string' },
     compile: { type: 'boolean', default: false },
+    pages: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -44,14 +45,23 @@ if (!options.python || chosen.length === 0 || !(rounds > 0 && threads > 0)) {
 }
 const python = options.python
 
+// PyTorch takes new pages from the system for every activation of a step unless malloc is told to keep them: it is faster so.
+const keepPages = {
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
+  MALLOC_TOP_PAD_: String(2 ** 28),
+}
+
 /**
  * A process that answers a line of JSON to each line.
  * @param {string} program
  * @param {readonly string[]} parameters
+ * @param {{ readonly [name: string]: string }} [more]
  * @returns {Side}
  */
-function open(program, parameters) {
-  const child = spawn(program, parameters, { stdio: ['pipe', 'pipe', 'inherit'] })
+function open(program, parameters, more = {}) {
+  const env = { ...process.env, ...more }
+  const child = spawn(program, parameters, { env, stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const ended = new Promise((resolve) => child.once('close', resolve))
   return {
@@ -117,7 +127,7 @@ async function run(race) {
   /** @type {{ [side: string]: () => Side }} */
   const openers = {
     ours: () => open(process.execPath, [worker, ...given, place('train')]),
-    pytorch: () => open(python, peer),
+    pytorch: () => open(python, peer, options.pages ? {} : keepPages),
   }
   const sides = Object.fromEntries(Object.entries(openers).map(([name, opener]) => [name, opener()]))
   /** @type {{ [side: string]: number[] }} */

@@ -3,12 +3,12 @@
 // that makes RUN first and ends. Requests by line: step, update (of a RUN that accumulates), memory, end.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { compileTraining } from '../dist/compileTraining.js'
+import { compileTraining } from '../dist/train/program/compileTraining.js'
 import { openCheckpoint } from '../dist/formats/openCheckpoint.js'
 import { readModel } from '../dist/templates/readModel.js'
-import { loadWeights } from '../dist/train/loadWeights.js'
+import { loadWeights } from '../dist/train/program/loadWeights.js'
 import { stepRates } from '../dist/train/rates.js'
-import { Trainer } from '../dist/train/trainer.js'
+import { Trainer } from '../dist/train/program/trainer.js'
 
 const [folder = '', idsPath = '', batchText, lengthText, threadsText, run = '', ...choices] = process.argv.slice(2)
 const size = { batch: Number(batchText), length: Number(lengthText) }

@@ -35,6 +35,7 @@ import { rowsAndColsOf } from './templates/weightSource.ts'
 import { compileTokenizer } from './tokenizer/compileTokenizer.ts'
 import type { TokenizerContract } from './tokenizer/contract.ts'
 import { readTokenizer } from './tokenizer/readTokenizer.ts'
+import type { TrainedModel, TrainOptions } from './train/trainModel.ts'
 
 export interface CompileOptions {
   /** The run folder to write; replaced as a whole where it is an earlier run folder. */
@@ -76,18 +77,23 @@ const mostSequences = 1024
 /** Caches hold whole panels of keys on every target. */
 const contextUnit = 64
 
+/** A run folder, and what may be done with the model that it was made of. */
+export interface Compiled {
+  readonly dir: string
+  readonly target: Target
+  /** Trains the model, which stays as it is; an open checkpoint must still be open. */
+  train(options: TrainOptions): Promise<TrainedModel>
+}
+
 /**
  * Compiles a checkpoint (the path of a GGUF file, shard set or transformers folder, or an open one, which stays open) to a
  * run folder: C for exactly this model and target, its weights, and the library and executable built from them. Refuses
  * with CkError; a refusal or an abort leaves nothing behind.
  */
-export async function compile(
-  source: string | Checkpoint,
-  options: CompileOptions,
-): Promise<{ dir: string; target: Target }> {
+export async function compile(given: string | Checkpoint, options: CompileOptions): Promise<Compiled> {
   const target = resolveTarget(options.target)
   const compiler = await findCompiler(options.cc === undefined ? {} : { cc: options.cc })
-  const checkpoint = typeof source === 'string' ? openCheckpoint(source) : source
+  const checkpoint = typeof given === 'string' ? openCheckpoint(given) : given
   try {
     const model = readModel(checkpoint, options.context ?? defaultContext)
     const plan = planModel(checkpoint, model, target, options)
@@ -107,9 +113,10 @@ export async function compile(
       const onProgress = (done: number) => options.onProgress?.('compile', done)
       await compileFolder(dir, { target, compiler, onProgress, ...signal })
     })
-    return { dir: options.out, target }
+    const train: Compiled['train'] = async (how) => (await import('./train/trainModel.ts')).trainModel(given, how)
+    return { dir: options.out, target, train }
   } finally {
-    if (typeof source === 'string') checkpoint.close()
+    if (typeof given === 'string') checkpoint.close()
   }
 }
 

@@ -14,7 +14,7 @@
  */
 export { CkError, type ErrorCode } from './base/errors.ts'
 export { type Target, targets } from './build/targets.ts'
-export { type CompileOptions, type CompileStage, compile } from './compile.ts'
+export { type Compiled, type CompileOptions, type CompileStage, compile } from './compile.ts'
 export type { Checkpoint } from './formats/checkpoint.ts'
 export type {
   Chat,
@@ -39,3 +39,4 @@ export type {
 } from './run/session.ts'
 export { load, Model } from './run/session.ts'
 export { type FreshOptions, models } from './train/models.ts'
+export { type TrainedModel, type TrainOptions, trainModel } from './train/trainModel.ts'

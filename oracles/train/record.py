@@ -1,7 +1,7 @@
 """Records training by PyTorch for tests/train/goldens: `python oracles/train/record.py [MODEL ...]`.
 
-One thread and fixed seeds: with the pinned versions the models and the data come out byte for byte the same on any machine;
-losses may differ in the last bits of float32 between CPUs.
+One thread and fixed seeds: with the pinned versions the models and the data come out byte for byte the same on any
+machine; losses may differ in the last bits of float32 between CPUs.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from safetensors.numpy import save_file
 
 import models
@@ -43,8 +44,8 @@ RUNS = {
 
 
 def make_data() -> dict[str, np.ndarray]:
-    """Rows of ids of a random chain, in which few ids follow each id, and the next id of each as its target. In `answers`
-    most targets of some rows are -1, so that micro-batches count differently many."""
+    """Rows of ids of a random chain, in which few ids follow each id, and the next id of each as its target. In
+    `answers` most targets of some rows are -1, so that micro-batches count differently many."""
     rng = np.random.default_rng(11)
     follows = rng.integers(0, models.VOCABULARY, (models.VOCABULARY, 4))
     chain = [0]
@@ -99,12 +100,16 @@ MANIFEST = {
     "dtype": "float32",
     "models": list(models.MODELS),
     "data": {"file": "data.safetensors", "rows": ROWS, "length": models.LENGTH, "vocabulary": models.VOCABULARY},
-    "batch": "step s, from 0, takes rows s * rows + i of the data modulo its rows, for i < rows, cut into microBatches of equal rows",
+    "batch": "step s, from 0, takes rows s * rows + i of the data modulo its rows, for i < rows, "
+    "cut into microBatches of equal rows",
     "loss": "the mean over the targets of the step that are not -1, in all micro-batches together, before the step",
-    "clip": "gradients are multiplied by min(1, clip / (norm + 1e-6)), norm being that of all gradients together before it",
-    "rate": "warm-up: (s + 1) / warmup; cosine: least + (1 - least) (1 + cos(pi (s - warmup) / (steps - warmup))) / 2; times learningRate",
+    "clip": "gradients are multiplied by min(1, clip / (norm + 1e-6)), "
+    "norm being that of all gradients together before it",
+    "rate": "warm-up: (s + 1) / warmup; "
+    "cosine: least + (1 - least) (1 + cos(pi (s - warmup) / (steps - warmup))) / 2; times learningRate",
     "decayed": "all: weightDecay on every tensor; matrices: on those of two axes or more",
-    "finalWeights": "of each tensor the norm, and the product with numbers of Numerical Recipes' generator from seed 1, as in gradients.json",
+    "finalWeights": "of each tensor the norm, and the product with numbers of Numerical Recipes' "
+    "generator from seed 1, as in gradients.json",
 }
 
 

@@ -34,7 +34,7 @@ def groups(run: dict, model) -> list[dict]:
 
 
 def micro_batches(run: dict, data: dict[str, np.ndarray], step: int):
-    """The ids and targets of each micro-batch of a step: the data set's rows in order, from the first again at its end."""
+    """Ids and targets of each micro-batch of a step: the data set's rows in order, from the first again at its end."""
     rows, micro = len(data["ids"]), run["microBatches"]
     taken = (step * run["rows"] + np.arange(run["rows"])) % rows
     targets = data[run["targets"]]
@@ -54,7 +54,8 @@ def train(run: dict, data: dict[str, np.ndarray], model) -> dict:
         for ids, targets in batches:
             logits = model(input_ids=ids, use_cache=False).logits
             flat = logits.reshape(-1, logits.shape[-1])
-            part = torch.nn.functional.cross_entropy(flat, targets.reshape(-1), ignore_index=-1, reduction="sum") / total
+            summed = torch.nn.functional.cross_entropy(flat, targets.reshape(-1), ignore_index=-1, reduction="sum")
+            part = summed / total
             part.backward()
             loss += part.item()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run["clip"], foreach=False)

@@ -46,7 +46,7 @@ import {
   sliceHeadsGradient,
   takeRowsForward,
 } from './rows/rows.kernel.ts'
-import { selfAttentionBackward, selfAttentionForward } from './selfAttention/selfAttention.kernel.ts'
+import { selfAttentionBackward, selfAttentionForward } from './selfattention/selfattention.kernel.ts'
 import {
   activateGradient,
   decayGateGradient,
@@ -81,7 +81,12 @@ export const families = {
   gradient: [squaresForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
   loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
-  matmul: Object.values(matmulForward).flatMap((form) => Object.values(form)),
+  matmul: [
+    ...Object.values(matmulForward.nn),
+    ...Object.values(matmulForward.nt),
+    ...Object.values(matmulForward.tn),
+    ...Object.values(matmulForward.tt),
+  ],
   norm: [rmsNormForward, layerNormForward, residualRmsNormForward, l2NormForward, gatedRmsNormForward],
   normgrad: [
     rmsNormGradient,
@@ -104,7 +109,7 @@ export const families = {
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
   rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
-  selfAttention: [selfAttentionForward, selfAttentionBackward],
+  selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
   update: [
@@ -145,6 +150,7 @@ export const sharedHeaders: readonly string[] = [
     'dot.h',
     'exp.h',
     'matrix.h',
+    'panels.h',
     'rowMax.h',
     'runs.h',
     'simd.h',

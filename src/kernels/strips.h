@@ -1,16 +1,16 @@
 /*
  * strips.h: attention of whole sequences, strip by strip: CK_STRIP rows of queries at a time, one per lane.
  *
- * What a strip has of every key (scores, weights, their gradients) is a row of CK_STRIP floats. Keys are taken in runs that
- * the same vectors of rows read, so what nobody attends to is not computed, but for the lanes and keys around an edge.
- * Every result is one chain of multiply-adds, in the order of columns, of keys or of rows, whatever the tiles.
+ * What a strip has of every key (scores, weights, their gradients) is a row of CK_STRIP floats. Keys are taken in runs
+ * that the same vectors of rows read, so what nobody attends to is not computed, but for the lanes and keys around an
+ * edge. Every result is one chain of multiply-adds, in the order of columns, of keys or of rows, whatever the tiles.
  */
 #ifndef CK_STRIPS_H
 #define CK_STRIPS_H
 
 #include "simd.h"
 
-/* Rows of a strip, keys that are in or out together, and the most keys of a run: what is done with them stays in cache. */
+/* Rows of a strip, keys that are in or out together, and the most keys of a run, which stays in cache. */
 enum { CK_STRIP = 64, CK_STRIP_VECTORS = CK_STRIP / CK_LANES, CK_BLOCK_KEYS = 16, CK_RUN_KEYS = 64 };
 
 /* Vectors of a register tile and most rows of one with as many, so that the sums and one step of both operands fit. */
@@ -23,8 +23,9 @@ enum { CK_STRIP = 64, CK_STRIP_VECTORS = CK_STRIP / CK_LANES, CK_BLOCK_KEYS = 16
 enum { CK_TILE_HEIGHT = 6, CK_NARROW_HEIGHT = 8, CK_TILE_SUMS = CK_TILE_VECTORS * CK_TILE_HEIGHT };
 
 /*
- * y[m] = (from + sum over k of a[m, k] * b[k]) * factor * bend for rows m of `vectors` vectors. From: `start`, the same for all
- * rows, or y where that is NULL. Factor: 1 where it is NULL; its rows lie as those of y. Bend: what y holds, or 1.
+ * y[m] = (from + sum over k of a[m, k] * b[k]) * factor * bend for rows m of `vectors` vectors. From: `start`, the same
+ * for all rows, or y where that is NULL. Factor: 1 where it is NULL; its rows lie as those of y. Bend: what y holds, or
+ * 1.
  */
 typedef struct {
     int64_t rows, vectors, depth;
@@ -134,8 +135,8 @@ static void ck_multiply_strip(const ck_product *p)
 }
 
 /*
- * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from the low
- * bits of a sum that holds n + 127; for n = -127 they say 0.
+ * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from
+ * the low bits of a sum that holds n + 127; for n = -127 they say 0.
  */
 CK_INLINE ck_vf ck_exp_weight(ck_vf x)
 {
@@ -156,7 +157,7 @@ CK_INLINE ck_vf ck_exp_weight(ck_vf x)
     return p * (ck_vf)((ck_vu)ck_bits(shifted) << 23);
 }
 
-/* Keys [begin, end) and the vectors of rows [first, last) that read some of them; masked: not all of the rows all of the keys. */
+/* Keys [begin, end), and the vectors of rows [first, last) that read some; masked: not all of the rows all of them. */
 typedef struct {
     int32_t begin, end, first, last, is_masked;
 } ck_run;

@@ -4,7 +4,7 @@ import {
   attentionStrip,
   selfAttentionForward,
   selfAttentionRoom,
-} from '../kernels/selfAttention/selfAttention.kernel.ts'
+} from '../kernels/selfattention/selfattention.kernel.ts'
 import { attentionBackward } from './attentionBackward.ts'
 import { attentionCall, attentionScratch } from './attentionCall.ts'
 import {
@@ -74,7 +74,7 @@ export const attention = defineOp({
     {
       inputs: { q: denseRow(['tokens', 2, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },
       attributes: { scale: 1, length: 2.5 },
-      says: 'length is 2.5; accepted: 0 (all are one row) or a whole number of tokens',
+      says: 'length is 2.5; accepted: 0 (all) or a whole number',
     },
     {
       inputs: { q: denseRow(['tokens', 3, 8]), k: denseRow(['tokens', 2, 8]), v: denseRow(['tokens', 2, 8]) },

@@ -1,6 +1,6 @@
 import { defineOp } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { selfAttentionBackward, selfAttentionBackwardRoom } from '../kernels/selfAttention/selfAttention.kernel.ts'
+import { selfAttentionBackward, selfAttentionBackwardRoom } from '../kernels/selfattention/selfattention.kernel.ts'
 import { attentionCall, attentionScratch } from './attentionCall.ts'
 import {
   type AttentionAttributes,

@@ -1,8 +1,9 @@
 import type { Lowering, Operand } from '../ir/op.ts'
 import type { AttentionAttributes } from './attentionRows.ts'
+import { batchOf } from './batchRows.ts'
 import { axis } from './shapes.ts'
 
-/** Parts that find a room of their own in the scratch, if there are as many items and the rooms are not larger than this. */
+/** Parts that find a room of the scratch, where there are as many items, and elements that the rooms should not exceed. */
 const [mostRooms, mostElements] = [32, 1 << 24]
 
 /** Elements of scratch for a call of `items` items whose parts need `each`. */
@@ -18,8 +19,8 @@ interface AttentionOperands {
 }
 
 /**
- * What the kernels of attention without a cache take, but for their results and their scratch; `longest`: tokens of a row of the batch,
- * at most.
+ * What the kernels of attention without a cache take, but for their results and their scratch; `longest`: tokens of a row
+ * of the batch, at most.
  */
 export function attentionCall(
   { q, k, v, starts }: AttentionOperands,
@@ -28,7 +29,7 @@ export function attentionCall(
 ) {
   const tokens = q.type.shape[0]!
   const longest = length || to.most(tokens)
-  const batch = length ? Math.ceil(to.most(tokens) / length) : 1
+  const batch = batchOf(q.type, length)
   const [heads, kvHeads, width] = [axis(q.type, 1), axis(k.type, 1), axis(q.type, 2)]
   const args = {
     ...{ tokens, batch, length: length || tokens, heads, kvHeads, width },

@@ -1,6 +1,7 @@
 import type { Attributes, TensorType } from '../ir/graph.ts'
 import type { SampleInput } from '../ir/op.ts'
 import type { Tensor } from '../ir/tensor.ts'
+import { checkLength, firstOf } from './batchRows.ts'
 import { axis } from './shapes.ts'
 import { softCapOf } from './softCap.ts'
 
@@ -20,7 +21,7 @@ export interface AttentionAttributes extends Attributes {
 
 /** Refuses attributes that attention cannot have. */
 export function checkAttributes(
-  { scale, window, softCap, length }: AttentionAttributes,
+  { scale, window, softCap }: AttentionAttributes,
   refuse: (what: string) => never,
 ): void {
   if (!(scale > 0)) refuse(`scale is ${scale}; accepted: a number above 0`)
@@ -28,13 +29,6 @@ export function checkAttributes(
     refuse(`window is ${window}; accepted: 0 (none) or a whole number of tokens`)
   if (softCap !== undefined && !(softCap >= 0 && Number.isFinite(softCap)))
     refuse(`softCap is ${softCap}; accepted: 0 (none) or a number above 0`)
-  checkLength(length, refuse)
-}
-
-/** Refuses a number of tokens that a row of the batch cannot have. */
-function checkLength(length: number | undefined, refuse: (what: string) => never): void {
-  if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
-    refuse(`length is ${length}; accepted: 0 (all are one row) or a whole number of tokens`)
 }
 
 /** The first position that the token at `position` reads. */
@@ -88,10 +82,9 @@ export function attendedRows(
   { causal = true, window, length }: AttentionAttributes,
   starts: Tensor | undefined,
 ): { begin: number; end: number } {
-  const row = length ? Math.floor(t / length) * length : 0
-  const begin = Math.max(row, starts?.data[t] ?? 0, firstAttended(t, window))
+  const begin = Math.max(firstOf(t, starts, length), firstAttended(t, window))
   if (causal) return { begin, end: t + 1 }
-  const stop = length ? Math.min(tokens, row + length) : tokens
+  const stop = length ? Math.min(tokens, t - (t % length) + length) : tokens
   let end = t + 1
   while (end < stop && starts?.data[end] === starts?.data[t]) end++
   return { begin, end }
@@ -115,6 +108,7 @@ export function checkHeads(
   if (axis(q, 2) !== axis(k, 2)) refuse(`heads of q are ${axis(q, 2)} wide and those of k ${axis(k, 2)}`)
   if (axis(q, 1) % axis(k, 1) !== 0) refuse(`${axis(q, 1)} heads are not a multiple of ${axis(k, 1)} kv heads`)
   checkAttributes(attributes, refuse)
+  checkLength(q.shape[0]!, attributes.length, refuse)
   const { causal, window } = attributes
   if (causal === false && window) refuse(`window is ${window}; accepted: none where attention is not causal`)
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { keepingCc } from '../cli/ck.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -37,6 +38,8 @@ describe('README', () => {
         cwd: dir,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
+        // tests/cli/built.test.ts runs make with the compiler alone.
+        env: { ...process.env, ...(/\bmake\b/.test(command) ? keepingCc : {}) },
       })
       const ended = output === '' || output.endsWith('\n') ? output : `${output}\n`
       expect(ended, command).toMatch(patternOf(printed))

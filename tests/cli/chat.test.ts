@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ck, demo, openCk, root, runProgram } from './ck.ts'
+import { type Ck, demo, keepingCc, openCk, root, runProgram } from './ck.ts'
 
 const template = join(root, 'tests/chat/templates/markers.jinja')
 const greedy = ['--temp', '0', '-n', '16']
@@ -143,7 +143,7 @@ describe('a run folder with a chat template', () => {
     const elsewhere = join(ck.folder, 'elsewhere')
     cpSync(runFolder, elsewhere, { recursive: true })
     rmSync(join(elsewhere, 'model'))
-    const made = await runProgram('make', ['-s', '-C', elsewhere, 'clean', 'all'], {})
+    const made = await runProgram('make', ['-s', '-C', elsewhere, 'clean', 'all'], { env: keepingCc })
     expect(made.code).toBe(0)
     const said = await runProgram(join(elsewhere, 'model'), ['--chat', ...greedy], { input: 'One.\n' })
     expect(said.stdout).toBe((await ck(['chat', runFolder, ...greedy], { input: 'One.\n' })).stdout)

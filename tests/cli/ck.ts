@@ -11,6 +11,12 @@ export const data = join(root, '../shared/data')
 export const stories = join(data, 'stories260K.gguf')
 export const hasData = existsSync(stories)
 
+/** For make: a compiler that compiles equal sources once. */
+export const keepingCc = {
+  CC: join(root, 'tests/cli/keepingCc.sh'),
+  KEPT_OBJECTS: join(cacheFolder(), 'made'),
+}
+
 /** How a command ended. `code` is null where a signal ended it. */
 export interface Ended {
   readonly code: number | null

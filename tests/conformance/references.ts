@@ -15,7 +15,7 @@ import { quantize } from './references/quantize.ts'
 import type { Reference } from './references/reference.ts'
 import { rope } from './references/rope.ts'
 import { rows } from './references/rows.ts'
-import { selfAttention } from './references/selfAttention.ts'
+import { selfAttention } from './references/selfattention.ts'
 import { slopes } from './references/slopes.ts'
 import { softmax } from './references/softmax.ts'
 import { sums } from './references/sums.ts'
@@ -44,3 +44,6 @@ export const references: { readonly [N in KernelName]: Reference } = {
   ...sums,
   ...update,
 }
+
+/** Does not compile where a kernel's name is no literal type: tables over KernelName would then accept anything. */
+export const namesAreExact: string extends KernelName ? never : true = true

@@ -4,7 +4,7 @@ import {
   selfAttentionBackwardRoom,
   selfAttentionForward,
   selfAttentionRoom,
-} from '../../src/kernels/selfAttention/selfAttention.kernel.ts'
+} from '../../src/kernels/selfattention/selfattention.kernel.ts'
 import { attention } from '../../src/ops/attention.ts'
 import { attentionBackward } from '../../src/ops/attentionBackward.ts'
 import { openKernels } from './buildKernels.ts'

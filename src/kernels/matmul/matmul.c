@@ -1,30 +1,25 @@
 /*
  * matmul.c: y = sum + op(a) · op(b), every form by the same loops.
  *
- * A piece of depth of op(b), and then block after block of the same piece of op(a), are copied into the scratch: columns in
- * panels, rows in tiles, each so that the product reads it from its beginning to its end. y holds the sums from one piece
- * of depth to the next. Sizes of pieces and blocks follow from the room there is, and change no bit.
+ * Of a piece of depth, a block of rows of op(a) and then strip after strip of columns of op(b) are copied into the
+ * scratch: rows in tiles, columns in panels. y holds the sums from one piece of depth to the next. Sizes of pieces,
+ * blocks and strips follow from the room there is, and change no bit.
  */
 #include "matmul.h"
 
+#include "panels.h"
 #include "split.h"
-#include "tiles.h"
-
-/* The register tile: the sums, one step of a panel and one value of a fit the registers. */
-#if defined CK_AVX512 || defined CK_NEON
-enum { CK_TALL = 12 };
-#else
-enum { CK_TALL = 6 };
-#endif
-/* A tile of few rows, so that the last rows do not cost a whole one. */
-enum { CK_LOW = CK_TALL / 3 };
-enum { CK_VECTORS = 2, CK_WIDE = CK_VECTORS * CK_LANES };
 
 /*
- * The panels stream from the second-level cache, where a block of rows stays with them: a deep piece costs nothing there and
- * makes few trips of y through memory.
+ * A tile goes along its rows of y, panel after panel: so y is read in the order in which it lies in memory, and the
+ * panels of a strip stream from the second-level cache, which they share with what will be copied next. A deep piece
+ * makes few trips of y through memory. Where one strip has all columns, a block is multiplied before it leaves that
+ * cache. A low tile is soon done with a panel: it needs a wider strip to be worth its own way from memory.
  */
-enum { CK_DEPTH = 768, CK_BLOCK_ROWS = 14 * CK_TALL };
+enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
+
+/* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
+enum { CK_STEPS = 192 / CK_TALL };
 
 /* Elements of scratch that a part needs at least; fewer parts work where there is less. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
@@ -45,150 +40,66 @@ typedef struct {
     int64_t room;
 } ck_matmul;
 
-/* Rows or columns [begin, end). */
+/* An operand's part that is copied next: the memory is asked for its lines while the one before it is multiplied. */
 typedef struct {
-    int64_t begin, end;
-} ck_range;
+    const uint8_t *row;
+    int64_t row_bytes, stride, rows; /* rows that are left; their stride in bytes */
+    int64_t at;                      /* bytes of the first of them that have been asked for */
+    int64_t lines;                   /* at a time */
+} ck_ahead;
 
-CK_INLINE int64_t ck_least(int64_t a, int64_t b)
+static ck_ahead ck_look_ahead(const void *values, int64_t bytes, int64_t stride, ck_range rows, ck_range cols,
+                              int64_t times)
 {
-    return a < b ? a : b;
+    const uint8_t *row = (const uint8_t *)values + (rows.begin * stride + cols.begin) * bytes;
+    const int64_t row_bytes = (cols.end - cols.begin) * bytes, count = rows.end - rows.begin;
+    return (ck_ahead){row, row_bytes, stride * bytes, count, 0, ((row_bytes + 63) / 64 * count + times - 1) / times};
 }
 
-CK_INLINE ck_vf ck_load_values(const int format, const void *values, int64_t index, int64_t count)
+CK_INLINE void ck_ask(ck_ahead *ahead)
 {
-    if (count >= CK_LANES) {
-        return ck_load_weights(format, values, index);
-    }
-    if (count <= 0) {
-        return ck_set(0.0f);
-    }
-    if (format == CK_F32) {
-        return ck_load_n((const float *)values + index, count);
-    }
-    const ck_vh half = ck_load_h_n((const uint16_t *)values + index, count);
-    return format == CK_F16 ? ck_from_f16(half) : ck_from_bf16(half);
-}
-
-/* Panels of the columns of b as it is: [panel][depth][CK_WIDE], zeros beyond the last column. */
-CK_INLINE void ck_copy_rows(const int format, const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
-{
-    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
-    for (int64_t k = depth.begin; k < depth.end; k++, panels += CK_WIDE) {
-        const int64_t row = k * c->b_row;
-        float *to = panels;
-        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, to += panel) {
-            CK_UNROLL
-            for (int v = 0; v < CK_VECTORS; v++) {
-                const int64_t at = col + v * CK_LANES;
-                ck_store(to + v * CK_LANES, ck_load_values(format, c->b, row + at, cols.end - at));
-            }
+    for (int64_t i = 0; i < ahead->lines && ahead->rows > 0; i++) {
+        __builtin_prefetch(ahead->row + ahead->at, 0, 2);
+        ahead->at += 64;
+        if (ahead->at >= ahead->row_bytes) {
+            ahead->at = 0;
+            ahead->row += ahead->stride;
+            ahead->rows--;
         }
     }
 }
 
-/* out[i * step + lane] = row `lane` of the square, column i, for `count` columns. */
-CK_INLINE void ck_store_transposed(const ck_vf *square, int64_t count, int64_t step, int64_t lanes, float *out)
-{
-    ck_vf turned[CK_LANES];
-    ck_transpose(square, turned);
-    for (int64_t i = 0; i < count; i++) {
-        ck_store_n(out + i * step, turned[i], lanes);
-    }
-}
-
-/* The same panels from b stored as [cols, depth]. */
-CK_INLINE void ck_copy_columns(const int format, const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
-{
-    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
-    for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += panel) {
-        for (int v = 0; v < CK_VECTORS; v++) {
-            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
-                ck_vf square[CK_LANES];
-                for (int lane = 0; lane < CK_LANES; lane++) {
-                    const int64_t at = col + v * CK_LANES + lane;
-                    const int64_t count = at < cols.end ? depth.end - k : 0;
-                    square[lane] = ck_load_values(format, c->b, at * c->b_row + k, count);
-                }
-                float *to = panels + (k - depth.begin) * CK_WIDE + v * CK_LANES;
-                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_WIDE, CK_LANES, to);
-            }
-        }
-    }
-}
-
-static void ck_copy_b(const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
-{
-#define CK_CASE(format)                                                                                                \
-    case format:                                                                                                       \
-        if (c->transposed) {                                                                                           \
-            ck_copy_columns(format, c, cols, depth, panels);                                                           \
-        } else {                                                                                                       \
-            ck_copy_rows(format, c, cols, depth, panels);                                                              \
-        }                                                                                                              \
-        break;
-    switch (c->format) {
-        CK_CASE(CK_F32)
-        CK_CASE(CK_F16)
-        CK_CASE(CK_BF16)
-    }
-#undef CK_CASE
-}
-
-/* Tiles of the rows of op(a): [tile][depth][CK_TALL], zeros beyond the last row. */
-static void ck_copy_a(const ck_matmul *c, ck_range rows, ck_range depth, float *tiles)
-{
-    const int64_t count = depth.end - depth.begin, tile = count * CK_TALL;
-    if (c->a_col != 1) {
-        for (int64_t k = depth.begin; k < depth.end; k++, tiles += CK_TALL) {
-            const float *from = c->a + k * c->a_col;
-            float *to = tiles;
-            int64_t row = rows.begin;
-            for (; rows.end - row >= CK_TALL; row += CK_TALL, to += tile) {
-                memcpy(to, from + row, CK_TALL * sizeof *to);
-            }
-            for (int t = 0; row < rows.end && t < CK_TALL; t++) {
-                to[t] = row + t < rows.end ? from[row + t] : 0.0f;
-            }
-        }
-        return;
-    }
-    for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += tile) {
-        for (int t = 0; t < CK_TALL; t += CK_LANES) {
-            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
-                ck_vf square[CK_LANES];
-                for (int lane = 0; lane < CK_LANES; lane++) {
-                    const int64_t at = row + t + lane;
-                    const int64_t count = t + lane < CK_TALL && at < rows.end ? depth.end - k : 0;
-                    square[lane] = ck_load_values(CK_F32, c->a, at * c->a_row + k, count);
-                }
-                float *to = tiles + (k - depth.begin) * CK_TALL + t;
-                const int64_t lanes = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
-                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_TALL, lanes, to);
-            }
-        }
-    }
-}
-
-/* `to` = `from` + the first `height` rows of a tile times a panel. */
+/*
+ * `to` = `from` + the first `height` rows of a tile times a panel. `next`: the whole tile of y that comes after it, or
+ * NULL.
+ */
 CK_INLINE void ck_multiply_tile(const int height, int64_t count, const float *tile, const float *panel,
-                                const float *from, int64_t from_row, float *to, int64_t to_row)
+                                const float *from, int64_t from_row, float *to, int64_t to_row, const float *next,
+                                int64_t next_row, ck_ahead *ahead)
 {
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
         sum[i] = ck_load(from + i / CK_VECTORS * from_row + i % CK_VECTORS * CK_LANES);
     }
-    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sum, CK_WIDE, count, tile, 1, CK_TALL, sum);
+    for (int64_t k = 0, row = 0; k < count; k += CK_STEPS, row++) {
+        if (next && row < height) {
+            __builtin_prefetch(next + row * next_row, 1);
+            __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
+        }
+        ck_ask(ahead);
+        ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)(panel + k * CK_WIDE), sizeof *sum, CK_WIDE,
+                      ck_least(count - k, CK_STEPS), tile + k * CK_TALL, 1, CK_TALL, sum);
+    }
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
         ck_store(to + i / CK_VECTORS * to_row + i % CK_VECTORS * CK_LANES, sum[i]);
     }
 }
 
-/* y[rows, cols] = sum or, from the second piece of depth on, y + tile · panel. A tile that reaches out of y lies beside it. */
+/* y[rows, cols] = sum or, after the first piece, y + tile · panel. A tile that reaches out of y lies beside it. */
 static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, int is_first, int64_t count,
-                             const float *tile, const float *panel)
+                             const float *tile, const float *panel, const float *next, ck_ahead *ahead)
 {
     static const float zeros[CK_WIDE];
     float beside[CK_TALL * CK_WIDE];
@@ -214,14 +125,9 @@ static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, i
         from_row = to_row = CK_WIDE;
     }
     if (is_low) {
-        ck_multiply_tile(CK_LOW, count, tile, panel, from, from_row, to, to_row);
+        ck_multiply_tile(CK_LOW, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead);
     } else {
-        /* The next tile of y comes from afar while this one is computed. */
-        for (int64_t t = rows.end; t < ck_least(rows.end + CK_TALL, c->rows); t++) {
-            __builtin_prefetch(c->y + t * c->y_row + cols.begin, 1);
-            __builtin_prefetch(c->y + t * c->y_row + cols.end - 1, 1);
-        }
-        ck_multiply_tile(CK_TALL, count, tile, panel, from, from_row, to, to_row);
+        ck_multiply_tile(CK_TALL, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead);
     }
     for (int64_t t = 0; is_cut && t < high; t++) {
         memcpy(y + t * c->y_row, beside + t * CK_WIDE, bytes);
@@ -229,15 +135,20 @@ static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, i
 }
 
 static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, ck_range depth, const float *tiles,
-                              const float *panels)
+                              const float *panels, ck_ahead ahead)
 {
     const int64_t count = depth.end - depth.begin;
-    for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += count * CK_WIDE) {
-        const ck_range some = {col, ck_least(col + CK_WIDE, cols.end)};
-        const float *tile = tiles;
-        for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tile += count * CK_TALL) {
-            const ck_range few = {row, ck_least(row + CK_TALL, rows.end)};
-            ck_multiply_some(c, few, some, depth.begin == 0, count, tile, panels);
+    for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += count * CK_TALL) {
+        const ck_range few = {row, ck_least(row + CK_TALL, rows.end)};
+        const float *panel = panels;
+        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panel += count * CK_WIDE) {
+            const ck_range some = {col, ck_least(col + CK_WIDE, cols.end)};
+            /* The whole tile that is next: of these rows, or the first one of the next rows. */
+            const int is_last = some.end == cols.end;
+            const int64_t next_row = is_last ? few.end : row, next_col = is_last ? cols.begin : some.end;
+            const int is_whole = next_row + CK_TALL <= c->rows && next_col + CK_WIDE <= c->cols;
+            const float *next = is_whole ? c->y + next_row * c->y_row + next_col : NULL;
+            ck_multiply_some(c, few, some, depth.begin == 0, count, tiles, panel, next, &ahead);
         }
     }
 }
@@ -265,48 +176,83 @@ static int64_t ck_fitting(int64_t wanted, int64_t unit, int64_t room)
     return ck_least((wanted + unit - 1) / unit, room / unit) * unit;
 }
 
+/* What a part copies, and in which order: every block of every piece of depth, and to each of these every strip. */
+typedef struct {
+    ck_range rows, cols;
+    int64_t pieces, blocks, strips;
+} ck_field;
+
+/* What is copied after the product of a strip and a block: a strip, or a block where one strip has all columns. */
+static ck_ahead ck_next(const ck_matmul *c, const ck_field *field, int64_t piece, int64_t block, int64_t strip,
+                        int64_t times)
+{
+    const int is_last = block + 1 == field->blocks && strip + 1 == field->strips;
+    if (is_last && piece + 1 == field->pieces) {
+        return (ck_ahead){0};
+    }
+    const ck_range depth = ck_divide((ck_range){0, c->depth}, 1, piece + is_last, field->pieces);
+    if (field->strips == 1) {
+        const ck_range rows = ck_divide(field->rows, CK_TALL, (block + 1) % field->blocks, field->blocks);
+        return c->a_col == 1 ? ck_look_ahead(c->a, sizeof *c->a, c->a_row, rows, depth, times)
+                             : ck_look_ahead(c->a, sizeof *c->a, c->a_col, depth, rows, times);
+    }
+    const ck_range cols = ck_divide(field->cols, CK_WIDE, (strip + 1) % field->strips, field->strips);
+    const int64_t bytes = c->format == CK_F32 ? sizeof(float) : sizeof(uint16_t);
+    return c->transposed ? ck_look_ahead(c->b, bytes, c->b_row, cols, depth, times)
+                         : ck_look_ahead(c->b, bytes, c->b_row, depth, cols, times);
+}
+
 /* y[rows, cols] with `room` elements of scratch. */
 static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, float *scratch, int64_t room)
 {
     const ck_range all = {0, c->depth};
+    const int64_t high = rows.end - rows.begin, broad = cols.end - cols.begin;
     const int64_t pieces = ck_ranges(all, ck_least(CK_DEPTH, room / (CK_TALL + CK_WIDE)));
     const int64_t deepest = c->depth ? (c->depth + pieces - 1) / pieces : 1;
     const int64_t columns = room / deepest;
-    const int64_t most_rows = ck_fitting(ck_least(rows.end - rows.begin, CK_BLOCK_ROWS), CK_TALL, columns - CK_WIDE);
-    const int64_t most_cols = ck_fitting(cols.end - cols.begin, CK_WIDE, columns - most_rows);
-    const int64_t blocks = ck_ranges(rows, most_rows), strips = ck_ranges(cols, most_cols);
+    const int64_t most_cols = ck_fitting(ck_least(broad, CK_STRIP / deepest), CK_WIDE, columns - CK_TALL);
+    const int64_t strips = ck_ranges(cols, most_cols);
+    const int64_t wanted = strips == 1 ? ck_least(high, CK_BLOCK_ROWS) : high;
+    const int64_t most_rows = ck_fitting(wanted, CK_TALL, columns - most_cols);
+    const ck_field field = {rows, cols, pieces, ck_ranges(rows, most_rows), strips};
     float *panels = scratch, *tiles = scratch + most_cols * deepest;
-    for (int64_t strip = 0; strip < strips; strip++) {
-        const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
-        for (int64_t piece = 0; piece < pieces; piece++) {
-            const ck_range depth = ck_divide(all, 1, piece, pieces);
-            ck_copy_b(c, some_cols, depth, panels);
-            for (int64_t block = 0; block < blocks; block++) {
-                const ck_range some_rows = ck_divide(rows, CK_TALL, block, blocks);
-                ck_copy_a(c, some_rows, depth, tiles);
-                ck_multiply_block(c, some_rows, some_cols, depth, tiles, panels);
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        const ck_range depth = ck_divide(all, 1, piece, pieces);
+        for (int64_t block = 0; block < field.blocks; block++) {
+            const ck_range some_rows = ck_divide(rows, CK_TALL, block, field.blocks);
+            ck_copy_tiles(c->a, c->a_row, c->a_col, some_rows, depth, tiles);
+            for (int64_t strip = 0; strip < strips; strip++) {
+                const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
+                if (strips > 1 || block == 0) {
+                    ck_copy_panels(c->format, c->transposed, c->b, c->b_row, some_cols, depth, panels);
+                }
+                const int64_t times =
+                    ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) * ck_ranges(depth, CK_STEPS);
+                ck_multiply_block(c, some_rows, some_cols, depth, tiles, panels,
+                                  ck_next(c, &field, piece, block, strip, times));
             }
         }
     }
 }
 
 /*
- * The share of y that is a part's: a field of a grid, whole tiles but for the last ones. Of all grids with as many fields as
- * parts, or fewer, the one whose largest field has the fewest tiles, and of these the one with the shortest edges.
+ * The share of y that is a part's: a field of a grid, whole tiles but for the last ones. Of all grids with as many
+ * fields as parts, or fewer, the one whose largest field costs least. To copy a tile costs about as much as to multiply
+ * it with a panel, and the other way round: a field counts with one more of each.
  */
 static void ck_multiply(const ck_matmul *c, int part, int parts)
 {
     const int64_t workers = ck_least(parts, c->room / CK_LEAST_ROOM);
     const int64_t tall = (c->rows + CK_TALL - 1) / CK_TALL, wide = (c->cols + CK_WIDE - 1) / CK_WIDE;
-    int64_t down = 1, least_area = INT64_MAX, least_edge = INT64_MAX;
+    int64_t down = 1, least_cost = INT64_MAX;
     for (int64_t d = 1; d <= workers; d++) {
         const int64_t across = workers / d;
-        const int64_t high = (tall + d - 1) / d, broad = (wide + across - 1) / across;
-        const int64_t area = high * broad, edge = high * CK_TALL + broad * CK_WIDE;
-        if (area < least_area || (area == least_area && edge < least_edge)) {
+        const int64_t high = ck_least((tall + d - 1) / d * CK_TALL, c->rows);
+        const int64_t broad = ck_least((wide + across - 1) / across * CK_WIDE, c->cols);
+        const int64_t cost = (high + CK_TALL) * (broad + CK_WIDE);
+        if (cost < least_cost) {
             down = d;
-            least_area = area;
-            least_edge = edge;
+            least_cost = cost;
         }
     }
     const int64_t across = workers / down;

@@ -31,7 +31,7 @@ function matmul<F extends MatmulForm, B extends FloatDtype>(form: F, dtype: B) {
 /** Elements of scratch that one part needs, whatever the instruction set. */
 export const leastRoom = 1024
 
-/** Elements of scratch for which one part's blocks are as large as its caches like them, up to some 1100 columns of op(b). */
+/** Elements of scratch for which one part copies op(b) once, up to some 1100 rows of op(a). */
 export const bestRoom = 983_040
 
 function everyDtype<F extends MatmulForm>(form: F) {

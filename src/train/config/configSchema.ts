@@ -172,9 +172,9 @@ const trainKeys = {
     most: 0.999999,
   }).optional(),
   seed: usual(whole(0, 'of the order of the data and of all else that is drawn'), train.seed),
-  precision: usual(word(['f32', 'bf16'], 'what activations and weights are stored in'), train.precision),
+  precision: usual(word(['f32'], 'what activations and weights are stored in'), train.precision),
   memory: bytes(
-    'most memory for activations; what does not fit is computed again (default: as much as is needed)',
+    'most memory that training may take; what does not fit is computed again (default: as much as is needed)',
   ).optional(),
   threads: whole(1, 'threads (default: the cores); changes no number', 64).optional(),
   checkpoint: record(

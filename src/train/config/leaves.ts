@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bytesIn } from '../../base/byteText.ts'
 
 /** Kinds of values of a config. The error of each is what would be accepted, to stand behind "accepted: ". */
 
@@ -53,8 +54,8 @@ export function files(about: string) {
 
 /** A number of bytes, or text such as "2GiB". */
 export function bytes(about: string) {
-  const pattern = /^\d+(\.\d+)? ?([KMGT]i?)?B$/
   const accepted = 'a number of bytes, or text such as "512MiB" or "2GiB"'
+  const pattern = /^\d+(\.\d+)? ?([KMGT]i?)?B$/
   return z
     .union([z.number().int(accepted).min(1, accepted), z.string().regex(pattern, accepted)], { error: accepted })
     .describe(about)
@@ -67,12 +68,7 @@ export function record<T extends z.ZodRawShape>(shape: T, about: string) {
     .describe(about)
 }
 
-const units: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 }
-
 /** The number of bytes that a value of `bytes` means. */
 export function bytesOf(value: number | string): number {
-  if (typeof value === 'number') return value
-  const [, count = '0', unit = ''] = /^([\d.]+) ?([KMGT]?i?)B$/.exec(value) ?? []
-  const factor = unit.endsWith('i') ? 1024 ** (1 + 'KMGT'.indexOf(unit[0]!)) : units[unit]!
-  return Math.floor(Number(count) * factor)
+  return typeof value === 'number' ? value : bytesIn(value)!
 }

@@ -64,8 +64,8 @@ export interface StageConfig {
   /** The share of the last average in a moving average of the weights; absent: none is kept. */
   readonly ema?: number
   readonly seed: number
-  readonly precision: 'f32' | 'bf16'
-  /** Bytes of activations; absent: as many as are needed. */
+  readonly precision: 'f32'
+  /** The most bytes of the whole training; absent: as many as are needed. */
   readonly memory?: number
   /** Absent: the cores. */
   readonly threads?: number

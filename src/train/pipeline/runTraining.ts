@@ -1,4 +1,4 @@
-import { basename } from 'node:path'
+import { availableParallelism } from 'node:os'
 import { fail } from '../../base/errors.ts'
 import { makeFolder } from '../../base/makeFolder.ts'
 import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
@@ -37,6 +37,8 @@ export interface TrainingWatch {
 export interface RunTrainingOptions {
   /** The folder of the training. */
   readonly out: string
+  /** An open model to begin with, in place of that of the config; it stays open. */
+  readonly base?: Checkpoint
   /** The stages to run; absent: all. */
   readonly stages?: readonly string[]
   /** In place of those of the config. */
@@ -72,13 +74,15 @@ export async function runTraining(
     if (!known.includes(name)) fail('option_invalid', { option: '--stage', found: name, accepted: known.join(', ') })
   openTrainingFolder(out, hash)
   const { onNote } = watch
-  const prepared = await prepareModel(config, out, { threads: options.threads ?? 1, signal, onNote })
+  const threads = options.threads ?? Math.min(availableParallelism(), 64)
+  const prepared = options.base ? { path: options.base } : await prepareModel(config, out, { threads, signal, onNote })
   const places = trainingPlaces(out)
   const results: { name: string; result: StageResult }[] = []
-  let base = prepared.path
+  const tokenizer = 'tokenizer' in prepared ? prepared.tokenizer : tokenizerPath(config)
+  let base: string | Checkpoint = prepared.path
   for (const stage of config.stages) {
     if (!options.stages || options.stages.includes(stage.name)) {
-      const data = await prepareStageData(stage, out, prepared.tokenizer, { signal, onNote })
+      const data = await prepareStageData(stage, out, tokenizer, { signal, onNote })
       try {
         const result = await runStage(stage, base, data, hash.sha256, options)
         results.push({ name: stage.name, result })
@@ -96,13 +100,13 @@ export async function runTraining(
 
 async function runStage(
   stage: StageConfig,
-  base: string,
+  base: string | Checkpoint,
   data: Awaited<ReturnType<typeof prepareStageData>>,
   config: string,
   { out, threads, memory = stage.memory, target, signal, watch }: RunTrainingOptions,
 ): Promise<StageResult> {
   const folder = trainingPlaces(out).stage(stage.name)
-  const { checkpoint, notes } = openTrained(base, 'weight')
+  const { checkpoint, notes } = typeof base === 'string' ? openTrained(base, 'weight') : { checkpoint: base, notes: [] }
   for (const note of notes) watch.onNote(`passed over: ${note}`)
   try {
     const model = readModel(checkpoint, stage.length)
@@ -120,7 +124,7 @@ async function runStage(
       return { step: settings.steps, isComplete: true, validation: undefined }
     }
     orRefuseWrite(folder, () => makeFolder(folder))
-    const program = await compileTraining(model, basename(base), {
+    const program = await compileTraining(model, checkpoint.name, {
       ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1, signal },
       ...{ out: `${folder}/program`, ...(memory === undefined ? {} : { memory }), ...(target ? { target } : {}) },
     })
@@ -162,8 +166,12 @@ async function runStage(
       await trainer.close()
     }
   } finally {
-    checkpoint.close()
+    if (checkpoint !== base) checkpoint.close()
   }
+}
+
+function tokenizerPath({ tokenizer }: TrainConfig): string | undefined {
+  return tokenizer?.kind === 'path' ? tokenizer.path : undefined
 }
 
 /** An average begins as its weight. */

@@ -27,7 +27,7 @@ const attributes = { window: 'int64_t', causal: 'int64_t', scale: 'float', softC
 /** Rows of queries that are worked on together: CK_STRIP in strips.h. */
 export const attentionStrip = 64
 
-// Units of the scratch, in strips.h and selfAttention.c: CK_BLOCK_KEYS, CK_RUN_KEYS, CK_LINE_FLOATS.
+// Units of the scratch, in strips.h and selfattention.c: CK_BLOCK_KEYS, CK_RUN_KEYS, CK_LINE_FLOATS.
 const [blockKeys, runKeys, line] = [16, 64, 16]
 
 const whole = (count: number, unit: number) => Math.ceil(count / unit) * unit
@@ -51,17 +51,17 @@ const products = (each: number, { tokens, heads: count, width, length }: Record<
   each * tokens * count * width * (length + 1)
 
 /**
- * Attention within the rows of a batch, `batch` of `length` tokens each (the last may be shorter), which never read each other:
- * y[t, h] = softmax(s) · v with s = scale * q[t, h] · k, or where softCap is not 0 softCap * tanh(s / softCap), over
- * tokens of the row from max(starts[t], t - window + 1) on, where a window of 0 has no begin and no starts are those of the
- * rows; up to t, or where causal is 0 while starts are equal. Query head h reads kv head floor(h / (heads / kvHeads)). `starts` must not
- * fall within a run of tokens with equal ones where causal is 0.
+ * Attention within the rows of a batch, `batch` of `length` tokens each (the last may be shorter), which never read each
+ * other: y[t, h] = softmax(s) · v with s = scale * q[t, h] · k, or where softCap is not 0 softCap * tanh(s / softCap), over
+ * tokens of the row from max(starts[t], t - window + 1) on, where a window of 0 has no begin and no starts are those of
+ * the rows; up to t, or where causal is 0 while starts are equal. Query head h reads kv head
+ * floor(h / (heads / kvHeads)).
  *
  * Every part takes a room of the scratch (`selfAttentionRoom`); parts beyond those that find one stand idle.
  */
 export const selfAttentionForward = defineKernel({
   name: 'selfAttention_fwd_f32',
-  family: 'selfAttention',
+  family: 'selfattention',
   dims: sizes,
   attributes,
   buffers: { ...operands, y: { ...heads, access: 'write', rowStride: 'yRow' }, scratch },
@@ -72,13 +72,13 @@ export const selfAttentionForward = defineKernel({
 })
 
 /**
- * The gradients of `selfAttentionForward` from that of its result y: dq, dk and dv, with scores computed again. Every row
- * of dk and dv is one chain over the query heads that read it and their strips of rows, in order. Every part takes a
+ * The gradients of `selfAttentionForward` from that of its result y: dq, dk and dv, with scores computed again. Every
+ * row of dk and dv is one chain over the query heads that read it and their strips of rows, in order. Every part takes a
  * room of the scratch (`selfAttentionBackwardRoom`).
  */
 export const selfAttentionBackward = defineKernel({
   name: 'selfAttention_bwd_f32',
-  family: 'selfAttention',
+  family: 'selfattention',
   dims: [...sizes, 'dyRow'],
   attributes,
   buffers: {

@@ -1,5 +1,5 @@
-/* selfAttention.c: attention of whole sequences and its gradient, strip by strip; see strips.h. */
-#include "selfAttention.h"
+/* selfattention.c: attention of whole sequences and its gradient, strip by strip; see strips.h. */
+#include "selfattention.h"
 
 #include "split.h"
 #include "strips.h"
@@ -80,7 +80,7 @@ static ck_room ck_divide_room(const ck_attention *a, int is_backward, float *scr
     return r;
 }
 
-/* to [rows, whole lines] = from [rows, width] * factor, zeros beyond; each row times its own factor where there are some. */
+/* to [rows, whole lines] = from [rows, width] * factor, or each row times its own; zeros beyond. */
 static void ck_copy_rows(const float *from, int64_t from_row, int64_t rows, int64_t width, float factor,
                          const float *factors, float *to)
 {
@@ -97,7 +97,7 @@ static void ck_copy_rows(const float *from, int64_t from_row, int64_t rows, int6
     }
 }
 
-/* turned [width][CK_STRIP] = rows [rows, whole lines] with axes exchanged, zeros for the lanes of a vector without row. */
+/* turned [width][CK_STRIP] = rows [count, whole lines] with axes exchanged; zeros in lanes without a row. */
 static void ck_turn_rows(const float *rows, int64_t count, int64_t width, float *turned)
 {
     const int64_t line = ck_whole(width, CK_LINE_FLOATS);
@@ -259,8 +259,8 @@ CK_INLINE int64_t ck_rows_of(const ck_strip *s, const ck_run *run)
 }
 
 /* sums [rows, width] += for each row of a run its weights [keys][CK_STRIP] times the keys' rows. */
-static void ck_add_keys(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights, const float *keys,
-                        float *sums)
+static void ck_add_keys(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights,
+                        const float *keys, float *sums)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
     ck_multiply_strip(&(ck_product){
@@ -278,8 +278,8 @@ static void ck_add_keys(const ck_attention *a, const ck_strip *s, const ck_run *
 }
 
 /* sums [keys, width] += for each key of a run its weights [keys][CK_STRIP] times the rows of the strip. */
-static void ck_add_rows(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights, const float *rows,
-                        float *sums)
+static void ck_add_rows(const ck_attention *a, const ck_strip *s, const ck_run *run, const float *weights,
+                        const float *rows, float *sums)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
     ck_multiply_strip(&(ck_product){
@@ -297,8 +297,8 @@ static void ck_add_rows(const ck_attention *a, const ck_strip *s, const ck_run *
 }
 
 /* to [rows, width] = sums [rows, whole lines] * factor, or each row times its own. */
-static void ck_store_rows(const float *sums, int64_t rows, int64_t width, float factor, const float *factors, float *to,
-                          int64_t to_row)
+static void ck_store_rows(const float *sums, int64_t rows, int64_t width, float factor, const float *factors,
+                          float *to, int64_t to_row)
 {
     const int64_t line = ck_whole(width, CK_LINE_FLOATS);
     for (int64_t row = 0; row < rows; row++, sums += line, to += to_row) {
@@ -321,7 +321,8 @@ static void ck_copy_keys(const ck_attention *a, const ck_room *r, ck_sequence in
 }
 
 /* y of the strip that begins with `row` of a sequence, for one head whose keys have been copied. */
-static void ck_attend_strip(const ck_attention *a, const ck_room *r, ck_sequence in, int64_t head, int64_t row, float *y)
+static void ck_attend_strip(const ck_attention *a, const ck_room *r, ck_sequence in, int64_t head, int64_t row,
+                            float *y)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), token = in.begin + row, column = head * a->width;
     ck_strip s = {.runs = r->runs};

@@ -2,7 +2,7 @@ import {
   attentionStrip,
   selfAttentionBackwardRoom,
   selfAttentionRoom,
-} from '../../../src/kernels/selfAttention/selfAttention.kernel.ts'
+} from '../../../src/kernels/selfattention/selfattention.kernel.ts'
 import { attention } from '../../../src/ops/attention.ts'
 import { attentionBackward } from '../../../src/ops/attentionBackward.ts'
 import type { Dims } from '../placement.ts'
@@ -33,7 +33,7 @@ function placed(room: (dims: Dims) => number, ...rows: readonly string[]) {
   }
 }
 
-/** Documents that begin at random within the rows of the batch; without any of their own, rows are told by `length` alone. */
+/** Documents that begin at random within the rows of the batch; without them, `length` alone tells the rows. */
 const starts: Fill = ({ tokens, length, documents }, random) => {
   if (!documents) return null
   const all: number[] = []
@@ -82,7 +82,7 @@ const backward: Reference = {
 }
 
 /** The kernels of attention without a cache. */
-export const selfAttention: References<'selfAttention'> = {
+export const selfAttention: References<'selfattention'> = {
   selfAttention_fwd_f32: forward,
   selfAttention_bwd_f32: backward,
 }

@@ -1,0 +1,157 @@
+/*
+ * panels.h: parts of two matrices in the order in which their product reads them: tiles of rows, panels of columns.
+ */
+#ifndef CK_PANELS_H
+#define CK_PANELS_H
+
+#include "tiles.h"
+
+/* The register tile: the sums, one step of a panel and one value of a fit the registers. */
+#if defined CK_AVX512 || defined CK_NEON
+enum { CK_TALL = 12 };
+#else
+enum { CK_TALL = 6 };
+#endif
+/* A tile of few rows, so that the last rows do not cost a whole one. */
+enum { CK_LOW = CK_TALL / 3 };
+enum { CK_VECTORS = 2, CK_WIDE = CK_VECTORS * CK_LANES };
+
+/* Tiles that are written side by side: their lines stay in the first-level cache until they are full. */
+enum { CK_GROUP = 8 };
+
+/* Rows or columns [begin, end). */
+typedef struct {
+    int64_t begin, end;
+} ck_range;
+
+CK_INLINE int64_t ck_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+CK_INLINE ck_vf ck_load_values(const int format, const void *values, int64_t index, int64_t count)
+{
+    if (count >= CK_LANES) {
+        return ck_load_weights(format, values, index);
+    }
+    if (count <= 0) {
+        return ck_set(0.0f);
+    }
+    if (format == CK_F32) {
+        return ck_load_n((const float *)values + index, count);
+    }
+    const ck_vh half = ck_load_h_n((const uint16_t *)values + index, count);
+    return format == CK_F16 ? ck_from_f16(half) : ck_from_bf16(half);
+}
+
+/* Panels of the columns of b as it is: [panel][depth][CK_WIDE], zeros beyond the last column. */
+CK_INLINE void ck_copy_rows(const int format, const void *b, int64_t b_row, ck_range cols, ck_range depth,
+                            float *panels)
+{
+    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
+    for (int64_t k = depth.begin; k < depth.end; k++, panels += CK_WIDE) {
+        const int64_t row = k * b_row;
+        float *to = panels;
+        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, to += panel) {
+            CK_UNROLL
+            for (int v = 0; v < CK_VECTORS; v++) {
+                const int64_t at = col + v * CK_LANES;
+                ck_store(to + v * CK_LANES, ck_load_values(format, b, row + at, cols.end - at));
+            }
+        }
+    }
+}
+
+/* out[i * step + lane] = row `lane` of the square, column i, for `count` columns. */
+CK_INLINE void ck_store_transposed(const ck_vf *square, int64_t count, int64_t step, int64_t lanes, float *out)
+{
+    ck_vf turned[CK_LANES];
+    ck_transpose(square, turned);
+    for (int64_t i = 0; i < count; i++) {
+        ck_store_n(out + i * step, turned[i], lanes);
+    }
+}
+
+/* The same panels from b stored as [cols, depth]. */
+CK_INLINE void ck_copy_columns(const int format, const void *b, int64_t b_row, ck_range cols, ck_range depth,
+                               float *panels)
+{
+    const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
+    for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += panel) {
+        for (int v = 0; v < CK_VECTORS; v++) {
+            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
+                ck_vf square[CK_LANES];
+                for (int lane = 0; lane < CK_LANES; lane++) {
+                    const int64_t at = col + v * CK_LANES + lane;
+                    const int64_t count = at < cols.end ? depth.end - k : 0;
+                    square[lane] = ck_load_values(format, b, at * b_row + k, count);
+                }
+                float *to = panels + (k - depth.begin) * CK_WIDE + v * CK_LANES;
+                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_WIDE, CK_LANES, to);
+            }
+        }
+    }
+}
+
+/* Panels of op(b): b, of format `of`, is [depth, cols], or [cols, depth] if `transposed`; b_row: from row to row. */
+static void ck_copy_panels(int of, int transposed, const void *b, int64_t b_row, ck_range cols, ck_range depth,
+                           float *panels)
+{
+#define CK_CASE(format)                                                                                                \
+    case format:                                                                                                       \
+        if (transposed) {                                                                                              \
+            ck_copy_columns(format, b, b_row, cols, depth, panels);                                                    \
+        } else {                                                                                                       \
+            ck_copy_rows(format, b, b_row, cols, depth, panels);                                                       \
+        }                                                                                                              \
+        break;
+    switch (of) {
+        CK_CASE(CK_F32)
+        CK_CASE(CK_F16)
+        CK_CASE(CK_BF16)
+    }
+#undef CK_CASE
+}
+
+/*
+ * Tiles of the rows of op(a): [tile][depth][CK_TALL], zeros beyond the last row. From row to row there are a_row
+ * elements, from column to column a_col; one of them is 1.
+ */
+static void ck_copy_tiles(const float *a, int64_t a_row, int64_t a_col, ck_range rows, ck_range depth, float *tiles)
+{
+    const int64_t count = depth.end - depth.begin, tile = count * CK_TALL;
+    if (a_col != 1) {
+        for (int64_t begin = rows.begin; begin < rows.end; begin += CK_GROUP * CK_TALL, tiles += CK_GROUP * tile) {
+            const int64_t end = ck_least(begin + CK_GROUP * CK_TALL, rows.end);
+            for (int64_t k = 0; k < count; k++) {
+                const float *from = a + (depth.begin + k) * a_col;
+                float *to = tiles + k * CK_TALL;
+                int64_t row = begin;
+                for (; end - row >= CK_TALL; row += CK_TALL, to += tile) {
+                    memcpy(to, from + row, CK_TALL * sizeof *to);
+                }
+                for (int t = 0; row < end && t < CK_TALL; t++) {
+                    to[t] = row + t < end ? from[row + t] : 0.0f;
+                }
+            }
+        }
+        return;
+    }
+    for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += tile) {
+        for (int t = 0; t < CK_TALL; t += CK_LANES) {
+            for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
+                ck_vf square[CK_LANES];
+                for (int lane = 0; lane < CK_LANES; lane++) {
+                    const int64_t at = row + t + lane;
+                    const int64_t count = t + lane < CK_TALL && at < rows.end ? depth.end - k : 0;
+                    square[lane] = ck_load_values(CK_F32, a, at * a_row + k, count);
+                }
+                float *to = tiles + (k - depth.begin) * CK_TALL + t;
+                const int64_t lanes = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
+                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_TALL, lanes, to);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { compile, load, models } from '../../src/index.ts'
+import { prepareData } from '../../src/train/data/prepareData.ts'
+import { seededRandom } from '../conformance/random.ts'
+
+let folder: string
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ck-train-model-'))
+  // Each id follows from the one before it but for now and then.
+  const random = seededRandom(5)
+  const ids = Int32Array.from({ length: 6000 }, (_, i) => (random.whole(8) === 0 ? random.whole(64) : (7 * i) % 64))
+  writeFileSync(join(folder, 'ids.bin.json'), JSON.stringify({ dtype: 'u16', vocabulary: 64 }))
+  writeFileSync(join(folder, 'ids.bin'), new Uint8Array(Uint16Array.from(ids).buffer))
+  await prepareData([join(folder, 'ids.bin')], join(folder, 'data'))
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const size = {
+  vocab: 64,
+  dim: 32,
+  layers: 2,
+  hidden: 64,
+  heads: 2,
+  kvHeads: 1,
+  contextLen: 32,
+  init: 'xavier_uniform',
+} as const
+
+it('trains a fresh model from TypeScript, and gives it back to be compiled', async () => {
+  const model = models.qwen3Tiny(size)
+  const run = await compile(model, { out: join(folder, 'run'), context: 32 })
+  const losses: number[] = []
+  const trained = await run.train({
+    data: join(folder, 'data'),
+    out: join(folder, 'training'),
+    ...{ steps: 60, batch: 8, length: 16, schedule: { rate: 3e-3 } },
+    onStep: ({ loss }) => losses.push(loss),
+  })
+  expect(trained.isComplete).toBe(true)
+  expect(losses).toHaveLength(60)
+  expect(losses.at(-1)!).toBeLessThan(losses[0]! - 1)
+  expect(trained.validation!.loss).toBeLessThan(losses[0]! - 1)
+  const after = trained.open()
+  const compiled = await compile(after, { out: join(folder, 'after'), context: 32 })
+  const loaded = await load(compiled.dir)
+  expect((await loaded.session().logits(Int32Array.of(1, 8, 15))).every(Number.isFinite)).toBe(true)
+  await loaded.close()
+  after.close()
+  model.close()
+})
+
+it('refuses what a config may not say', async () => {
+  const model = models.qwen3Tiny(size)
+  const run = await compile(model, { out: join(folder, 'refused'), context: 32 })
+  const options = { data: join(folder, 'data'), out: join(folder, 'none'), steps: 1, batch: 8 }
+  await expect(run.train({ ...options, length: 4000 })).rejects.toThrow('4000')
+  await expect(run.train({ ...options, lenght: 16 } as never)).rejects.toThrow("'length'")
+  model.close()
+})
