@@ -1,20 +1,27 @@
 import { fail } from '../base/errors.ts'
 import { anyCheckpoint, defineCommand } from './command.ts'
+import { compiledGradients } from './compiledGradients.ts'
+import { given } from './given.ts'
 import { checkIds } from './givenIds.ts'
 import { isRunFolder } from './openModel.ts'
 import { readBatch } from './readBatch.ts'
 
 export const grads = defineCommand({
   name: 'grads',
-  summary: 'Writes the loss of sequences of token ids and its gradients, computed in float64, to a safetensors file.',
+  summary: 'Writes the loss of sequences of token ids and its gradients to a safetensors file.',
   model: anyCheckpoint,
-  options: ['idsFile', 'out', 'dtype'],
+  options: ['idsFile', 'out', 'dtype', 'threads', 'target'],
   required: ['idsFile', 'out'],
   explanation:
     'The file of ids is a JSON array of arrays of one length. Tensor `loss` is the mean cross-entropy of every token but the ' +
-    'first of each sequence; `grad.NAME` is the gradient of the tensor NAME of the checkpoint, in its shape.',
-  examples: ['ck grads model.gguf --ids-file batch.json -o gradients.safetensors --dtype f64'],
-  async run({ model: path, options: { idsFile = '', out = '', dtype = 'f32' } }) {
+    'first of each sequence; `grad.NAME` is the gradient of the tensor NAME of the checkpoint, in its shape. With --dtype f32 the\n' +
+    'compiled training program computes them, with f64 the float64 interpreter, which is slow.',
+  examples: [
+    'ck grads model.gguf --ids-file batch.json -o gradients.safetensors',
+    'ck grads model.gguf --ids-file batch.json -o gradients.safetensors --dtype f64',
+  ],
+  async run({ model: path, options, io }) {
+    const { idsFile = '', out = '', dtype = 'f32', threads, target } = options
     if (isRunFolder(path)) {
       const accepted = 'a checkpoint; a run folder does not say what its weights were stored as'
       fail('option_invalid', { option: 'MODEL', found: path, accepted })
@@ -31,7 +38,10 @@ export const grads = defineCommand({
       const { vocabulary, context } = model.sizes
       for (const ids of batch) checkIds(ids, vocabulary)
       if (tokens > context) fail('context_exceeded', { tokens, context })
-      const { loss, tensors } = interpretGradients(checkpoint, model, batch)
+      const { loss, tensors } =
+        dtype === 'f64'
+          ? interpretGradients(checkpoint, model, batch)
+          : await compiledGradients(checkpoint, model, batch, given({ threads, target }), io)
       const Words = dtype === 'f64' ? Float64Array : Float32Array
       const record = (name: string, shape: readonly number[], values: Iterable<number>) => {
         const data = new Uint8Array(Words.from(values).buffer)

@@ -231,6 +231,8 @@ export const options = {
   batch: { value: 'number', check: wholeNumber(0), help: 'show this batch, from 0 (default 0)' },
   rows: { value: 'count', check: wholeNumber(1, 1024), help: 'rows of the batch that is shown (default 2)' },
   rowTokens: { value: 'count', check: wholeNumber(1, 2 ** 20), help: 'tokens of such a row (default 64)' },
+  train: { help: 'the training program: its ops and its gradients' },
+  against: { value: 'path', check: someText, help: 'a safetensors file of gradients, as ck grads writes them in f32' },
   promptTokens: { letter: 'p', value: 'count', check: wholeNumber(1), help: 'tokens of a prefill (default 512)' },
   decodeTokens: {
     letter: 'n',

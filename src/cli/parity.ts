@@ -1,9 +1,11 @@
+import { fail } from '../base/errors.ts'
 import type { CacheDtype } from '../ops/cacheWrite.ts'
 import type { OpParity, ParityReport } from '../parity/compareTrace.ts'
 import type { Model } from '../templates/readModel.ts'
 import { anyCheckpoint, defineCommand, type Io } from './command.ts'
 import { given } from './given.ts'
 import { checkIds, givenIds } from './givenIds.ts'
+import type { OptionValues } from './options.ts'
 import { printTable } from './printTable.ts'
 import { withTraced } from './withTraced.ts'
 
@@ -11,10 +13,20 @@ export const parity = defineCommand({
   name: 'parity',
   summary: 'Compares every op of the compiled model with its float64 reference, and names the first that diverges.',
   model: anyCheckpoint,
-  options: ['ids', 'idsFile', 'strict', 'cache', 'target', 'threads', 'json'],
-  examples: ['ck parity model.gguf', 'ck parity model.gguf --ids 1,403,407 --json'],
+  options: ['train', 'ids', 'idsFile', 'against', 'strict', 'cache', 'target', 'threads', 'json'],
+  explanation:
+    'With --train: every op of its training program, forward and backward, and every gradient, against the float64 interpreter and\n' +
+    'a file of other gradients; the file of ids is a JSON array of arrays of one length then.',
+  examples: [
+    'ck parity model.gguf',
+    'ck parity model.gguf --ids 1,403,407 --json',
+    'ck parity model.gguf --train --ids-file batch.json --against pytorch.safetensors',
+  ],
   async run({ model: path, options, io }) {
     const { strict, cache, target, threads } = options
+    if (options.train) return compareTraining(path, options, io)
+    if (options.against !== undefined)
+      fail('option_invalid', { option: '--against', found: options.against, accepted: 'with --train' })
     const report = await compare(path, givenIds(options), given({ strict, cache, target, threads }), io)
     const { describeDivergence } = await import('../parity/compareTrace.ts')
     const { firstDivergence, tokens, ops } = report
@@ -29,6 +41,21 @@ export const parity = defineCommand({
     return firstDivergence ? 1 : 0
   },
 })
+
+async function compareTraining(
+  path: string,
+  options: OptionValues<'ids' | 'idsFile' | 'against' | 'strict' | 'cache' | 'target' | 'threads' | 'json'>,
+  io: Io,
+): Promise<number> {
+  const { ids, strict, cache, idsFile, against, target, threads } = options
+  for (const [option, value] of Object.entries({ ids, strict, cache }))
+    if (value !== undefined)
+      fail('option_invalid', { option: `--${option}`, found: String(value), accepted: 'without --train' })
+  const { isParity, parityOfTraining, printTrainingParity } = await import('./parityTraining.ts')
+  const report = await parityOfTraining(path, given({ idsFile, against, target, threads }), io)
+  io.out(options.json ? `${JSON.stringify(report, null, 1)}\n` : await printTrainingParity(report))
+  return isParity(report) ? 0 : 1
+}
 
 interface ParityOptions {
   readonly strict?: true
@@ -45,7 +72,6 @@ async function compare(
   io: Io,
 ): Promise<ParityReport> {
   const { compareTrace } = await import('../parity/compareTrace.ts')
-  const { fail } = await import('../base/errors.ts')
   let tokens: readonly number[] = []
   const choose = ({ sizes: { vocabulary, context } }: Model) => {
     tokens = ids ?? spreadIds(vocabulary, Math.min(defaultTokens, context))

@@ -5,7 +5,7 @@ import { denseRow } from './shapes.ts'
 
 /**
  * clip [1, 1] = min(1, most / (norm + 1e-6)): what gradients of this norm are multiplied by so that it is at most `most`, as
- * torch.nn.utils.clip_grad_norm_ does. Not a number where the norm is not.
+ * torch.nn.utils.clip_grad_norm_ does. -1 where the norm is no finite number: updates leave everything as it is then.
  */
 export const clipScale = defineOp({
   name: 'clipScale',
@@ -17,14 +17,14 @@ export const clipScale = defineOp({
     return { clip: norm }
   },
   reference({ norm }, { most }) {
-    return { clip: mapTensor(norm, (value) => Math.min(1, most / (value + 1e-6))) }
+    return { clip: mapTensor(norm, (value) => (Number.isFinite(value) ? Math.min(1, most / (value + 1e-6)) : -1)) }
   },
   lower({ norm }, { clip }, { most }, to) {
     to.call(clipForward, { most, norm, clip })
   },
   tolerance: { relative: 1 },
   samples: () =>
-    [0.25, 3].map((norm) => ({
+    [0.25, 3, Number.NaN, Number.POSITIVE_INFINITY].map((norm) => ({
       inputs: { norm: { dtype: 'f32', shape: [1, 1], values: [norm - 1] } },
       attributes: { most: 1 },
     })),

@@ -6,7 +6,8 @@ import { checkShare, clipType } from './weightUpdate.ts'
 
 /**
  * The average of gradients that Muon keeps (`velocity`), and the direction that it makes orthogonal: that average, or with
- * `nesterov` one step of it further on from the gradient. The gradient is read times `clip`, where it is given.
+ * `nesterov` one step of it further on from the gradient. The gradient is read times `clip`, where it is given; where that is
+ * below 0, the average stays as it is, and the direction is 0.
  */
 export const muonMomentum = defineOp({
   name: 'muonMomentum',
@@ -25,6 +26,7 @@ export const muonMomentum = defineOp({
   reference({ gradient, velocity, clip }, { momentum, nesterov }) {
     const next = tensor(velocity.shape)
     const direction = tensor(velocity.shape)
+    if (clip && clip.data[0]! < 0) return { next: velocity, direction }
     gradient.data.forEach((value, i) => {
       const g = value * (clip ? clip.data[0]! : 1)
       const v = momentum * velocity.data[i]! + (1 - momentum) * g
@@ -45,7 +47,7 @@ export const muonMomentum = defineOp({
       inputs: {
         gradient: { dtype: 'f32' as const, shape },
         velocity: { dtype: 'f32' as const, shape },
-        ...(i % 2 ? { clip: { dtype: 'f32' as const, shape: [1, 1], values: [-0.5] } } : {}),
+        ...(i % 2 ? { clip: { dtype: 'f32' as const, shape: [1, 1], values: [i === 3 ? -2 : -0.5] } } : {}),
       },
       attributes: { momentum: 0.95, nesterov: i < 2 },
     })),

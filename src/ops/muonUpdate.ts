@@ -23,4 +23,5 @@ export const muonUpdate = defineWeightUpdate<never, MuonUpdateAttributes>('muonU
     { scale: 1.5, decay: 0.1, rate: 0.5 },
   ],
   relative: 2,
+  isDirection: true,
 })

@@ -10,7 +10,7 @@ import { denseRow, widthFrom } from './shapes.ts'
  */
 export const ratesType: TensorType = { dtype: 'f32', shape: [1, 3] }
 
-/** The type of a value that scales gradients as they are read. */
+/** The type of a value that scales gradients as they are read; below 0 it says that they are not finite, and nothing changes. */
 export const clipType: TensorType = { dtype: 'f32', shape: [1, 1] }
 
 /** `rates` of a step by name. */
@@ -40,7 +40,7 @@ export function nextOf<M extends string>(state: M): Next<M> {
 /**
  * An op that changes a weight in place, element by element, by its gradient (times `clip`, where it is given), and with it
  * what the optimizer keeps of earlier gradients: states of the weight's shape. Output `next` is the weight's next version,
- * `nextMean` that of `mean`.
+ * `nextMean` that of `mean`. Where `clip` is below 0, each is as it was.
  */
 export function defineWeightUpdate<const M extends string, A extends UpdateAttributes>(
   name: string,
@@ -51,6 +51,7 @@ export function defineWeightUpdate<const M extends string, A extends UpdateAttri
     element,
     kinds,
     relative,
+    isDirection = false,
   }: {
     /** The states beside the weight. */
     readonly memory: readonly M[]
@@ -67,6 +68,8 @@ export function defineWeightUpdate<const M extends string, A extends UpdateAttri
     /** Attributes of the samples. */
     readonly kinds: readonly A[]
     readonly relative: number
+    /** Whether the gradient is a direction that has its length already, which `clip` does not change. */
+    readonly isDirection?: boolean
   },
 ): OpDefinition<'weight' | 'gradient' | 'rates' | 'clip' | M, 'next' | Next<M>, A> {
   const states = ['weight', ...memory] as const
@@ -99,10 +102,12 @@ export function defineWeightUpdate<const M extends string, A extends UpdateAttri
       const given = inputs as Slots<Tensor>
       const rates = ratesOf(given.rates)
       const clip = given.clip ? given.clip.data[0]! : 1
+      if (clip < 0) return Object.fromEntries(outputs.map((output, at) => [output, given[states[at]!]])) as never
+      const factor = isDirection ? 1 : clip
       const results = outputs.map(() => tensor(given.weight.shape))
       given.weight.data.forEach((_, i) => {
         const at = Object.fromEntries(states.map((slot) => [slot, given[slot].data[i]!]))
-        const next = element({ ...at, gradient: clip * given.gradient.data[i]! } as never, rates, attributes)
+        const next = element({ ...at, gradient: factor * given.gradient.data[i]! } as never, rates, attributes)
         results.forEach(({ data }, which) => {
           data[i] = next[which]!
         })
@@ -130,7 +135,7 @@ export function defineWeightUpdate<const M extends string, A extends UpdateAttri
             ...typesOf(shape),
             ...((memory as readonly string[]).includes('square') ? { square: squaresLike(shape) } : {}),
             rates: { ...ratesType, values: [-0.99, -0.9, -0.75] },
-            ...((i + kind) % 2 ? { clip: { ...clipType, values: [-0.5] } } : {}),
+            ...((i + kind) % 2 ? { clip: { ...clipType, values: [i === 2 ? -2 : -0.5] } } : {}),
           } as never,
           attributes,
         })),

@@ -1,12 +1,13 @@
 import { fail } from '../base/errors.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import { interpret } from '../ir/interpret.ts'
-import { type Tensor, tensor } from '../ir/tensor.ts'
+import type { Tensor } from '../ir/tensor.ts'
 import { ops } from '../ops/registry.ts'
 import { gradientName } from '../passes/differentiate.ts'
 import { trainingGraph } from '../passes/trainingGraph.ts'
 import type { Model } from '../templates/readModel.ts'
 import { weightTensor } from '../templates/weightRows.ts'
+import { stepInputs } from './stepInputs.ts'
 import { storedGradients } from './storedGradients.ts'
 
 /** A loss, and its gradients by the checkpoint's own tensor names, in their shapes. */
@@ -25,10 +26,7 @@ export function interpretGradients(
   model: Model,
   batch: readonly (readonly number[])[],
 ): Gradients {
-  if (model.sizes.embedding !== undefined) {
-    const accepted = 'a model that continues text, no encoder'
-    fail('option_invalid', { option: 'MODEL', found: checkpoint.path, accepted })
-  }
+  requireText(checkpoint, model)
   const isStored = (weight: string) => model.sources.get(weight)?.from === 'tensor'
   const { graph, trainable } = trainingGraph(model.graph, { isFrozen: (weight) => !isStored(weight) })
   const inputs = stepInputs(batch)
@@ -45,16 +43,9 @@ export function interpretGradients(
   return { loss, tensors: storedGradients(checkpoint, model, gradients) }
 }
 
-/** The inputs of a training graph for sequences one behind the other; the last token of each has no target. */
-function stepInputs(batch: readonly (readonly number[])[]): { readonly [input: string]: Tensor } {
-  const places = batch.flatMap((ids, at) => ids.map((_, position) => ({ start: at * ids.length, position, ids })))
-  const perToken = (values: readonly number[]) => tensor([values.length], values)
-  const targets = places.map(({ position, ids }) => ids[position + 1] ?? -1)
-  return {
-    ids: perToken(batch.flat()),
-    positions: perToken(places.map(({ position }) => position)),
-    starts: perToken(places.map(({ start }) => start)),
-    targets: perToken(targets),
-    total: tensor([1, 1], [targets.filter((target) => target >= 0).length]),
-  }
+/** Refuses encoders with `option_invalid`: they continue no text, so they have no loss. */
+export function requireText(checkpoint: Checkpoint, model: Model): void {
+  if (model.sizes.embedding === undefined) return
+  const accepted = 'a model that continues text, no encoder'
+  fail('option_invalid', { option: 'MODEL', found: checkpoint.path, accepted })
 }

@@ -102,5 +102,12 @@ function applyMuon(
   const [rows, cols] = type.shape.map(Number) as [number, number]
   const factor = scale === 'shape' ? Math.sqrt(Math.max(1, rows / cols)) : 0.2 * Math.sqrt(Math.max(rows, cols))
   const attributes = { scale: factor, ...group }
-  g.apply(muonUpdate, `${name}.next`, { weight, gradient: step, rates }, attributes, {}, name)
+  g.apply(
+    muonUpdate,
+    `${name}.next`,
+    { weight, gradient: step, rates, ...(clip ? { clip } : {}) },
+    attributes,
+    {},
+    name,
+  )
 }

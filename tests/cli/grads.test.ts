@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openCk, root } from './ck.ts'
@@ -34,7 +34,8 @@ describe('ck grads', () => {
       const { ids, loss } = recordedOf('gpt2')
       writeFileSync(batch, JSON.stringify(ids))
       const ended = await ck(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out, '--dtype', dtype])
-      expect(ended).toMatchObject({ code: 0, stdout: '', stderr: '' })
+      const stderr = dtype === 'f32' ? 'ck: compiling\n' : ''
+      expect(ended).toMatchObject({ code: 0, stdout: '', stderr })
       const { entries, view } = readTensors(out)
       const stored = readTensors(join(goldens, 'gpt2/model.safetensors')).entries
       const names = Object.keys(stored).map((name) => `grad.${name}`)
@@ -46,6 +47,33 @@ describe('ck grads', () => {
       expect(Math.abs(found / loss - 1)).toBeLessThan(1e-6)
     },
   )
+
+  it('is as exact in f32 by the compiled program as float64 is, with any number of threads', async () => {
+    writeFileSync(batch, JSON.stringify(recordedOf('qwen3-window').ids))
+    const files = ['1', '3'].map((threads) => [threads, join(ck.folder, `${threads}.safetensors`)] as const)
+    for (const [threads, path] of files) {
+      const given = ['--ids-file', batch, '-o', path, '--threads', threads]
+      expect(await ck(['grads', join(goldens, 'qwen3-window'), ...given])).toMatchObject({ code: 0, stdout: '' })
+    }
+    const [first, second] = files.map(([, path]) => readFileSync(path))
+    expect(second!.equals(first!)).toBe(true)
+    const against = ['--ids-file', batch, '--against', files[0]![1], '--json']
+    const { code, stdout } = await ck(['parity', '--train', join(goldens, 'qwen3-window'), ...against])
+    expect(code).toBe(0)
+    const { interpreter, file, ops, firstDivergence } = JSON.parse(stdout)
+    expect([interpreter.isWithin, file.isWithin, firstDivergence]).toEqual([true, true, undefined])
+    expect(interpreter.gradients).toHaveLength(file.gradients.length)
+    expect(ops.some(({ op }: { op: string }) => op === 'attentionBackward')).toBe(true)
+    expect(readdirSync(ck.cache).filter((name) => name.startsWith('gradients'))).toEqual([])
+  })
+
+  it('falls back on the interpreter, and says so, where there is no C compiler', async () => {
+    writeFileSync(batch, '[[1, 2, 3]]')
+    const env = { CC: '', PATH: ck.folder }
+    const ended = await ck(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out], { env })
+    expect(ended).toMatchObject({ code: 0, stdout: '' })
+    expect(ended.stderr).toMatch(/^ck: there is no C compiler, so the gradients are computed in float64/)
+  })
 
   it.each([
     ['no JSON', '[[1, 2', /is not JSON/],
@@ -63,6 +91,20 @@ describe('ck grads', () => {
     expect(ended).toMatchObject({ code: 1, stdout: '' })
     expect(ended.stderr).toMatch(says)
     expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('names the gradients that another side has otherwise, and refuses a comparison without ids', async () => {
+    writeFileSync(batch, JSON.stringify(recordedOf('gpt2').ids))
+    const model = join(goldens, 'gpt2')
+    await ck(['grads', model, '--ids-file', batch, '-o', out])
+    const other = join(ck.folder, 'other.json')
+    writeFileSync(other, '[[5, 4, 3, 2], [1, 2, 3, 4]]')
+    const { code, stdout } = await ck(['parity', '--train', model, '--ids-file', other, '--against', out])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/\nOUT +\S+ +\S+ +\S+ +transformer\./)
+    expect(stdout).toMatch(/within the tolerance of the interpreter: .*, 0 gradients out\nNOT within the tolerance of /)
+    const refused = await ck(['parity', '--train', model, '--against', out])
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('with --ids-file')])
   })
 
   it('refuses an encoder', async () => {

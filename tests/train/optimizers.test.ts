@@ -161,6 +161,10 @@ describe('updates in float64', () => {
     expect(errors.values).toBeLessThan(1e-12)
     expect(errors.norms).toBeLessThan(1e-12)
   })
+
+  it('change nothing by gradients that are not finite, where they are clipped', () => {
+    for (const run of clippedRuns) expectUntouched(run, interpretedStep(run), new Map(isolatedStates(run)))
+  })
 })
 
 for (const target of kernelTargets.filter(({ how, only }) => how === 'library' && !only)) {
@@ -191,7 +195,33 @@ for (const target of kernelTargets.filter(({ how, only }) => how === 'library' &
         }
       }
     })
+
+    it('change no weight and nothing that an optimizer keeps by gradients that are not finite, where they are clipped', () => {
+      for (const run of clippedRuns) {
+        const states = new Map(isolatedStates(run))
+        expectUntouched(run, loweredStep(run, runner, 2), states)
+      }
+    })
   })
+}
+
+/** A run of each optimizer, clipped. */
+const clippedRuns = golden.runs
+  .filter(({ optimizer: { kind } }, at) => golden.runs.findIndex((run) => run.optimizer.kind === kind) === at)
+  .map((run) => ({ ...run, clip: 1 }))
+
+/** Takes a step, and then one with a gradient that is not finite, which must leave all but the sums of squares. */
+function expectUntouched(run: Run, step: Step, states: Map<string, Tensor>): void {
+  step(inputsOf(run, 0), states)
+  for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+    const before = new Map(states)
+    const inputs = inputsOf(run, 1)
+    inputs.get(`${weights[0]!.name}.grad`)!.data[3] = bad
+    expect(Number.isFinite(step(inputs, states))).toBe(false)
+    for (const [name, { data }] of before) {
+      if (!/\.(squares|average)$/.test(name)) expect(states.get(name)!.data, `${name}, ${run.name}`).toEqual(data)
+    }
+  }
 }
 
 const isolatedStates = (run: Run) =>

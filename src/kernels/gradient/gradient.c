@@ -74,7 +74,7 @@ void ck_clip_fwd_f32(int part, int parts, double most, const float *norm, float 
     ck_share(1, part, parts, &first, &end);
     if (first < end) {
         const double factor = most / ((double)norm[0] + 1e-6);
-        clip[0] = factor > 1.0 ? 1.0f : (float)factor;
+        clip[0] = !isfinite(norm[0]) ? -1.0f : factor > 1.0 ? 1.0f : (float)factor;
     }
 }
 

@@ -33,7 +33,7 @@ export const rootOfSumForward = defineKernel({
   flops: ({ chunks }) => chunks,
 })
 
-/** clip = min(1, most / (norm + 1e-6)), NaN where norm is. */
+/** clip = min(1, most / (norm + 1e-6)); -1, which tells updates to change nothing, where norm is no finite number. */
 export const clipForward = defineKernel({
   name: 'clip_fwd_f32',
   family: 'gradient',

@@ -19,6 +19,12 @@ CK_INLINE ck_vf ck_clip(const float *clip)
     return ck_set(clip ? clip[0] : 1.0f);
 }
 
+/* Whether the gradients of the step are not finite: nothing may change. */
+CK_INLINE int ck_is_void(const float *clip)
+{
+    return clip && clip[0] < 0.0f;
+}
+
 /*
  * lr (m / c1) / (sqrt(s) / c2 + eps) = (lr c2 / c1) m / (sqrt(s) + eps c2): one division per element.
  */
@@ -26,6 +32,9 @@ void ck_adamW_fwd_f32(int part, int parts, int64_t elements, double beta1, doubl
                       double rate, const float *gradient, const float *rates, const float *clip, float *weight,
                       float *mean, float *square)
 {
+    if (ck_is_void(clip)) {
+        return;
+    }
     const double lr = rate * (double)rates[0], root = (double)rates[2];
     const ck_vf scale = ck_clip(clip), keep = ck_factor(1.0 - lr * decay);
     const ck_vf step = ck_factor(-lr * root / (double)rates[1]), least = ck_factor(eps * root);
@@ -47,6 +56,9 @@ void ck_adamW_fwd_f32(int part, int parts, int64_t elements, double beta1, doubl
 void ck_sgd_fwd_f32(int part, int parts, int64_t elements, double decay, double rate, const float *gradient,
                     const float *rates, const float *clip, float *weight)
 {
+    if (ck_is_void(clip)) {
+        return;
+    }
     const double lr = rate * (double)rates[0];
     const ck_vf scale = ck_clip(clip), step = ck_factor(-lr), pull = ck_factor(decay);
     int64_t i, end;
@@ -62,6 +74,9 @@ void ck_momentum_fwd_f32(int part, int parts, int64_t elements, double momentum,
                          double rate, const float *gradient, const float *rates, const float *clip, float *weight,
                          float *velocity)
 {
+    if (ck_is_void(clip)) {
+        return;
+    }
     const double lr = rate * (double)rates[0];
     const ck_vf scale = ck_clip(clip), step = ck_factor(-lr), pull = ck_factor(decay), last = ck_factor(momentum);
     int64_t i, end;
@@ -85,6 +100,9 @@ CK_INLINE ck_vf ck_sign(ck_vf v)
 void ck_lion_fwd_f32(int part, int parts, int64_t elements, double beta1, double beta2, double decay, double rate,
                      const float *gradient, const float *rates, const float *clip, float *weight, float *mean)
 {
+    if (ck_is_void(clip)) {
+        return;
+    }
     const double lr = rate * (double)rates[0];
     const ck_vf scale = ck_clip(clip), keep = ck_factor(1.0 - lr * decay), step = ck_factor(-lr);
     const ck_vf last1 = ck_factor(beta1), rest1 = ck_factor(1.0 - beta1);
@@ -103,8 +121,11 @@ void ck_lion_fwd_f32(int part, int parts, int64_t elements, double beta1, double
 void ck_muonUpdate_fwd_f32(int part, int parts, int64_t elements, double scale, double decay, double rate,
                            const float *gradient, const float *rates, const float *clip, float *weight)
 {
+    if (ck_is_void(clip)) {
+        return;
+    }
     const double lr = rate * (double)rates[0];
-    const ck_vf keep = ck_factor(1.0 - lr * decay), step = ck_factor(-lr * scale) * ck_clip(clip);
+    const ck_vf keep = ck_factor(1.0 - lr * decay), step = ck_factor(-lr * scale);
     int64_t i, end;
     ck_share_elements(elements, part, parts, &i, &end);
     CK_EACH(i, end, {
@@ -118,6 +139,10 @@ void ck_muonMomentum_fwd_f32(int part, int parts, int64_t elements, double momen
     const ck_vf scale = ck_clip(clip), last = ck_factor(momentum), rest = ck_factor(1.0 - momentum);
     int64_t i, end;
     ck_share_elements(elements, part, parts, &i, &end);
+    if (ck_is_void(clip)) {
+        CK_EACH(i, end, ck_put(direction + i, ck_set(0.0f), n);)
+        return;
+    }
     CK_EACH(i, end, {
         const ck_vf g = ck_take(gradient + i, n) * scale;
         const ck_vf old = ck_take(velocity + i, n);

@@ -10,7 +10,8 @@ const group = { decay: 'double', rate: 'double' } as const
 
 /**
  * An update of a weight and of what an optimizer keeps (`memory`), in place, by gradient times clip [1, 1] (1 where it is NULL),
- * with rates [1, 3]: learning rate, 1 - beta1^step, sqrt(1 - beta2^step). Elements are divided by blocks of 256.
+ * with rates [1, 3]: learning rate, 1 - beta1^step, sqrt(1 - beta2^step). A clip below 0 leaves all as it is. Elements are
+ * divided by blocks of 256.
  */
 function update<const N extends string, const A extends string, const M extends string>(
   name: N,
@@ -57,10 +58,13 @@ export const momentumForward = update('momentum', ['velocity'], { momentum: 'dou
 /** weight = (1 - lr · decay) · weight - lr · sign(beta1 · mean + (1 - beta1) · g); mean = beta2 · mean + (1 - beta2) · g */
 export const lionForward = update('lion', ['mean'], { beta1: 'double', beta2: 'double' }, 11)
 
-/** weight = (1 - lr · decay) · weight - lr · scale · g */
+/** weight = (1 - lr · decay) · weight - lr · scale · gradient: a direction has its length already, so clip is no factor. */
 export const muonUpdateForward = update('muonUpdate', [], { scale: 'double' }, 4)
 
-/** velocity += (1 - momentum) · (g - velocity); direction = nesterov ? g + momentum · (velocity - g) : velocity */
+/**
+ * velocity += (1 - momentum) · (g - velocity); direction = nesterov ? g + momentum · (velocity - g) : velocity. A clip below 0
+ * leaves velocity as it is and gives the direction 0.
+ */
 export const muonMomentumForward = defineKernel({
   name: 'muonMomentum_fwd_f32',
   family: 'update',

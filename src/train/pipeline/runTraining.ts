@@ -19,6 +19,7 @@ import type { StageSettings } from '../stage/stageSettings.ts'
 import { keptStates, trainingTensors } from '../stage/trainingTensors.ts'
 import { type StageResult, type StepReport, trainStage } from '../stage/trainStage.ts'
 import { exportTrained } from './exportTrained.ts'
+import { openTrace } from './openTrace.ts'
 import { prepareModel } from './prepareModel.ts'
 import { prepareStageData } from './prepareStageData.ts'
 import { openTrainingFolder, trainingPlaces } from './runFolder.ts'
@@ -152,6 +153,11 @@ async function runStage(
       return await trainStage({
         ...{ trainer, data, settings, tensors, folder, signal, onNote: (note) => watch.onNote(note) },
         tensorboard: stage.metrics.tensorboard,
+        openTrace: () =>
+          openTrace(model, {
+            ...{ size: settings.size, out: `${folder}/trace`, threads: settings.threads },
+            ...(target ? { target } : {}),
+          }),
         facts: { config, template: model.template, sizes: { vocabulary, context } },
         onStep: async (report) => {
           watch.onStep?.(stage, report)

@@ -18,7 +18,7 @@ import { lower } from '../../plan/lower.ts'
 import { matchSplits } from '../../plan/matchSplits.ts'
 import { type MemoryPlan, planMemory } from '../../plan/planMemory.ts'
 import { planThreads } from '../../plan/planThreads.ts'
-import { callsOf, type Program, type TrainingMode } from '../../plan/program.ts'
+import { callsOf, type Mode, type Program, type TrainingMode, type ValuePlace } from '../../plan/program.ts'
 import { verifyProgram } from '../../plan/verifyProgram.ts'
 import type { Model } from '../../templates/readModel.ts'
 
@@ -32,6 +32,11 @@ export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'ke
    * number; takes memory behind every buffer, and time.
    */
   readonly debug?: boolean
+  /**
+   * In place of all others one program `trace`: that of the gradients, with a place for every value. Neither `update` nor
+   * `memory` counts then.
+   */
+  readonly trace?: boolean
   /** A target's name; default `native`. */
   readonly target?: string
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
@@ -51,6 +56,14 @@ export interface CompiledTraining {
   /** Floating-point operations of the first program: a step, or the gradients of a part of one. */
   readonly flops: number
   readonly memoryBytes: number
+  /** Of a build with `trace`. */
+  readonly traced?: TracedGraph
+}
+
+/** The graph of a trace program, and where its values lie. */
+export interface TracedGraph {
+  readonly graph: Graph
+  readonly places: ReadonlyMap<string, ValuePlace>
 }
 
 /**
@@ -84,7 +97,15 @@ export async function compileTraining(
     })
   })
   const { ir2: graph, trainable } = programs
-  return { dir: options.out, target, graph, trainable, flops: flopsOf(source), memoryBytes: source.plan.memoryBytes }
+  return {
+    ...{ dir: options.out, target, graph, trainable, flops: flopsOf(source), memoryBytes: source.plan.memoryBytes },
+    ...(options.trace ? { traced: tracedGraph(planned) } : {}),
+  }
+}
+
+function tracedGraph({ source, programs }: PlannedTraining): TracedGraph {
+  const places = new Map(source.programs[0]!.values.map((place) => [place.value, place]))
+  return { graph: programs.graphs.gradients!, places }
 }
 
 /** A training with its places and barriers, and its graphs. */
@@ -105,7 +126,7 @@ export function planTraining(
 ): PlannedTraining {
   const plan = (kept: (layer: number) => Kept) => planKept(model, name, target, options, kept)
   const whole = plan(() => 'all')
-  const { memory = Number.POSITIVE_INFINITY } = options
+  const memory = options.trace ? Number.POSITIVE_INFINITY : (options.memory ?? Number.POSITIVE_INFINITY)
   if (bytesOf(whole) <= memory) return whole
   const layers = layerCount(model.graph)
   let least = whole
@@ -141,10 +162,13 @@ function planKept(
 ): PlannedTraining {
   const isFrozen = (weight: string) =>
     model.sources.get(weight)?.from !== 'tensor' || (options.isFrozen?.(weight) ?? false)
-  const programs = trainingPrograms(model.graph, { ...options, isFrozen, kept })
+  const { update, trace = false, ...others } = options
+  const updating = trace || update === undefined ? {} : { update }
+  const programs = trainingPrograms(model.graph, { ...others, ...updating, isFrozen, kept })
   const { lanes } = isas[target.isa]
-  const lowered = Object.entries(programs.graphs).map(([mode, graph]: [string, Graph]) =>
-    matchSplits(lower(graph, ops, { mode: mode as TrainingMode, bounds: {}, lanes })),
+  const graphs: [string, Graph][] = trace ? [['trace', programs.graphs.gradients!]] : Object.entries(programs.graphs)
+  const lowered = graphs.map(([mode, graph]) =>
+    matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })),
   )
   const { debug = false } = options
   const plan = planMemory(lowered, { guards: debug })
@@ -154,7 +178,7 @@ function planKept(
     target,
     programs: lowered.map((program) => verifyProgram(foldLayers(planThreads(program, plan)), plan)),
     plan,
-    shared: ['state', 'input', 'output'],
+    shared: ['state', 'input', 'output', ...(trace ? ['activation' as const] : [])],
     ...(debug ? { canaries: lowered.map((program) => watched(program, plan, programs)) } : {}),
   }
   return { source, programs }
@@ -177,7 +201,7 @@ function manifestOf({ source, programs }: PlannedTraining, { size }: Pick<Traini
   const { name, template, target, plan, canaries } = source
   return {
     ...{ format: 1, kind: 'training', name, template, target: target.name, ...size },
-    programs: Object.keys(programs.graphs),
+    programs: source.programs.map(({ mode }) => mode),
     trainable: programs.trainable,
     memoryBytes: plan.memoryBytes,
     stateBytes: plan.stateBytes,

@@ -3,7 +3,7 @@ import { fail } from '../../base/errors.ts'
 import { resumeTraining } from '../checkpoint/resumeTraining.ts'
 import { saveCheckpoint } from '../checkpoint/saveCheckpoint.ts'
 import type { TrainingFacts, TrainingTensor } from '../checkpoint/trainingState.ts'
-import type { DataSet } from '../data/dataSet.ts'
+import type { Batches, DataSet } from '../data/dataSet.ts'
 import type { Trainer } from '../program/trainer.ts'
 import { stepRates } from '../rates.ts'
 import { rateFactor } from '../schedules.ts'
@@ -13,6 +13,7 @@ import { SpikeDetector, type SpikeState } from '../watch/spikeDetector.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import { giveBatch } from './giveBatch.ts'
 import type { StageSettings } from './stageSettings.ts'
+import { type OpenTrace, whatDiverged } from './whatDiverged.ts'
 
 /** What a stage is told of each step, for whoever watches. */
 export interface StepReport {
@@ -44,6 +45,8 @@ export interface StageOptions {
   readonly onStep?: (report: StepReport) => void | Promise<void>
   /** Called with messages for whoever watches: where it went on, which checkpoints are damaged. */
   readonly onNote?: (note: string) => void
+  /** Gives the step with a place for every value, so that the op can be named that first made no finite number. */
+  readonly openTrace?: () => Promise<OpenTrace>
   /** Aborted: the step is finished, a checkpoint written, and the stage ends. */
   readonly signal?: AbortSignal
 }
@@ -59,7 +62,8 @@ export interface StageResult {
 /**
  * Trains from the newest checkpoint of the folder, or from the first step, to the last. A stage that was stopped or killed and
  * is called again with the same settings ends with the bits of one that never was. Refuses `training_diverged` where a loss or a
- * norm of gradients is no finite number, or the loss jumps; the last checkpoint is there then.
+ * norm of gradients is no finite number, with the op that began it where the step has not changed the weights (it clips, or it
+ * accumulates and the loss says so), or the loss jumps; the last checkpoint is there then.
  */
 export async function trainStage(options: StageOptions): Promise<StageResult> {
   const { trainer, data, settings, tensors, folder, onNote, signal } = options
@@ -87,7 +91,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     while (step < steps && !signal?.aborted) {
       const begin = performance.now()
       const done = await runStep(trainer, settings, batches, step)
-      if (!Number.isFinite(done.loss) || !Number.isFinite(done.norm ?? 0)) refuseNonFinite(step + 1, done)
+      if (!isFiniteStep(done)) await refuseNonFinite(step, done, options, batches)
       const spike = spikes?.observe(done.loss)
       if (spike) {
         const what = `the loss is ${done.loss.toFixed(4)}, and its median is ${spike.median.toFixed(4)}`
@@ -118,23 +122,31 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
 async function runStep(
   trainer: Trainer,
   settings: StageSettings,
-  batches: ReturnType<DataSet['batches']>,
+  batches: Batches,
   step: number,
 ): Promise<Pick<StepReport, 'loss' | 'norm' | 'rate' | 'tokens'>> {
   const { accumulate, update, schedule } = settings
   const rate = settings.rate * rateFactor(schedule, step)
   trainer.values('rates').set(stepRates(update.optimizer, step + 1, rate))
-  const parts = Array.from({ length: accumulate }, (_, i) => batches.batchAt(step * accumulate + i))
-  const total = parts.reduce((sum, { targetCount }) => sum + targetCount, 0)
+  const { parts, total } = partsOf(batches, accumulate, step)
   let loss = 0
   for (const [i, batch] of parts.entries()) {
     giveBatch(trainer, batch, total)
     await trainer.run(accumulate === 1 ? 'train' : i === 0 ? 'gradients' : 'accumulate')
     loss += trainer.values('loss')[0]!
   }
-  if (accumulate > 1) await trainer.run('update')
   const tokens = parts.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
+  if (accumulate > 1) {
+    if (!Number.isFinite(loss)) return { loss, rate, tokens }
+    await trainer.run('update')
+  }
   return { loss, rate, ...(trainer.has('norm') ? { norm: trainer.values('norm')[0]! } : {}), tokens }
+}
+
+/** The micro-batches of a step, and their targets. */
+function partsOf(batches: Batches, accumulate: number, step: number) {
+  const parts = Array.from({ length: accumulate }, (_, i) => batches.batchAt(step * accumulate + i))
+  return { parts, total: parts.reduce((sum, { targetCount }) => sum + targetCount, 0) }
 }
 
 /** What TensorBoard shows of a step. */
@@ -151,9 +163,24 @@ function scalarsOf(
   }
 }
 
-function refuseNonFinite(step: number, { loss, norm }: Pick<StepReport, 'loss' | 'norm'>): never {
-  const what = Number.isFinite(loss) ? `the norm of the gradients is ${norm}` : `the loss is ${loss}`
-  return fail('training_diverged', { step, what })
+type Outcome = Pick<StepReport, 'loss' | 'norm'>
+
+function isFiniteStep({ loss, norm = 0 }: Outcome): boolean {
+  return Number.isFinite(loss) && Number.isFinite(norm)
+}
+
+/** Refuses what step `step`, counted from 0, came to. */
+async function refuseNonFinite(
+  step: number,
+  { loss, norm }: Outcome,
+  { trainer, settings: { accumulate, update }, openTrace }: StageOptions,
+  batches: Batches,
+): Promise<never> {
+  // Updates change nothing by gradients whose norm is not finite where they clip, and are not run behind such a loss.
+  const isUntouched = update.clip !== undefined || (accumulate > 1 && !Number.isFinite(loss))
+  const found = { trainer, loss, norm, isUntouched, openTrace }
+  const what = await whatDiverged({ ...found, ...partsOf(batches, accumulate, step) })
+  return fail('training_diverged', { step: step + 1, what })
 }
 
 /** Refuses a checkpoint of another config. */

@@ -7,8 +7,9 @@ const sizes = (lanes: number) =>
 
 /** Learning rate and bias corrections of a step that is no early one. */
 const rates = () => [0.01, 0.4, 0.2]
-/** Given in every second case. */
-const clip = ({ elements }: Dims) => (elements! % 2 ? null : [0.6])
+/** Given in every second case; -1 in one of them, in which nothing changes. */
+const clip = ({ elements }: Dims) => (elements! % 2 ? null : [elements === voided ? -1 : 0.6])
+const voided = 1024
 const group = { decay: 0.1, rate: 0.5 }
 const positive: Fill = ({ elements }, random) => Array.from({ length: elements! }, () => random.normal() ** 2)
 
@@ -27,6 +28,7 @@ function updating(
     fill: { rates, clip, ...fill },
     compute(values: Values, { elements }, given) {
       const factor = values.clip?.[0] ?? 1
+      if (factor < 0) return Object.fromEntries(outputs.map((name) => [name, values[name]!]))
       const step = given.rate! * values.rates![0]!
       const results = outputs.map(() => new Float64Array(elements!))
       for (let i = 0; i < elements!; i++) {
@@ -76,14 +78,18 @@ export const update: References<'update'> = {
       mix(beta2!, mean!, g!),
     ],
   ),
-  muonUpdate_fwd_f32: updating(['weight'], { scale: 1.5 }, ({ weight, g }, { step, decay, scale }) => [
-    weight! * (1 - step! * decay!) - step! * scale! * g!,
-  ]),
+  muonUpdate_fwd_f32: updating(
+    ['weight'],
+    { scale: 1.5 },
+    ({ weight, g }, { step, decay, scale }) => [weight! * (1 - step! * decay!) - step! * scale! * g!],
+    { clip: ({ elements }) => (elements! % 2 ? null : [elements === voided ? -1 : 1]) },
+  ),
   muonMomentum_fwd_f32: {
     sizes,
     attributes: ({ elements }: Dims) => ({ momentum: 0.95, nesterov: Math.floor(elements! / 2) % 2 }),
     fill: { clip },
     compute({ gradient, clip: factor, velocity }: Values, _dims, { momentum, nesterov }) {
+      if ((factor?.[0] ?? 1) < 0) return { velocity: velocity!, direction: velocity!.map(() => 0) }
       const g = gradient!.map((value) => value * (factor?.[0] ?? 1))
       const next = velocity!.map((value, i) => mix(momentum!, value, g[i]!))
       return { velocity: next, direction: nesterov ? next.map((value, i) => mix(momentum!, value, g[i]!)) : next }
