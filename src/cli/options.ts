@@ -140,6 +140,7 @@ export const options = {
     check: byteCount,
     help: 'the most memory that training may take, such as 2GiB: what does not fit is computed again (default: no bound)',
   },
+  debug: { help: 'watch every call: a step in which one writes beyond its buffers ends with the names of both' },
   stage: {
     value: 'name',
     check: someText,

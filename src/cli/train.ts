@@ -12,7 +12,7 @@ export const train = defineCommand({
   summary: 'Trains a model as a config says, stage by stage; called again it goes on where it stopped.',
   model: 'the config, YAML or JSON (docs/training.md)',
   isModelAsTyped: true,
-  options: ['out', 'stage', 'threads', 'memoryBudget', 'target'],
+  options: ['out', 'stage', 'threads', 'memoryBudget', 'target', 'debug'],
   explanation:
     'The folder has the tokenizer, the data, and of each stage the program in C, checkpoints and metrics.jsonl. SIGINT, SIGTERM and\n' +
     'SIGUSR1 end it behind the step it is in, with a checkpoint; the same command goes on from there with the same bits.',
@@ -27,7 +27,7 @@ export const train = defineCommand({
     const { TrainingDisplay } = await import('../train/watch/trainingDisplay.ts')
     const { untilSignal } = await import('../train/watch/untilSignal.ts')
     const config = loadTrainConfig(path)
-    const { out = join('run', config.name), stage: stages, threads, memoryBudget, target } = options
+    const { out = join('run', config.name), stage: stages, threads, memoryBudget, target, debug } = options
     const display = new TrainingDisplay(process.stderr, 10)
     const watch = untilSignal()
     let [steps, flops, peak, tokens] = [0, 0, 0, 0]
@@ -35,7 +35,7 @@ export const train = defineCommand({
     try {
       const result = await runTraining(config, hashConfig(config, dirname(path)), {
         ...{ out, signal: watch.signal },
-        ...given({ stages, threads, memory: memoryBudget, target }),
+        ...given({ stages, threads, memory: memoryBudget, target, debug }),
         watch: {
           onNote: (note) => display.note(`ck: ${note}`),
           onStage: ({ name }, settings, program) => {

@@ -1,3 +1,4 @@
+import type { Canaries } from '../plan/canaries.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program, Region } from '../plan/program.ts'
 import type { Site } from '../plan/sites.ts'
@@ -13,6 +14,8 @@ export interface ProgramSource {
   readonly shared: readonly Region[]
   /** Of a profile build: what it counts, in the order of its counters. */
   readonly sites?: readonly Site[]
+  /** Of a debug build: what it watches, in the order of the programs. */
+  readonly canaries?: readonly Canaries[]
 }
 
 /** A model to run, with the facts of the engine's seam. The first program runs prefill steps, the last decode steps; an encoder has one. */

@@ -14,6 +14,7 @@ import {
 import { Constants } from './constants.ts'
 import { defineLines, identifier, wrapCall, wrapList } from './identifier.ts'
 import type { ProgramSource } from './modelSource.ts'
+import { Looks } from './printCanaries.ts'
 import { Laps, printSites } from './printSites.ts'
 
 /** The families whose kernels the programs call, sorted. */
@@ -30,7 +31,10 @@ export function printPrograms(source: ProgramSource): readonly string[] {
   const tables = new Tables(source)
   const { sites = [] } = source
   const laps = new Laps(sites)
-  const functions = source.programs.map((program) => printProgram(source, program, constants, tables, laps))
+  const functions = source.programs.map((program) => {
+    const looks = new Looks(program, source.canaries !== undefined)
+    return printProgram({ source, program, constants, tables, laps, looks })
+  })
   const readsWeights = source.plan.weights.length > 0
   return [
     ['#include "model.h"', '', ...usedFamilies(source.programs).map((family) => `#include "${family}.h"`)].join('\n'),
@@ -151,16 +155,21 @@ class Tables {
   }
 }
 
-function printProgram(
-  source: ProgramSource,
-  program: Program,
-  constants: Constants,
-  tables: Tables,
-  laps: Laps,
-): string {
+/** A program on its way to text, and what its texts share. */
+interface Printing {
+  readonly source: ProgramSource
+  readonly program: Program
+  readonly constants: Constants
+  readonly tables: Tables
+  readonly laps: Laps
+  readonly looks: Looks
+}
+
+function printProgram(printing: Printing): string {
+  const { program, laps, looks } = printing
   const functions: string[] = []
-  const lines = program.steps.map((step) => printStep(source, program, step, constants, tables, laps, functions))
-  const body = laps.around(program.mode, paragraphs(program.steps, lines))
+  const lines = program.steps.map((step) => printStep(printing, step, functions))
+  const body = laps.around(program.mode, looks.around(paragraphs(program.steps, lines)))
   return [...functions, `static void ${program.mode}(const ck_step *s, int part, int parts)\n{\n${body}\n}`].join(
     '\n\n',
   )
@@ -173,34 +182,22 @@ function paragraphs(steps: readonly Step[], texts: readonly string[]): string {
 
 const waitCall = '    ck_wait(s->barrier, part);'
 
-function printStep(
-  source: ProgramSource,
-  program: Program,
-  step: Step,
-  constants: Constants,
-  tables: Tables,
-  laps: Laps,
-  functions: string[],
-): string {
+function printStep(printing: Printing, step: Step, functions: string[]): string {
+  const { program, tables, laps, looks } = printing
   if (step.kind === 'barrier') return laps.behind(step, waitCall)
-  if (step.kind === 'call') return laps.behind(step, printCall(source, program, step, constants, undefined))
+  if (step.kind === 'call') return laps.behind(step, looks.before(step, printCall(printing, step, undefined)))
   const table = tables.nameOf(program, step)
   const name = `${program.mode}_layer${functions.length > 0 ? `_${functions.length + 1}` : ''}`
-  const body = step.body.map((inner) =>
-    laps.behind(inner, inner.kind === 'barrier' ? waitCall : printCall(source, program, inner, constants, step)),
-  )
+  const body = step.body.map((inner) => {
+    const text = inner.kind === 'barrier' ? waitCall : looks.before(inner, printCall(printing, inner, step), table)
+    return laps.behind(inner, text)
+  })
   const head = `static void ${name}(const ck_step *s, int part, int parts, const struct ${table} *at)`
   functions.push(`${head}\n{\n${paragraphs(step.body, body)}\n}`)
   return `    for (int i = 0; i < ${step.count}; i++)\n        ${name}(s, part, parts, &${table}s[i]);`
 }
 
-function printCall(
-  source: ProgramSource,
-  program: Program,
-  call: Call,
-  constants: Constants,
-  repeat: Repeat | undefined,
-): string {
+function printCall({ source, program, constants }: Printing, call: Call, repeat: Repeat | undefined): string {
   const kernel = kernels.get(call.kernel)!
   const dims = constants.dims(call)
   const written = Object.values(kernel.buffers).find(({ access }) => access !== 'read')!

@@ -27,7 +27,8 @@ typedef enum ck_status {
     CK_ERROR_ARGUMENT = 5,  /* an argument out of its stated range */
     CK_ERROR_CONTEXT = 6,   /* more tokens than the context holds */
     CK_ERROR_TOKENIZER = 7, /* the model has no tokenizer, or its tables are damaged */
-    CK_ERROR_STOPPED = 8    /* ck_context_stop was called */
+    CK_ERROR_STOPPED = 8,   /* ck_context_stop was called */
+    CK_ERROR_OVERRUN = 9    /* debug builds: a call wrote beyond a buffer */
 } ck_status;
 
 typedef struct ck_error {

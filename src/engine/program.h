@@ -16,6 +16,7 @@ typedef struct ck_step {
     int64_t outputs;        /* logits rows in this step, >= 0 */
     struct ck_barrier *barrier;
     struct ck_profile *profile; /* NULL unless the program has sites */
+    struct ck_watch *watch;     /* NULL unless the program has canaries */
 } ck_step;
 
 /* Every part arrives, then every part goes on; what was written before is visible after. parts = 1 returns at once. */
@@ -26,6 +27,10 @@ void ck_wait(struct ck_barrier *barrier, int part);
 void ck_profile_begin(const ck_step *step, int part);
 void ck_profile_lap(const ck_step *step, int part, int site);
 void ck_profile_end(const ck_step *step, int part, int site);
+
+/* A program with canaries calls this in every part: before each call of a kernel, counted from 0, and, with their number,
+ * at the end. Looks whether the call before kept to its buffers, and lays the guards of buffers that begin here. */
+void ck_canary_look(const ck_step *step, int part, int32_t call);
 
 typedef void ck_step_function(const ck_step *step, int part, int parts);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canaries.h"
 #include "cpu.h"
 #include "mapping.h"
 #include "refuse.h"
@@ -24,6 +25,15 @@ static int training_is_sound(const ck_training *training) {
         if (buffer->offset % 64 != 0 || buffer->offset > training->memory_bytes ||
             buffer->bytes > training->memory_bytes - buffer->offset) {
             return 0;
+        }
+    }
+    for (int32_t i = 0; training->canaries && i < training->program_count; i++) {
+        const ck_canaries *canaries = &training->canaries[i];
+        for (int32_t k = 0; k < canaries->guard_count; k++) {
+            const ck_guard *guard = &canaries->guards[k];
+            if (guard->offset > training->memory_bytes || guard->bytes > training->memory_bytes - guard->offset) {
+                return 0;
+            }
         }
     }
     return training->memory_bytes > 0 && training->memory_bytes <= SIZE_MAX && training->program_count > 0;
@@ -96,7 +106,12 @@ ck_status ck_trainer_run(ck_trainer *trainer, int32_t index, ck_error *error) {
         return ck_refuse(error, CK_ERROR_ARGUMENT, "program is %" PRId32 "; accepted: 0 to %" PRId32, index,
                          training->program_count - 1);
     }
-    const ck_step step = {.memory = trainer->memory, .barrier = ck_workers_barrier(trainer->workers)};
+    ck_watch watch = {.canaries = training->canaries ? &training->canaries[index] : NULL};
+    const ck_step step = {
+        .memory = trainer->memory,
+        .barrier = ck_workers_barrier(trainer->workers),
+        .watch = watch.canaries ? &watch : NULL,
+    };
     ck_workers_run(trainer->workers, training->programs[index].function, &step);
-    return CK_OK;
+    return ck_watch_judge(&watch, training->programs[index].name, error);
 }

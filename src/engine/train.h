@@ -7,6 +7,7 @@
 #ifndef CK_TRAIN_H
 #define CK_TRAIN_H
 
+#include "canaries.h"
 #include "ck.h"
 #include "program.h"
 
@@ -38,6 +39,7 @@ typedef struct ck_training {
     int32_t buffer_count;
     const ck_training_program *programs;
     int32_t program_count;
+    const ck_canaries *canaries; /* of a debug build, one for each program; else NULL */
 } ck_training;
 
 /* Defined by the generated model.c. */
@@ -50,7 +52,8 @@ ck_status ck_trainer_open(int32_t threads, ck_trainer **trainer, ck_error *error
 void ck_trainer_close(ck_trainer *trainer);
 /* [ck_training.memory_bytes], until the trainer is closed. */
 uint8_t *ck_trainer_memory(ck_trainer *trainer);
-/* Runs program `index` of ck_training.programs, with denormals flushed to zero. */
+/* Runs program `index` of ck_training.programs, with denormals flushed to zero. In a debug build CK_ERROR_OVERRUN where a
+ * call wrote beyond a buffer; the memory then holds what it left. */
 ck_status ck_trainer_run(ck_trainer *trainer, int32_t index, ck_error *error);
 
 #ifdef __cplusplus

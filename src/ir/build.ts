@@ -38,7 +38,7 @@ export class GraphBuilder implements Composer {
     return { name, type }
   }
 
-  /** Adds a node. Its outputs are called `name` (one output) or as `outputNames` says, else `name.slot`. `of`: see Node. */
+  /** Adds a node. Its outputs are called `name` (one output) or as `outputNames` says, else `name.slot`. `of`, `advances`: see Node. */
   apply<I extends string, O extends string, A extends Attributes>(
     op: OpDefinition<I, O, A>,
     name: string,
@@ -46,6 +46,7 @@ export class GraphBuilder implements Composer {
     attributes: A,
     outputNames: { readonly [K in O]?: string } = {},
     of?: string,
+    advances?: readonly string[],
   ): Applied<O> {
     const types = inferTypes(op, name, inputs as { [slot: string]: Operand | undefined }, attributes)
     const outputs: Record<string, Operand> = {}
@@ -67,6 +68,7 @@ export class GraphBuilder implements Composer {
       ),
       outputs: Object.fromEntries(op.outputs.map((slot) => [slot, outputs[slot]!.name])),
       attributes,
+      ...(advances === undefined ? {} : { advances }),
       ...(of === undefined ? {} : { of }),
     })
     return (op.outputs.length === 1 ? outputs[op.outputs[0]!]! : outputs) as Applied<O>

@@ -40,6 +40,8 @@ export interface Node {
   readonly inputs: { readonly [slot: string]: string }
   readonly outputs: { readonly [slot: string]: string }
   readonly attributes: Attributes
+  /** Output slots that begin with a state (`sums` of the op) and are its next version, in the same bytes. */
+  readonly advances?: readonly string[]
   /** Of a node that computes gradients: the node of the forward graph, or the weight, whose they are. */
   readonly of?: string
 }

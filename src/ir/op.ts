@@ -1,6 +1,6 @@
 import type { Dtype } from '../base/dtypes.ts'
 import type { KernelDeclaration } from '../kernels/kernel.ts'
-import type { Attributes, Dim, TensorType } from './graph.ts'
+import type { Attributes, Dim, Node, TensorType } from './graph.ts'
 import type { Tensor } from './tensor.ts'
 
 /** How far a kernel may be from the reference. */
@@ -138,6 +138,12 @@ export function defineOp<const I extends string, const O extends string, A exten
   definition: OpDefinition<I, O, A>,
 ): OpDefinition<I, O, A> {
   return definition
+}
+
+/** Outputs of a node that are the next version of a state, and the input that is its last one: by its op, or by its own choice. */
+export function advancesOf(op: AnyOp | undefined, node: Node): readonly (readonly [output: string, input: string])[] {
+  const own = (node.advances ?? []).map((output) => [output, op?.sums?.[output] ?? ''] as const)
+  return [...Object.entries(op?.advances ?? {}).map(([output, input]) => [output, input!] as const), ...own]
 }
 
 /** Any op, for code that treats all alike. Its methods are bivariant: slots were checked where the op was defined. */

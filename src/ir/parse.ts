@@ -55,10 +55,13 @@ function parseNode(line: string, types: Record<string, TensorType>, refuse: Refu
   if (!match) return refuse(`'${line}' is neither a declaration nor 'slot: name type = op(slot: name, ...)'`)
   const [, defined = '', op = '', read = '', attributes = '', of] = match
   const outputs: Record<string, string> = {}
+  const advances: string[] = []
   for (const part of defined.split('; ')) {
     const [slot, declaration] = splitOnce(part, ': ')
     if (declaration === undefined) return refuse(`'${part}' is not 'slot: name dtype[dims]'`)
-    const { name, type } = parseTyped(declaration, refuse)
+    const typed = declaration.replace(/ in its sum$/, '')
+    if (typed !== declaration) advances.push(slot)
+    const { name, type } = parseTyped(typed, refuse)
     if (Object.hasOwn(types, name)) refuse(`'${name}' is defined twice; names are unique`)
     put(outputs, slot, name, refuse)
     types[name] = type
@@ -69,7 +72,11 @@ function parseNode(line: string, types: Record<string, TensorType>, refuse: Refu
     if (value === undefined) return refuse(`'${part}' is not 'slot: name'`)
     put(inputs, slot, value, refuse)
   }
-  return { op, inputs, outputs, attributes: parseAttributes(attributes, refuse), ...(of === undefined ? {} : { of }) }
+  return {
+    ...{ op, inputs, outputs, attributes: parseAttributes(attributes, refuse) },
+    ...(advances.length === 0 ? {} : { advances }),
+    ...(of === undefined ? {} : { of }),
+  }
 }
 
 /** `key: value, key: "text, with what it likes"` */

@@ -14,10 +14,11 @@ export function printGraph(graph: Graph): string {
   return `${lines.join('\n')}\n`
 }
 
-/** `y: blk.0.norm f32[tokens, 64] = rmsNorm(x: embd, gain: w) {eps: 0.00001}`, and ` of NAME` behind a gradient. */
+/** `y: blk.0.norm f32[tokens, 64] = rmsNorm(x: embd, gain: w) {eps: 0.00001}`, ` of NAME` behind a gradient, and ` in its sum` behind a type where the node advances a state so. */
 function printNode(graph: Graph, node: Node): string {
   const outputs = Object.entries(node.outputs).map(
-    ([slot, name]) => `${slot}: ${name} ${printType(graph.types[name]!)}`,
+    ([slot, name]) =>
+      `${slot}: ${name} ${printType(graph.types[name]!)}${node.advances?.includes(slot) ? ' in its sum' : ''}`,
   )
   const inputs = Object.entries(node.inputs).map(([slot, name]) => `${slot}: ${name}`)
   const attributes = Object.entries(node.attributes).map(([key, value]) => `${key}: ${printAttribute(value)}`)

@@ -48,6 +48,7 @@ export class Rewriter {
       node.attributes,
       node.outputs,
       node.of,
+      node.advances,
     )
     for (const [slot, name] of Object.entries(node.outputs)) {
       this.define(name, isSingle(result) ? result : result[slot]!)

@@ -88,6 +88,29 @@ describe('verifyGraph', () => {
     expect(() => verify(text)).toThrow(says)
   })
 
+  const summed = `graph g
+input a f32[3, 4]
+input b f32[3, 2]
+state s f32[4, 2]
+y: t f32[4, 2] in its sum = matmul(a: a, b: b, sum: s) {transposeA: true, transposeB: false}`
+
+  it('takes a product that begins with a state and lies in its bytes', () => {
+    expect(() => verify(summed)).not.toThrow()
+  })
+
+  it.each([
+    ['that begins with nothing', summed.replace(', sum: s', ''), "t: 'y' advances nothing: matmul has no sum for it"],
+    ['of another type', summed.replace('s f32[4, 2]', 's f32[2]'), "t: advances 's', which is f32[2], to another type"],
+    ['in no state', summed.replace('state', 'input'), "t: advances 's', which is no state"],
+    [
+      'whose last version is read later',
+      `${summed}\ny: u f32[4, 2] = scale(x: s) {factor: 2}`,
+      "u: reads 's', which 't' has advanced already",
+    ],
+  ])('refuses a product in its sum %s', (_what, text, says) => {
+    expect(() => verify(text)).toThrow(says)
+  })
+
   it('refuses a node without one of its outputs', () => {
     const graph = parseGraph(right)
     const nodes = graph.nodes.map((node, at) => (at === 0 ? { ...node, outputs: {} } : node))

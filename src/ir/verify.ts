@@ -1,7 +1,7 @@
 import { fail } from '../base/errors.ts'
 import { inferTypes } from './build.ts'
 import { equalTypes, type Graph, nodeName, printType, valueTypes } from './graph.ts'
-import type { OpTable } from './op.ts'
+import { advancesOf, type OpTable } from './op.ts'
 
 /**
  * Checks the rules of the level: known ops, names defined once and before use, types as `infer` says, only first axes
@@ -38,7 +38,7 @@ export function verifyGraph(graph: Graph, ops: OpTable): Graph {
       Object.entries(node.inputs).map(([slot, value]) => {
         if (!defined.has(value)) fail('graph_invalid', { where, what: `reads '${value}' before it is defined` })
         if (advancedBy.has(value)) {
-          const verb = Object.values(op.advances ?? {}).includes(slot) ? 'advances' : 'reads'
+          const verb = advancesOf(op, node).some(([, input]) => input === slot) ? 'advances' : 'reads'
           const what = `${verb} '${value}', which '${advancedBy.get(value)}' has advanced already`
           fail('graph_invalid', { where, what })
         }
@@ -58,8 +58,15 @@ export function verifyGraph(graph: Graph, ops: OpTable): Graph {
       }
       define(value)
     }
-    for (const [output, input] of Object.entries(op.advances ?? {})) {
-      const before = node.inputs[input!]!
+    for (const [output, input] of advancesOf(op, node)) {
+      const before =
+        node.inputs[input] ??
+        fail('graph_invalid', { where, what: `'${output}' advances nothing: ${op.name} has no sum for it` })
+      if (!equalTypes(types.get(before)!, inferred[output]!))
+        fail('graph_invalid', {
+          where,
+          what: `advances '${before}', which is ${printType(types.get(before)!)}, to another type`,
+        })
       if (!versions.has(before)) fail('graph_invalid', { where, what: `advances '${before}', which is no state` })
       advancedBy.set(before, node.outputs[output]!)
       versions.add(node.outputs[output]!)

@@ -9,23 +9,26 @@ import { denseRow } from './shapes.ts'
 
 /**
  * The gradient of causalConvolution, whose sums s are computed again: ds = dy · f'(s),
- * dx[u, c] = Σj w[c, j] · ds[u + taps - 1 - j, c] within the sequence, dw[c, j] = Σt ds[t, c] · x[t - taps + 1 + j, c].
+ * dx[u, c] = Σj w[c, j] · ds[u + taps - 1 - j, c] within the sequence, dw[c, j] = sum[c, j] + Σt ds[t, c] · x[t - taps + 1 + j, c];
+ * a sum that is absent is 0.
  */
 export const causalConvolutionBackward = defineOp({
   name: 'causalConvolutionBackward',
-  inputs: { x: ['f32'], w: ['f32'], starts: ['i32'], dy: ['f32'] },
-  optional: ['starts'],
+  inputs: { x: ['f32'], w: ['f32'], starts: ['i32'], dy: ['f32'], sum: ['f32'] },
+  optional: ['starts', 'sum'],
   outputs: ['dx', 'dw'],
-  infer({ x, w, starts, dy }, attributes: ConvolutionAttributes, refuse) {
+  sums: { dw: 'sum' },
+  infer({ x, w, starts, dy, sum }, attributes: ConvolutionAttributes, refuse) {
     checkConvolution(x, w, attributes, refuse)
     checkStarts(x, starts, refuse)
     if (dy.shape.join() !== x.shape.join()) refuse(`dy is [${dy.shape}]; accepted: [${x.shape}]`)
+    if (sum && sum.shape.join() !== w.shape.join()) refuse(`sum is [${sum.shape}]; accepted: [${w.shape}]`)
     return { dx: x, dw: w }
   },
-  reference({ x, w, starts, dy }, { activation, length }) {
+  reference({ x, w, starts, dy, sum }, { activation, length }) {
     const [tokens = 0, channels = 0] = x.shape
     const taps = w.shape[1] ?? 0
-    const [dx, dw] = [tensor(x.shape), tensor(w.shape)]
+    const [dx, dw] = [tensor(x.shape), tensor(w.shape, sum?.data)]
     for (let t = 0; t < tokens; t++) {
       const own = t - firstOf(t, starts, length)
       const row = (back: number) =>
@@ -42,14 +45,17 @@ export const causalConvolutionBackward = defineOp({
     }
     return { dx, dw }
   },
-  lower({ x, w, starts, dy }, { dx, dw }, attributes, to) {
+  lower({ x, w, starts, dy, sum = null }, { dx, dw }, attributes, to) {
     const strides = { xRow: to.stride(x), dyRow: to.stride(dy), dxRow: to.stride(dx) }
     const dims = { ...convolutionSizes(x.type, w.type, attributes), ...strides }
-    to.call(causalConvolutionGradients, { ...dims, x, w, starts: starts ?? null, dy, dx, dw })
+    to.call(causalConvolutionGradients, { ...dims, x, w, starts: starts ?? null, dy, sum, dx, dw })
   },
   tolerance: { relative: 16 },
   samples: (lanes) =>
-    rowsSamples(lanes).map(({ x, w, starts, attributes }) => ({ inputs: { x, w, ...starts, dy: x }, attributes })),
+    rowsSamples(lanes).map(({ x, w, starts, attributes }, at) => ({
+      inputs: { x, w, ...starts, dy: x, ...(at % 2 === 0 ? {} : { sum: w }) },
+      attributes,
+    })),
   refusals: [
     {
       inputs: { x: denseRow(['tokens', 8]), w: denseRow([8, 4]), dy: denseRow(['tokens', 9]) },

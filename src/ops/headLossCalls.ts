@@ -16,11 +16,18 @@ export function pieceRows(rows: number, vocabulary: number): number {
   return Math.min(rows, 24 * Math.ceil(rows / pieces / 24))
 }
 
+interface HeadGradients {
+  readonly dx: Operand
+  readonly dw: Operand
+  /** What dw begins with; null: 0. */
+  readonly sum: Operand | null
+}
+
 /** The calls of a head and its loss, piece by piece of rows, and of its gradients where they are asked for. */
 export function callHeadLoss(
   to: Lowering,
   { x, w, targets, total }: HeadOperands<Operand>,
-  { loss, gradients }: { readonly loss: Operand; readonly gradients?: { readonly dx: Operand; readonly dw: Operand } },
+  { loss, gradients }: { readonly loss: Operand; readonly gradients?: HeadGradients },
   { factor, softCap: cap }: HeadAttributes,
 ): void {
   const [rows, vocabulary] = [axis(x.type, 0), axis(w.type, 0)]
@@ -41,7 +48,7 @@ export function callHeadLoss(
     const rowsOf = { ...sizes, logitsRow: vocabulary, logits, states: of.states, targets: of.targets }
     to.call(crossEntropyRowsForward, rowsOf)
     if (!gradients) continue
-    const { dx, dw } = gradients
+    const { dx, dw, sum } = gradients
     // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
     const dlogits = cap === 0 ? logits : to.rows(to.scratch('dlogits', logits.type), 0, some)
     to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
@@ -51,8 +58,7 @@ export function callHeadLoss(
     }
     if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: dlogits, y: dlogits })
     callMatmul(to, { a: dlogits, b: w, sum: null, y: piece(dx) }, { transposeA: false, transposeB: false })
-    const sum = from === 0 ? null : dw
-    callMatmul(to, { a: dlogits, b: of.x, sum, y: dw }, { transposeA: true, transposeB: false })
+    callMatmul(to, { a: dlogits, b: of.x, sum: from === 0 ? sum : dw, y: dw }, { transposeA: true, transposeB: false })
   }
   to.call(crossEntropyMeanForward, { rows, states, targets, total, loss })
 }

@@ -8,17 +8,24 @@ import { matmul } from './matmul.ts'
 import { scale } from './scale.ts'
 import { softCapBackward } from './softCapBackward.ts'
 
-/** headLoss with its gradients by x and w, made while the logits of some rows are there, so that none are made twice. */
+/**
+ * headLoss with its gradients by x and w, made while the logits of some rows are there, so that none are made twice. dw begins
+ * with sum, without it with 0.
+ */
 export const headLossGradients = defineOp({
   name: 'headLossGradients',
-  inputs: { x: ['f32'], w: ['f32'], targets: ['i32'], total: ['f32'] },
+  inputs: { x: ['f32'], w: ['f32'], targets: ['i32'], total: ['f32'], sum: ['f32'] },
+  optional: ['sum'],
   outputs: ['loss', 'dx', 'dw'],
+  sums: { dw: 'sum' },
   infer(inputs, attributes: HeadAttributes, refuse) {
     checkHead(inputs, attributes, refuse)
+    const { w, sum } = inputs
+    if (sum && sum.shape.join() !== w.shape.join()) refuse(`sum is [${sum.shape}]; accepted: [${w.shape}]`)
     return { loss: { dtype: 'f32', shape: [1, 1] }, dx: inputs.x, dw: inputs.w }
   },
   decompose(g, operands, attributes) {
-    const { x, w, targets, total } = operands
+    const { x, w, targets, total, sum } = operands
     const { factor, softCap: cap } = attributes
     const logits = composeHead(g, operands, attributes)
     const loss = g.apply(crossEntropy, 'loss', { logits, targets, total }, {})
@@ -29,13 +36,22 @@ export const headLossGradients = defineOp({
     return {
       loss,
       dx: g.apply(matmul, 'dx', { a: dproduct, b: w }, { transposeA: false, transposeB: false }),
-      dw: g.apply(matmul, 'dw', { a: dproduct, b: x }, { transposeA: true, transposeB: false }),
+      dw: g.apply(
+        matmul,
+        'dw',
+        { a: dproduct, b: x, ...(sum ? { sum } : {}) },
+        { transposeA: true, transposeB: false },
+      ),
     }
   },
   lower(operands, { loss, dx, dw }, attributes, to) {
-    callHeadLoss(to, operands, { loss, gradients: { dx, dw } }, attributes)
+    const { sum = null } = operands
+    callHeadLoss(to, operands, { loss, gradients: { dx, dw, sum } }, attributes)
   },
   tolerance: { relative: 64 },
-  samples: headSamples,
+  samples: (lanes) =>
+    headSamples(lanes).map((sample, at) =>
+      at % 2 === 0 ? sample : { ...sample, inputs: { ...sample.inputs, sum: sample.inputs.w! } },
+    ),
   refusals: headRefusals,
 })

@@ -1,5 +1,5 @@
 import { fail } from '../base/errors.ts'
-import { type Graph, type Node, nodeName } from '../ir/graph.ts'
+import { consumers, equalTypes, type Graph, type Node, nodeName, producers } from '../ir/graph.ts'
 import type { AnyOp, Operand } from '../ir/op.ts'
 import { Rewriter } from '../ir/rewrite.ts'
 import { accumulate } from '../ops/accumulate.ts'
@@ -8,9 +8,18 @@ import { gradientName } from './differentiate.ts'
 import { lossAndGradients } from './lossAndGradients.ts'
 import type { TrainingGraph } from './trainingGraph.ts'
 
+/** An output of a node, and the input that it begins with. */
+interface Link {
+  readonly node: Node
+  readonly output: string
+  readonly slot: string
+}
+
 /**
- * The graph of a further micro-batch: its gradients are added to the states `w.grad`, as soon as they are complete, and are no
- * outputs any more. What it adds is called `w.grad.part`. Output: the loss.
+ * The graph of a further micro-batch, whose gradients are no outputs any more: they go into the states `w.grad`. Where the ops
+ * that make a gradient can begin with a value, the first of them begins with the state and all go on in its bytes, so that the
+ * rows of all micro-batches are one chain of additions. What cannot is called `w.grad.part`, and added as soon as it is
+ * complete. Output: the loss.
  */
 export function accumulateGradients(training: TrainingGraph): Graph {
   const { graph, trainable } = training
@@ -20,10 +29,30 @@ export function accumulateGradients(training: TrainingGraph): Graph {
   trainable.forEach((weight, at) => {
     weightsOf.set(gradients[at]!, [...(weightsOf.get(gradients[at]!) ?? []), weight])
   })
+  const begun = new Map<Node, Map<string, { link: Link; state?: string }>>()
+  const chained = new Map<string, string>()
+  for (const [gradient, [weight, ...others]] of weightsOf) {
+    const chain = others.length === 0 ? chainOf(graph, gradient) : undefined
+    if (!chain) continue
+    chained.set(gradient, `${gradientName(weight!)}.next`)
+    for (const [at, link] of chain.entries()) {
+      const links = begun.get(link.node) ?? new Map()
+      begun.set(link.node, links.set(link.output, { link, ...(at === 0 ? { state: gradientName(weight!) } : {}) }))
+    }
+  }
   const sums = new Set(trainable.map(gradientName))
+  const rename = (value: string) => chained.get(value) ?? (sums.has(value) ? `${value}.part` : value)
   for (const node of graph.nodes) {
-    const parts = copyRenamed(node, to, (value) => (sums.has(value) ? `${value}.part` : value))
+    const links = [...(begun.get(node)?.values() ?? [])]
+    const states = links.flatMap(({ link: { slot, output }, state }) =>
+      state === undefined ? [] : [[slot, to.builder.state(state, graph.types[node.outputs[output]!]!)] as const],
+    )
+    const parts = copyRenamed(node, to, rename, {
+      inputs: Object.fromEntries(states),
+      ...(links.length === 0 ? {} : { advances: links.map(({ link }) => link.output) }),
+    })
     for (const [value, part] of parts) {
+      if (chained.has(value)) continue
       for (const weight of weightsOf.get(value) ?? []) {
         const sum = to.builder.state(gradientName(weight), part.type)
         to.builder.apply(accumulate, `${sum.name}.next`, { sum, x: part }, {}, {}, weight)
@@ -33,14 +62,50 @@ export function accumulateGradients(training: TrainingGraph): Graph {
   return to.finish()
 }
 
-/** Copies a node with other names for its outputs; gives what now stands for each of them. */
-function copyRenamed(node: Node, to: Rewriter, rename: (value: string) => string): [string, Operand][] {
-  const op: AnyOp =
+/**
+ * The nodes that add to a gradient one behind the other, from the one that begins with nothing on; undefined where one of them
+ * cannot begin with a value, or what it gives is read by others too.
+ */
+function chainOf(graph: Graph, gradient: string): readonly Link[] | undefined {
+  const made = producers(graph)
+  const readers = consumers(graph)
+  const links: Link[] = []
+  for (let value: string | undefined = gradient; value !== undefined; ) {
+    const node: Node | undefined = made.get(value)
+    const output: string | undefined = Object.entries(node?.outputs ?? {}).find(([, name]) => name === value)?.[0]
+    const isRead = (readers.get(value) ?? []).length > (value === gradient ? 0 : 1)
+    const isOther = value !== gradient && graph.outputs.includes(value)
+    if (!node || output === undefined || isRead || isOther) return undefined
+    const slot: string | undefined = opOf(node).sums?.[output]
+    if (slot === undefined || !equalTypes(graph.types[value]!, graph.types[gradient]!)) return undefined
+    links.unshift({ node, output, slot })
+    value = node.inputs[slot]
+  }
+  return links
+}
+
+function opOf(node: Node): AnyOp {
+  return (
     ops[node.op as keyof typeof ops] ??
     fail('graph_invalid', { where: nodeName(node), what: `op '${node.op}' is unknown` })
+  )
+}
+
+/** Copies a node with other names for its outputs and more inputs; gives what now stands for each of its outputs. */
+function copyRenamed(
+  node: Node,
+  to: Rewriter,
+  rename: (value: string) => string,
+  {
+    inputs: more,
+    advances,
+  }: { readonly inputs: { readonly [slot: string]: Operand }; readonly advances?: readonly string[] },
+): [string, Operand][] {
+  const op = opOf(node)
   const inputs = Object.fromEntries(Object.entries(node.inputs).map(([slot, value]) => [slot, to.value(value)]))
   const names = Object.fromEntries(Object.entries(node.outputs).map(([slot, value]) => [slot, rename(value)]))
-  const result = to.builder.apply(op, nodeName(node), inputs, node.attributes, names, node.of)
+  const all = { ...inputs, ...more }
+  const result = to.builder.apply(op, nodeName(node), all, node.attributes, names, node.of, advances)
   const outputs: { readonly [slot: string]: Operand } =
     op.outputs.length === 1 ? { [op.outputs[0]!]: result as unknown as Operand } : (result as never)
   return Object.entries(node.outputs).map(([slot, value]) => {

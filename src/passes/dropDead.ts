@@ -1,5 +1,5 @@
 import type { Graph, Node } from '../ir/graph.ts'
-import type { AnyOp } from '../ir/op.ts'
+import { type AnyOp, advancesOf } from '../ir/op.ts'
 import { rewriteGraph } from '../ir/rewrite.ts'
 import { ops } from '../ops/registry.ts'
 
@@ -9,7 +9,7 @@ export function dropDead(graph: Graph): Graph {
   const alive = new Set<Node>()
   for (const node of graph.nodes.toReversed()) {
     const op: AnyOp | undefined = ops[node.op as keyof typeof ops]
-    if (!op?.advances && !Object.values(node.outputs).some((value) => needed.has(value))) continue
+    if (advancesOf(op, node).length === 0 && !Object.values(node.outputs).some((value) => needed.has(value))) continue
     alive.add(node)
     for (const value of Object.values(node.inputs)) needed.add(value)
   }

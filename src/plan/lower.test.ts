@@ -156,6 +156,19 @@ describe('lower', () => {
     expect(buffersOf(program)).toContain('state c 1024')
   })
 
+  it('lets a product go on in the bytes of the state that it begins with', () => {
+    const program = lowerText(`
+      input a f32[3, 4]
+      input b f32[3, 2]
+      state s f32[4, 2]
+      y: t f32[4, 2] in its sum = matmul(a: a, b: b, sum: s) {transposeA: true, transposeB: false}
+      y: u f32[4, 2] in its sum = matmul(a: a, b: b, sum: t) {transposeA: true, transposeB: false}`)
+    expect(callLines(program)).toEqual([
+      'matmul_fwd_tn_f32 a:a b:b sum:s y:s scratch:t.scratch',
+      'matmul_fwd_tn_f32 a:a b:b sum:s y:s scratch:u.scratch',
+    ])
+  })
+
   it('packs gate and up as pairs, and a matrix that two products share once', () => {
     const program = lowerText(`
       input x f32[tokens, 8]

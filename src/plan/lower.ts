@@ -26,6 +26,10 @@ export function lower(graph: Graph, ops: OpTable, options: LowerOptions): Progra
     lowering.enter(nodeName(node), index, Object.values(node.outputs))
     const operands = (slots: { readonly [slot: string]: string }) =>
       Object.fromEntries(Object.entries(slots).map(([slot, value]) => [slot, lowering.operand(value)]))
+    for (const output of node.advances ?? []) {
+      const state = node.inputs[ops[node.op]!.sums![output]!]!
+      lowering.beginIn(lowering.operand(node.outputs[output]!), lowering.operand(state))
+    }
     ops[node.op]!.lower(operands(node.inputs), operands(node.outputs), node.attributes, lowering)
     for (const value of Object.values(node.outputs)) lowering.requirePlace(value)
   })
@@ -49,6 +53,8 @@ class GraphLowering implements Lowering {
   #index = 0
   #makes: readonly string[] = []
   #overwritten: Location[] = []
+  /** Outputs that lie in the bytes of a state which they begin with. */
+  readonly #begun = new Map<string, string>()
 
   constructor(graph: Graph, options: LowerOptions) {
     this.#graph = graph
@@ -142,8 +148,28 @@ class GraphLowering implements Lowering {
     this.#locations.set(output.name, this.#locate(input))
   }
 
+  /** Says that a node's output begins with a state and lies in its bytes: the kernel that writes it must allow that. */
+  beginIn(output: Operand, state: Operand): void {
+    this.advance(output, state)
+    this.#begun.set(output.name, state.name)
+  }
+
+  #requireInPlace(kernel: Kernel, args: AnyArguments): void {
+    for (const [written, { access }] of Object.entries(kernel.buffers)) {
+      const to = args[written]
+      if (access !== 'write' || !isOperand(to) || !this.#begun.has(to.name)) continue
+      const read = Object.keys(kernel.buffers).find((name) => {
+        const from = args[name]
+        return isOperand(from) && from.name === this.#begun.get(to.name)
+      })
+      if (read && !kernel.inPlace.some(([output, input]) => output === written && input === read))
+        this.#refuse(`${kernel.name} reads '${read}' and writes '${written}', which cannot be the same bytes`)
+    }
+  }
+
   call(kernel: Kernel, given: AnyArguments): void {
     const args = this.#withDense(kernel, given)
+    this.#requireInPlace(kernel, args)
     const reused = this.#reuseDead(kernel, args)
     for (const [name, parameter] of Object.entries(kernel.buffers)) {
       const operand = args[name]

@@ -7,6 +7,13 @@ export interface PlacedBuffer extends Buffer {
   readonly offset: number
   readonly first: number
   readonly last: number
+  /** Of a debug build: bytes behind the buffer that nothing may write while it is alive. `offset`: as of the buffer. */
+  readonly guard?: { readonly offset: number; readonly bytes: number }
+}
+
+export interface PlanOptions {
+  /** Whether a guard, a line of bytes and what fills the line before it, lies behind every buffer; default: none does. */
+  readonly guards?: boolean
 }
 
 export interface PlacedWeight extends PackedWeight {
@@ -32,9 +39,10 @@ const pageBytes = 4096
  * Gives every weight and buffer its offset. States, inputs and outputs have bytes of their own and lie at one place in all
  * programs; activations whose lives do not meet share bytes, and the programs of different modes share theirs.
  */
-export function planMemory(programs: readonly Program[]): MemoryPlan {
+export function planMemory(programs: readonly Program[], { guards = false }: PlanOptions = {}): MemoryPlan {
   const { weights, bytes: weightsBytes } = placeWeights(programs)
-  const fixed = new Map<string, number>()
+  const fixed = new Map<string, Span>()
+  const guardBytes = guards ? lineBytes : 0
   const isTrace = programs.some(({ mode }) => mode === 'trace')
   let end = 0
   let stateBytes = 0
@@ -42,9 +50,9 @@ export function planMemory(programs: readonly Program[]): MemoryPlan {
     for (const program of programs) {
       for (const buffer of program.buffers) {
         if (buffer.region !== region || fixed.has(buffer.name)) continue
-        fixed.set(buffer.name, end)
         const largest = Math.max(...programs.map((p) => p.buffers.find(({ name }) => name === buffer.name)?.bytes ?? 0))
-        end = roundUp(end + largest, lineBytes)
+        fixed.set(buffer.name, { offset: end, bytes: largest })
+        end = roundUp(end + largest, lineBytes) + guardBytes
       }
     }
     if (region === 'state') {
@@ -52,7 +60,7 @@ export function planMemory(programs: readonly Program[]): MemoryPlan {
       stateBytes = end
     }
   }
-  const plans = programs.map((program) => placeActivations(program, end, isTrace, fixed))
+  const plans = programs.map((program) => placeActivations(program, { base: end, guardBytes, apart: isTrace, fixed }))
   return {
     weights,
     weightsBytes,
@@ -80,15 +88,28 @@ function placeWeights(programs: readonly Program[]): { weights: PlacedWeight[]; 
 /** Calls that the bytes of a buffer rest after its last one: threads may go on to the next call without meeting. */
 const rest = 1
 
+interface Span {
+  readonly offset: number
+  readonly bytes: number
+}
+
+interface Placing {
+  /** Where activations begin. */
+  readonly base: number
+  readonly guardBytes: number
+  /** Whether no two share bytes. */
+  readonly apart: boolean
+  readonly fixed: ReadonlyMap<string, Span>
+}
+
 /** First fit, largest first and of equal ones the earliest: each buffer takes the lowest offset that no buffer alive at the same time holds. */
 function placeActivations(
   program: Program,
-  base: number,
-  apart: boolean,
-  fixed: ReadonlyMap<string, number>,
+  { base, guardBytes, apart, fixed }: Placing,
 ): { buffers: PlacedBuffer[]; end: number } {
   const lives = lifetimes(program)
   const placed: PlacedBuffer[] = []
+  const endOf = ({ offset, bytes }: Span) => roundUp(offset + bytes, lineBytes) + guardBytes
   let end = base
   const activations = program.buffers.filter(({ region }) => region === 'activation')
   const living = activations.map((buffer) => {
@@ -100,19 +121,24 @@ function placeActivations(
     const rivals = placed.filter((other) => apart || (other.first <= last + rest && first <= other.last + rest))
     let offset = base
     for (const rival of rivals.toSorted((a, b) => a.offset - b.offset)) {
-      if (offset + buffer.bytes <= rival.offset) break
-      offset = Math.max(offset, roundUp(rival.offset + rival.bytes, lineBytes))
+      if (endOf({ ...buffer, offset }) <= rival.offset) break
+      offset = Math.max(offset, endOf(rival))
     }
     placed.push({ ...buffer, offset })
-    end = Math.max(end, offset + buffer.bytes)
+    end = Math.max(end, endOf({ ...buffer, offset }))
   }
   const all = program.buffers.map((buffer): PlacedBuffer => {
-    const offset = fixed.get(buffer.name)
-    if (offset === undefined) return placed.find(({ name }) => name === buffer.name)!
-    const { first, last } = lives.get(buffer.name) ?? { first: 0, last: 0 }
-    return { ...buffer, offset, first, last }
+    const span = fixed.get(buffer.name)
+    const whole = span
+      ? { ...buffer, offset: span.offset, ...(lives.get(buffer.name) ?? { first: 0, last: 0 }) }
+      : placed.find(({ name }) => name === buffer.name)!
+    if (guardBytes === 0) return whole
+    // Another program may have more of a buffer that all share.
+    const room = span ?? whole
+    const offset = room.offset + room.bytes
+    return { ...whole, guard: { offset, bytes: endOf(room) - offset } }
   })
-  return { buffers: all, end: roundUp(end, lineBytes) }
+  return { buffers: all, end }
 }
 
 interface Life {

@@ -102,6 +102,11 @@ function bufferOf(
   return column?.in === 'memory' ? buffers.get(column.entries[round]!) : undefined
 }
 
+/** Whether two buffers, with their guards, share bytes. */
 function meets(a: PlacedBuffer, b: PlacedBuffer): boolean {
-  return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes
+  return a.offset < endOf(b) && b.offset < endOf(a)
+}
+
+function endOf({ offset, bytes, guard }: PlacedBuffer): number {
+  return guard ? guard.offset + guard.bytes : offset + bytes
 }

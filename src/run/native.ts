@@ -2,7 +2,18 @@
 import type { KoffiFunc } from 'koffi'
 
 /** `ck_status` by number. */
-const statuses = ['ok', 'file', 'format', 'cpu', 'memory', 'argument', 'context', 'tokenizer', 'stopped'] as const
+const statuses = [
+  'ok',
+  'file',
+  'format',
+  'cpu',
+  'memory',
+  'argument',
+  'context',
+  'tokenizer',
+  'stopped',
+  'overrun',
+] as const
 export type Failure = Exclude<(typeof statuses)[number], 'ok'>
 
 /** What a C function that can fail answers: its result, or why not in one sentence. */

@@ -149,7 +149,8 @@ describe('ck train', () => {
     const parts = join(ck.folder, 'parts.yaml')
     writeFileSync(parts, text().replace('batch: 4', 'batch: 2\n  accumulate: 2'))
     const out = join(ck.folder, 'parts')
-    expect((await ck(['train', parts, '-o', out])).code).toBe(0)
+    expect((await ck(['train', parts, '-o', out, '--debug'])).code).toBe(0)
+    expect(readFileSync(join(out, 'train', 'program', 'manifest.json'), 'utf8')).toContain('"debug": true')
     const [found, expected] = [metricsOf(out), metricsOf(whole)]
     for (const step of [0, 1, 20, steps - 1])
       expect(Math.abs(found[step].loss - expected[step].loss)).toBeLessThan(2e-3)

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { optimizerDefaults } from '../../src/base/optimizers.ts'
 import { type Graph, type Node, nodeName, typeOf } from '../../src/ir/graph.ts'
+import { parseGraph } from '../../src/ir/parse.ts'
+import { printGraph } from '../../src/ir/print.ts'
 import { verifyGraph } from '../../src/ir/verify.ts'
 import { ops } from '../../src/ops/registry.ts'
 import { accumulateGradients } from '../../src/passes/accumulateGradients.ts'
@@ -158,19 +160,21 @@ describe('updateGraph', () => {
 })
 
 describe('accumulateGradients', () => {
-  it('adds every gradient to its state as soon as it is complete', () => {
+  it('begins what makes a gradient with its state, in the same bytes', () => {
     const graph = accumulateGradients(training)
     expect(nodesOf(graph).slice(8)).toEqual([
-      'matmul head.grad.part',
-      'accumulate head.grad.next',
+      'matmul head.grad.next',
       'matmul normed.grad',
-      'matmul inner.grad.part',
-      'accumulate inner.grad.next',
+      'matmul inner.grad.next',
       'rmsNormBackward x.grad',
-      'accumulate gain.grad.next',
-      'embeddingBackward table.grad.part',
-      'accumulate table.grad.next',
+      'embeddingBackward table.grad.next',
     ])
+    expect(named(graph, 'x.grad')).toMatchObject({
+      inputs: { gainSum: 'gain.grad' },
+      outputs: { dgain: 'gain.grad.next' },
+    })
+    expect(graph.nodes.filter(({ advances }) => advances)).toHaveLength(4)
+    expect(parseGraph(printGraph(graph))).toEqual(graph)
     expect(graph.states.map(({ name }) => name).toSorted()).toEqual(trainable.map((w) => `${w}.grad`).toSorted())
     expect(graph.outputs).toEqual(['loss'])
   })

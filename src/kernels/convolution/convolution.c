@@ -276,7 +276,7 @@ static void ck_gradients_of_sequence(int64_t taps, ck_gradients run, int64_t tok
 void ck_causalConvolution_bwd_f32(int part, int parts, int64_t tokens, int64_t batch, int64_t channels, int64_t taps,
                                   int64_t xRow, int64_t dyRow, int64_t dxRow, int64_t silu, const float *restrict x,
                                   const float *restrict w, const int32_t *restrict starts, const float *restrict dy,
-                                  float *restrict dx, float *restrict dw)
+                                  const float *sum, float *restrict dx, float *dw)
 {
     _Alignas(64) float panels[CK_BACK_TILE * CK_MOST_TAPS];
     ck_flow flows[CK_BACK_TILE / CK_LANES];
@@ -289,6 +289,11 @@ void ck_causalConvolution_bwd_f32(int part, int parts, int64_t tokens, int64_t b
         const int64_t width = ck_least(last - channel, CK_BACK_TILE);
         ck_pack(width, taps, counted, w + channel * taps, panels);
         memset(flows, 0, sizeof flows);
+        for (int64_t i = 0; sum && i < width; i++) {
+            for (int64_t j = 0; j < taps; j++) {
+                flows[i / CK_LANES].dw[counted - taps + j][i % CK_LANES] = sum[(channel + i) * taps + j];
+            }
+        }
         for (int64_t t = 0, end; t < tokens; t = end) {
             end = ck_sequence_end(t, (t / length + 1) * length, starts);
             const ck_gradients run = {

@@ -49,8 +49,8 @@ export const causalConvolutionRowsForward = defineKernel({
 
 /**
  * The gradients of causalConvolutionRows, whose sums s are computed again: with ds = dy · f'(s), dx[u, c] = Σj w[c, j] ·
- * ds[u + taps - 1 - j, c] within the sequence, dw[c, j] = Σt ds[t, c] · x[t - taps + 1 + j, c]: one chain over all tokens in
- * their order.
+ * ds[u + taps - 1 - j, c] within the sequence, dw[c, j] = sum[c, j] + Σt ds[t, c] · x[t - taps + 1 + j, c]: one chain over all
+ * tokens in their order; without sum from 0.
  */
 export const causalConvolutionBackward = defineKernel({
   name: 'causalConvolution_bwd_f32',
@@ -62,10 +62,11 @@ export const causalConvolutionBackward = defineKernel({
     w: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'] },
     starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
     dy: { dtype: 'f32', access: 'read', shape: ['tokens', 'channels'], rowStride: 'dyRow' },
+    sum: { dtype: 'f32', access: 'read', shape: ['channels', 'taps'], optional: true },
     dx: { dtype: 'f32', access: 'write', shape: ['tokens', 'channels'], rowStride: 'dxRow' },
     dw: { dtype: 'f32', access: 'write', shape: ['channels', 'taps'] },
   },
-  inPlace: [],
+  inPlace: [['dw', 'sum']],
   split: { items: [{ dim: 'channels', each: 16 }], own: [] },
   mixesRows: true,
   flops: ({ tokens, channels, taps }) => (6 * taps + 20) * tokens * channels,

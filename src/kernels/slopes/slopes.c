@@ -142,13 +142,14 @@ void ck_softmax_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t
 
 void ck_decayGate_bwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t dyRow, int64_t dxRow,
                           const float *x, const float *restrict rate, const float *restrict bias, const float *dy,
-                          float *dx, float *restrict drate, float *restrict dbias)
+                          const float *rateSum, const float *biasSum, float *dx, float *drate, float *dbias)
 {
     const ck_columns of = ck_share_columns(cols, part, parts);
     for (int64_t col = of.begin; col < of.end; col += CK_LANES) {
         const int64_t left = of.end - col;
         const ck_vf by = ck_load_some(rate + col, left), shift = ck_load_some(bias + col, left);
-        ck_vf rates = ck_set(0.0f), biases = ck_set(0.0f);
+        ck_vf rates = rateSum ? ck_load_some(rateSum + col, left) : ck_set(0.0f);
+        ck_vf biases = biasSum ? ck_load_some(biasSum + col, left) : ck_set(0.0f);
         for (int64_t row = 0; row < rows; row++) {
             const ck_vf v = ck_load_some(x + row * xRow + col, left) + shift;
             const ck_vf softplus = ck_softplus(v);

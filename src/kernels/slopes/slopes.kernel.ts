@@ -64,7 +64,7 @@ export const softmaxGradient = slope('softmax', {}, 4)
 
 /**
  * With s = softplus(x + bias) and y = exp(rate · s): dx = dy · y · rate · sigmoid(x + bias), drate = Σ dy · y · s and
- * dbias = Σ dx over the rows in their order, one chain per column.
+ * dbias = Σ dx over the rows in their order, one chain per column, which begins with rateSum and biasSum, or with 0.
  */
 export const decayGateGradient = defineKernel({
   name: 'decayGate_bwd_f32',
@@ -76,6 +76,8 @@ export const decayGateGradient = defineKernel({
     rate: { dtype: 'f32', access: 'read', shape: ['cols'] },
     bias: { dtype: 'f32', access: 'read', shape: ['cols'] },
     dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
+    rateSum: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
+    biasSum: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
     dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dxRow' },
     drate: { dtype: 'f32', access: 'write', shape: ['cols'] },
     dbias: { dtype: 'f32', access: 'write', shape: ['cols'] },
@@ -83,7 +85,12 @@ export const decayGateGradient = defineKernel({
   inPlace: [
     ['dx', 'dy'],
     ['dx', 'x'],
+    ['drate', 'rateSum'],
+    ['dbias', 'biasSum'],
   ],
-  split: { items: [{ dim: 'cols', each: 16 }], own: ['rate', 'bias', 'drate', 'dbias'] },
+  split: {
+    items: [{ dim: 'cols', each: 16 }],
+    own: ['rate', 'bias', 'rateSum', 'biasSum', 'drate', 'dbias'],
+  },
   flops: ({ rows, cols }) => 60 * rows * cols,
 })

@@ -45,6 +45,8 @@ export interface RunTrainingOptions {
   readonly threads?: number
   readonly memory?: number
   readonly target?: string
+  /** Whether every call is watched (CompileTrainingOptions). */
+  readonly debug?: boolean
   /** Aborted: the step is finished and a checkpoint written; before the first step, nothing is. */
   readonly signal: AbortSignal
   readonly watch: TrainingWatch
@@ -103,7 +105,7 @@ async function runStage(
   base: string | Checkpoint,
   data: Awaited<ReturnType<typeof prepareStageData>>,
   config: string,
-  { out, threads, memory = stage.memory, target, signal, watch }: RunTrainingOptions,
+  { out, threads, memory = stage.memory, target, debug = false, signal, watch }: RunTrainingOptions,
 ): Promise<StageResult> {
   const folder = trainingPlaces(out).stage(stage.name)
   const { checkpoint, notes } = typeof base === 'string' ? openTrained(base, 'weight') : { checkpoint: base, notes: [] }
@@ -125,7 +127,7 @@ async function runStage(
     }
     orRefuseWrite(folder, () => makeFolder(folder))
     const program = await compileTraining(model, checkpoint.name, {
-      ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1, signal },
+      ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1, debug, signal },
       ...{ out: `${folder}/program`, ...(memory === undefined ? {} : { memory }), ...(target ? { target } : {}) },
     })
     const trainer = Trainer.open(program.dir, { threads: settings.threads })

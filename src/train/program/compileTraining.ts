@@ -12,12 +12,13 @@ import { kernels } from '../../kernels/registry.ts'
 import { ops } from '../../ops/registry.ts'
 import type { Kept } from '../../passes/recompute.ts'
 import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from '../../passes/trainingPrograms.ts'
+import { type Canaries, canariesOf, phasesOf } from '../../plan/canaries.ts'
 import { foldLayers } from '../../plan/foldLayers.ts'
 import { lower } from '../../plan/lower.ts'
 import { matchSplits } from '../../plan/matchSplits.ts'
-import { planMemory } from '../../plan/planMemory.ts'
+import { type MemoryPlan, planMemory } from '../../plan/planMemory.ts'
 import { planThreads } from '../../plan/planThreads.ts'
-import { callsOf, type Mode, type ValuePlace } from '../../plan/program.ts'
+import { callsOf, type Mode, type Program, type TrainingMode, type ValuePlace } from '../../plan/program.ts'
 import { verifyProgram } from '../../plan/verifyProgram.ts'
 import type { Model } from '../../templates/readModel.ts'
 
@@ -26,6 +27,11 @@ export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'ke
   readonly out: string
   /** The most bytes of memory that training may take: what does not fit is computed again. Absent: no bound. */
   readonly memory?: number
+  /**
+   * Whether every call is watched: a step in which one writes beyond its buffers is refused, with the names of both. Changes no
+   * number; takes memory behind every buffer, and time.
+   */
+  readonly debug?: boolean
   /**
    * In place of all others one program `trace`: that of the gradients, with a place for every value. Neither `update` nor
    * `memory` counts then.
@@ -164,7 +170,8 @@ function planKept(
   const lowered = graphs.map(([mode, graph]) =>
     matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })),
   )
-  const plan = planMemory(lowered)
+  const { debug = false } = options
+  const plan = planMemory(lowered, { guards: debug })
   const source: ProgramSource = {
     name,
     template: model.template,
@@ -172,8 +179,14 @@ function planKept(
     programs: lowered.map((program) => verifyProgram(foldLayers(planThreads(program, plan)), plan)),
     plan,
     shared: ['state', 'input', 'output', ...(trace ? ['activation' as const] : [])],
+    ...(debug ? { canaries: lowered.map((program) => watched(program, plan, programs)) } : {}),
   }
   return { source, programs }
+}
+
+function watched(program: Program, plan: MemoryPlan, { graphs }: TrainingPrograms): Canaries {
+  const graph = graphs[program.mode as TrainingMode]!
+  return canariesOf(program, plan, phasesOf(graph, ops, program.mode))
 }
 
 function bytesOf({ source }: PlannedTraining): number {
@@ -185,13 +198,14 @@ function layerCount({ nodes }: Graph): number {
 }
 
 function manifestOf({ source, programs }: PlannedTraining, { size }: Pick<TrainingProgramOptions, 'size'>): unknown {
-  const { name, template, target, plan } = source
+  const { name, template, target, plan, canaries } = source
   return {
     ...{ format: 1, kind: 'training', name, template, target: target.name, ...size },
     programs: source.programs.map(({ mode }) => mode),
     trainable: programs.trainable,
     memoryBytes: plan.memoryBytes,
     stateBytes: plan.stateBytes,
+    ...(canaries ? { debug: true } : {}),
   }
 }
 

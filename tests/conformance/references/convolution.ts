@@ -2,6 +2,7 @@ import { slopeOf } from '../../../src/ops/activateBackward.ts'
 import { activationOf } from '../../../src/ops/activations.ts'
 import type { Dims } from '../placement.ts'
 import type { Reference, References, Values } from './reference.ts'
+import { someSum } from './rowValues.ts'
 import { carried, continued, statesAfter } from './sequences.ts'
 import { strided } from './sizes.ts'
 import { startOf, starts } from './starts.ts'
@@ -92,11 +93,11 @@ const causalConvolutionRows: Reference = {
 const causalConvolutionBackward: Reference = {
   sizes: rowsSizes(128, 'xRow', 'dyRow', 'dxRow'),
   attributes: silu,
-  fill: { starts },
+  fill: { starts, sum: someSum('taps', 'channels') },
   compute(values, dims, { silu: isSilu }) {
-    const { x, w, dy } = values
+    const { x, w, dy, sum } = values
     const { channels, taps } = dims
-    const [dx, dw] = [new Float64Array(x!.length), new Float64Array(w!.length)]
+    const [dx, dw] = [new Float64Array(x!.length), sum?.slice() ?? new Float64Array(w!.length)]
     dy!.forEach((given, here) => {
       const [t, c] = [Math.floor(here / channels!), here % channels!]
       const ds = given * (isSilu ? slopeOf.silu(sumAt(values, dims, t, c)) : 1)

@@ -3,6 +3,7 @@ import { activationOf } from '../../../src/ops/activations.ts'
 import type { Dims } from '../placement.ts'
 import type { Random } from '../random.ts'
 import type { References } from './reference.ts'
+import { someSum } from './rowValues.ts'
 import { around, counts, mixed, strided } from './sizes.ts'
 
 /** Vectors of more than one number: alone, one is all but normed away, and its gradient is what rounding leaves. */
@@ -16,14 +17,6 @@ const vectors = (lanes: number, ...strides: readonly string[]) =>
     ({ groups, cols }) => groups! * cols!,
     ...strides,
   )
-
-/** Sums for every other size. */
-const someSum =
-  (...axes: readonly string[]) =>
-  (dims: Dims, random: Random) => {
-    const elements = axes.reduce((product, axis) => product * dims[axis]!, 1)
-    return dims.cols! % 2 ? null : Array.from({ length: elements }, () => random.normal())
-  }
 
 const perVector = ['rows', 'groups']
 const perElement = [...perVector, 'cols']

@@ -1,7 +1,7 @@
 import { slopeOf } from '../../../src/ops/activateBackward.ts'
 import { activate, eachActivation } from './activation.ts'
 import type { Fill, Reference, References } from './reference.ts'
-import { eachRow } from './rowValues.ts'
+import { eachRow, someSum } from './rowValues.ts'
 import { around, counts, mixed, strided } from './sizes.ts'
 
 const rowsOf = (lanes: number, ...strides: readonly string[]) =>
@@ -64,10 +64,15 @@ export const slopes: References<'slopes'> = {
     fill: {
       x: ({ rows, cols }, random) =>
         Array.from({ length: rows! * cols! }, (_, i) => random.normal() * [1, 30, 5][i % 3]!),
+      rateSum: someSum('cols'),
+      biasSum: someSum('cols'),
       rate: ({ cols }, random) => Array.from({ length: cols! }, () => -Math.exp(random.normal() - 1)),
     },
-    compute({ x, rate, bias, dy }, { cols }) {
-      const [drate, dbias] = [new Float64Array(cols!), new Float64Array(cols!)]
+    compute({ x, rate, bias, dy, rateSum, biasSum }, { cols }) {
+      const [drate, dbias] = [rateSum, biasSum].map((sum) => sum?.slice() ?? new Float64Array(cols!)) as [
+        Float64Array,
+        Float64Array,
+      ]
       const dx = x!.map((value, i) => {
         const c = i % cols!
         const v = value + bias![c]!
