@@ -1,11 +1,12 @@
 // Regenerates bench/RESULTS.md: `npm run bench`. A subset (`--formats q8_0 --threads 2 --quick`) goes to standard output, or
 // to `-o FILE`. Every row is a child process; one that fails is listed with its reason, and the exit code is then 1.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { printResults } from './resultsText.mjs'
+import { sectionOf, withSection } from './sections.mjs'
 
 /** @typedef {import('./resultsText.mjs').Results} Results */
 
@@ -151,5 +152,9 @@ const results = {
 rmSync(join(cache, 'builds'), { recursive: true, force: true })
 const text = printResults(results)
 if (output === undefined) process.stdout.write(text)
-else writeFileSync(output, text)
+else {
+  // What training.mjs measured stays.
+  const training = existsSync(output) ? sectionOf(readFileSync(output, 'utf8'), 'Beside PyTorch') : ''
+  writeFileSync(output, training === '' ? text : withSection(text, 'Beside PyTorch', training))
+}
 process.exitCode = failures.length > 0 ? 1 : 0

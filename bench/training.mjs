@@ -1,13 +1,16 @@
-// Training beside PyTorch's: `node bench/training.mjs --python PYTHON [--rounds 3] [--threads 2] [--only NAME,...] [--json]`. Both
+// Training beside PyTorch's: `node bench/training.mjs --python PYTHON [--rounds 3] [--threads 2] [--only NAME,...] [--json] [--write]`: --write
+// puts a table into RESULTS.md. Both
 // train the same model from the same weights on the same ids, each in a process of its own, in turns (A B A B ...), a step at
 // a time; figures are medians of the steps, peak memory is VmHWM. PYTHON has torch and transformers (oracles/README.md).
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { diagnose } from '../dist/build/doctor.js'
+import { kernels } from '../dist/kernels/registry.js'
+import { withSection } from './sections.mjs'
 
 /**
  * @typedef {{ name: string, shape: string, vocabulary: number, batch: number, length: number, steps: number }} Race
@@ -35,6 +38,7 @@ const { values: options } = parseArgs({
     compile: { type: 'boolean', default: false },
     pages: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
   },
 })
 const chosen = races.filter(({ name }) => options.only?.split(',').includes(name) ?? true)
@@ -189,6 +193,52 @@ for (const race of chosen) {
         `update ${updateSeconds.toFixed(4)} s, loss ${lastLoss.toFixed(5)}`,
     )
   console.log(`${race.name}: ${(results.pytorch.medianSeconds / results.ours.medianSeconds).toFixed(2)} times as fast`)
+}
+/** Floating-point operations of a step, by the kernels' own count. @param {string} name */
+function flopsOf(name) {
+  const { steps } = JSON.parse(readFileSync(join(cache, `${name}-train`, 'lowered_train.json'), 'utf8'))
+  let sum = 0
+  for (const step of steps)
+    for (const call of step.kind === 'repeat' ? step.body : [step])
+      if (call.kind === 'call') sum += (step.count ?? 1) * kernels.get(call.kernel).flops(call.dims)
+  return sum
+}
+
+/** The section of RESULTS.md. */
+function section() {
+  const peak = measured.status === 'done' ? measured.f32PerSecond.all : Number.NaN
+  const read = measured.status === 'done' ? measured.readBytesPerSecond.all : Number.NaN
+  const mebibytes = (/** @type {number} */ bytes) => (bytes / 2 ** 20).toFixed(0)
+  const rows = report.map(({ name, batch, length, results: { ours, pytorch } }) =>
+    [
+      name,
+      `${batch} × ${length}`,
+      ours.medianSeconds.toFixed(3),
+      pytorch.medianSeconds.toFixed(3),
+      (pytorch.medianSeconds / ours.medianSeconds).toFixed(2),
+      `${(flopsOf(name) / ours.medianSeconds / peak * 100).toFixed(0)} %`,
+      mebibytes(ours.peakBytes),
+      mebibytes(pytorch.peakBytes),
+      ours.updateSeconds.toFixed(4),
+      pytorch.updateSeconds.toFixed(4),
+    ].join(' | '),
+  )
+  return `## Beside PyTorch
+
+Written by \`node bench/training.mjs --python PYTHON${options.pages ? ' --pages' : ''} --write\`: PyTorch 2.13 and this engine train the same model from the same weights on
+the same ids, f32, AdamW, ${threads} threads, denormals flushed on both sides, in turns; seconds of a step are medians. PyTorch has SDPA, the fused
+AdamW and ${options.pages ? "the system's malloc as it is" : 'a malloc that keeps its pages'}. The machine reads ${(read / 1e9).toFixed(1)} GB/s and does ${(peak / 1e9).toFixed(0)} GFLOP/s. The last columns are
+the update of all weights alone.
+
+| model | batch | ours, s | PyTorch, s | ratio | of peak | ours, MiB | PyTorch, MiB | update, ours, s | PyTorch, s |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join('\n')}
+`
+}
+
+if (options.write) {
+  const path = join(here, 'RESULTS.md')
+  writeFileSync(path, withSection(readFileSync(path, 'utf8'), 'Beside PyTorch', section()))
 }
 if (options.json) process.stdout.write(`${JSON.stringify({ measured, report }, null, 2)}\n`)
 else if (measured.status === 'done')
