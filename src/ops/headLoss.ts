@@ -38,7 +38,7 @@ export function checkHead(
   if (!(cap >= 0 && Number.isFinite(cap))) refuse(`softCap is ${cap}; accepted: 0 (none) or a number above 0`)
 }
 
-/** The logits of a head, and what they were before they were bent. */
+/** The logits of a head. */
 export function composeHead(
   g: Composer,
   { x, w }: HeadOperands<Operand>,

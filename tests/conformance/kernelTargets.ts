@@ -38,11 +38,14 @@ function answers(program: string): boolean {
 const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
 
 // The families that take sums of products of 8-bit codes: by dot.h in both, by the tiles of matrix.h in linear alone. matmul
-// includes tiles.h too, for the values of weights, of which neither instruction has a part.
+// includes tiles.h too, for the values of weights, of which neither instruction has a part. The C of all others is, preprocessed, that of the target
+// without the instruction, which has every family.
 const withDots = ['linear', 'embedding'] as const
 const withMatrices = ['linear'] as const
 const partial: { readonly [target: string]: readonly Family[] } = {
   'x86-64-v3+avxvnni': withDots,
+  'x86-64-v4+avx512vnni': withDots,
+  'aarch64+dotprod': withDots,
   'x86-64-v4+amxint8': withMatrices,
   'aarch64+i8mm': withMatrices,
 }
