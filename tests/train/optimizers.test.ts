@@ -167,9 +167,9 @@ describe('updates in float64', () => {
   })
 })
 
-for (const target of kernelTargets.filter(({ how, only }) => how === 'library' && !only)) {
-  const title = target.missing ? `updates on ${target.name} (${target.missing})` : `updates on ${target.name}`
-  describe.skipIf(target.missing)(title, () => {
+// Every target's kernels are compared one by one in tests/conformance; whole steps, on the best one of this machine.
+for (const target of kernelTargets.filter((it) => it.how === 'library' && !it.only && !it.missing).slice(-1)) {
+  describe(`updates on ${target.name}`, () => {
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await openKernels(target)
