@@ -1,5 +1,14 @@
 import { defineKernel } from '../kernel.ts'
 
+/** What the rule reads of every token, in all its forms. */
+const operands = {
+  q: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'qRow' },
+  k: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'kRow' },
+  v: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'vRow' },
+  decay: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
+  beta: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
+} as const
+
 /** The widest key that the delta rule takes: CK_WIDEST_KEY in delta.c. */
 export const widestKey = 256
 
@@ -16,11 +25,7 @@ export const deltaRuleForward = defineKernel({
   dims: ['tokens', 'keyHeads', 'valueHeads', 'keyWidth', 'valueWidth', 'sequenceCount', 'qRow', 'kRow', 'vRow', 'yRow'],
   attributes: { tiled: 'int64_t', scale: 'float' },
   buffers: {
-    q: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'qRow' },
-    k: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'kRow' },
-    v: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'vRow' },
-    decay: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
-    beta: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
+    ...operands,
     positions: { dtype: 'i32', access: 'read', shape: ['tokens'] },
     sequences: { dtype: 'i32', access: 'read', shape: ['tokens'] },
     state: { dtype: 'f32', access: 'update', shape: ['sequenceCount', 'valueHeads', 'keyWidth', 'valueWidth'] },
@@ -41,11 +46,7 @@ export const deltaRuleRowsForward = defineKernel({
   dims: ['tokens', 'batch', 'keyHeads', 'valueHeads', 'keyWidth', 'valueWidth', 'qRow', 'kRow', 'vRow', 'yRow'],
   attributes: { tiled: 'int64_t', scale: 'float' },
   buffers: {
-    q: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'qRow' },
-    k: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'kRow' },
-    v: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'vRow' },
-    decay: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
-    beta: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
+    ...operands,
     starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
     y: { dtype: 'f32', access: 'write', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'yRow' },
   },
@@ -79,11 +80,7 @@ export const deltaRuleBackward = defineKernel({
   dims: ['tokens', 'batch', 'keyHeads', 'valueHeads', 'keyWidth', 'valueWidth', 'room', 'qRow', 'kRow', 'vRow'],
   attributes: { tiled: 'int64_t', scale: 'float' },
   buffers: {
-    q: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'qRow' },
-    k: { dtype: 'f32', access: 'read', shape: ['tokens', 'keyHeads', 'keyWidth'], rowStride: 'kRow' },
-    v: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads', 'valueWidth'], rowStride: 'vRow' },
-    decay: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
-    beta: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads'] },
+    ...operands,
     starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
     dy: { dtype: 'f32', access: 'read', shape: ['tokens', 'valueHeads', 'valueWidth'] },
     dq: { dtype: 'f32', access: 'write', shape: ['tokens', 'keyHeads', 'keyWidth'] },
