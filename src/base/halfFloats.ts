@@ -40,6 +40,11 @@ export function numberToBfloat16(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff
 }
 
+/** The bfloat16 number nearest to `value`, which is taken as float32 first. */
+export function roundToBfloat16(value: number): number {
+  return bfloat16ToNumber(numberToBfloat16(value))
+}
+
 /** bfloat16 bits to its value. Exact. */
 export function bfloat16ToNumber(bits: number): number {
   bitsScratch[0] = bits << 16

@@ -1,5 +1,6 @@
 import { attentionForward, attentionMergeForward, attentionSegmentsForward } from './attention/attention.kernel.ts'
 import { cacheKeysForward, cacheValuesForward } from './cache/cache.kernel.ts'
+import { narrowForward, widenForward } from './cast/cast.kernel.ts'
 import {
   causalConvolutionBackward,
   causalConvolutionForward,
@@ -66,6 +67,7 @@ import {
   muonMomentumForward,
   muonUpdateForward,
   sgdForward,
+  weightCopyForward,
 } from './update/update.kernel.ts'
 
 /**
@@ -75,6 +77,7 @@ import {
 export const families = {
   attention: [...Object.values(attentionForward), ...Object.values(attentionSegmentsForward), attentionMergeForward],
   cache: [...Object.values(cacheKeysForward), ...Object.values(cacheValuesForward)],
+  cast: [narrowForward, widenForward],
   convolution: [causalConvolutionForward, causalConvolutionRowsForward, causalConvolutionBackward],
   delta: [deltaRuleForward, deltaRuleRowsForward, deltaRuleBackward],
   embedding: Object.values(embeddingForward),
@@ -120,6 +123,7 @@ export const families = {
     muonUpdateForward,
     muonMomentumForward,
     averageForward,
+    weightCopyForward,
     accumulateForward,
   ],
   sums: [sumRowsForward, takeRowsGradient, fillForward],

@@ -405,6 +405,15 @@ CK_INLINE ck_vf ck_from_bf16(ck_vh h)
     return (ck_vf)(__builtin_convertvector(h, ck_vu) << 16);
 }
 
+/* f32 to the nearest bfloat16, ties to even; NaN stays NaN. */
+CK_INLINE ck_vh ck_to_bf16(ck_vf v)
+{
+    const ck_vu bits = (ck_vu)v;
+    const ck_vu nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const ck_vi is_nan = (ck_bits(v) & 0x7fffffff) > 0x7f800000;
+    return __builtin_convertvector((ck_vu)ck_select_i(is_nan, (ck_vi)(bits >> 16 | 0x40), (ck_vi)nearest), ck_vh);
+}
+
 /* binary16 bits to f32, exact; and f32 to the nearest binary16, ties to even. */
 
 #if defined CK_AVX512
@@ -470,18 +479,26 @@ CK_INLINE ck_vh ck_to_f16(ck_vf v)
 
 #endif
 
+CK_INLINE void ck_store_h(uint16_t *p, ck_vh half)
+{
+    memcpy(p, &half, sizeof half);
+}
+
+CK_INLINE void ck_store_h_n(uint16_t *p, ck_vh half, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = half[i];
+    }
+}
+
 CK_INLINE void ck_store_f16(uint16_t *p, ck_vf v)
 {
-    const ck_vh half = ck_to_f16(v);
-    memcpy(p, &half, sizeof half);
+    ck_store_h(p, ck_to_f16(v));
 }
 
 CK_INLINE void ck_store_f16_n(uint16_t *p, ck_vf v, int64_t n)
 {
-    const ck_vh half = ck_to_f16(v);
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = half[i];
-    }
+    ck_store_h_n(p, ck_to_f16(v), n);
 }
 
 /* One binary16 value. */

@@ -10,6 +10,7 @@ import { cachedAttention } from './cachedAttention.ts'
 import { cacheWrite } from './cacheWrite.ts'
 import { carriedConvolution } from './carriedConvolution.ts'
 import { carriedDeltaRule } from './carriedDeltaRule.ts'
+import { cast } from './cast.ts'
 import { causalConvolution } from './causalConvolution.ts'
 import { causalConvolutionBackward } from './causalConvolutionBackward.ts'
 import { clipScale } from './clipScale.ts'
@@ -68,6 +69,7 @@ import { sumRows } from './sumRows.ts'
 import { takeRows } from './takeRows.ts'
 import { takeRowsBackward } from './takeRowsBackward.ts'
 import { unitNorm } from './unitNorm.ts'
+import { weightCopy } from './weightCopy.ts'
 
 /** Every op by its name. */
 export const ops = {
@@ -82,6 +84,7 @@ export const ops = {
   cacheWrite,
   carriedConvolution,
   carriedDeltaRule,
+  cast,
   causalConvolution,
   causalConvolutionBackward,
   clipScale,
@@ -140,6 +143,7 @@ export const ops = {
   takeRows,
   takeRowsBackward,
   unitNorm,
+  weightCopy,
 } as const satisfies { readonly [name: string]: AnyOp }
 
 export type OpName = keyof typeof ops

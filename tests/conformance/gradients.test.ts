@@ -17,6 +17,7 @@ const withoutVjp: { readonly [name: string]: string } = {
   cacheWrite: 'belongs to programs that keep a cache',
   carriedConvolution: 'belongs to programs that keep a state',
   carriedDeltaRule: 'belongs to programs that keep a state',
+  cast: 'is put behind the gradients, by storeNarrow',
   clipScale: 'belongs to the step of an optimizer',
   constant: 'reads nothing',
   gradientNorm: 'belongs to the step of an optimizer',
@@ -35,6 +36,7 @@ const withoutVjp: { readonly [name: string]: string } = {
   sgd: 'belongs to the step of an optimizer',
   sumRows: 'is the gradient of a bias, and no gradient is differentiated again',
   unitNorm: 'belongs to the step of an optimizer',
+  weightCopy: 'belongs to the step of an optimizer',
 }
 
 const all: readonly (readonly [string, AnyOp])[] = Object.entries(ops)

@@ -24,8 +24,8 @@ void ck_probe_fwd_tanh(int part, int parts, int64_t count, const float *restrict
     }
 }
 
-void ck_probe_fwd_half(int part, int parts, int64_t count, const float *restrict x, uint16_t *restrict half,
-                       float *restrict back)
+void ck_probe_fwd_f16(int part, int parts, int64_t count, const float *restrict x, uint16_t *restrict half,
+                      float *restrict back)
 {
     (void)part;
     (void)parts;
@@ -33,6 +33,18 @@ void ck_probe_fwd_half(int part, int parts, int64_t count, const float *restrict
         const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
         ck_store_f16_n(half + i, ck_load_n(x + i, left), left);
         ck_store_n(back + i, ck_from_f16(ck_load_h_n(half + i, left)), left);
+    }
+}
+
+void ck_probe_fwd_bf16(int part, int parts, int64_t count, const float *restrict x, uint16_t *restrict half,
+                       float *restrict back)
+{
+    (void)part;
+    (void)parts;
+    for (int64_t i = 0; i < count; i += CK_LANES) {
+        const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
+        ck_store_h_n(half + i, ck_to_bf16(ck_load_n(x + i, left)), left);
+        ck_store_n(back + i, ck_from_bf16(ck_load_h_n(half + i, left)), left);
     }
 }
 

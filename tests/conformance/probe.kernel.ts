@@ -23,21 +23,28 @@ export const probeExp = probeMap('exp')
 /** y = ck_tanh(x). */
 export const probeTanh = probeMap('tanh')
 
+function probeWords<D extends 'f16' | 'bf16'>(dtype: D) {
+  return defineKernel({
+    name: `probe_fwd_${dtype}`,
+    family: 'probe',
+    dims: ['count'],
+    attributes: {},
+    buffers: {
+      x: { dtype: 'f32', access: 'read', shape: ['count'] },
+      half: { dtype, access: 'write', shape: ['count'] },
+      back: { dtype: 'f32', access: 'write', shape: ['count'] },
+    },
+    inPlace: [],
+    split: { items: [], own: [] },
+    flops: () => 0,
+  })
+}
+
 /** half = x rounded to binary16, back = half as f32. */
-export const probeHalf = defineKernel({
-  name: 'probe_fwd_half',
-  family: 'probe',
-  dims: ['count'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['count'] },
-    half: { dtype: 'f16', access: 'write', shape: ['count'] },
-    back: { dtype: 'f32', access: 'write', shape: ['count'] },
-  },
-  inPlace: [],
-  split: { items: [], own: [] },
-  flops: () => 0,
-})
+export const probeHalf = probeWords('f16')
+
+/** The same with bfloat16. */
+export const probeBfloat = probeWords('bf16')
 
 /**
  * Dots of x, four 8-bit codes per word, with w, four per word and lane: `wide` takes the bytes of w with 128 added, `small`
@@ -60,7 +67,7 @@ export const probeDot = defineKernel({
 })
 
 /** Functions of the shared headers that no kernel shows by themselves. */
-export const probes: readonly Kernel[] = [probeExp, probeTanh, probeHalf, probeDot]
+export const probes: readonly Kernel[] = [probeExp, probeTanh, probeHalf, probeBfloat, probeDot]
 
 /** What the harness compiles: every kernel and the probes. */
 export const testedKernels: readonly Kernel[] = [...kernels.values(), ...probes]

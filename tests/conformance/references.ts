@@ -1,6 +1,7 @@
 import type { KernelName } from '../../src/kernels/registry.ts'
 import { attention } from './references/attention.ts'
 import { cache } from './references/cache.ts'
+import { cast } from './references/cast.ts'
 import { convolution } from './references/convolution.ts'
 import { delta } from './references/delta.ts'
 import { embedding } from './references/embedding.ts'
@@ -25,6 +26,7 @@ import { update } from './references/update.ts'
 export const references: { readonly [N in KernelName]: Reference } = {
   ...attention,
   ...cache,
+  ...cast,
   ...convolution,
   ...delta,
   ...embedding,

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { halfToNumber, numberToHalf } from '../../src/base/dtypes.ts'
+import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../src/base/dtypes.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'
-import { probeDot, probeExp, probeHalf, probeTanh } from './probe.kernel.ts'
+import { probeBfloat, probeDot, probeExp, probeHalf, probeTanh } from './probe.kernel.ts'
 import { seededRandom } from './random.ts'
 
 const bytesOfFloats = (values: ArrayLike<number>) => new Uint8Array(Float32Array.from(values).buffer)
@@ -112,6 +112,24 @@ for (const target of kernelTargets.filter(({ only }) => !only?.includes('linear'
       const floats = new Float32Array(back!.buffer)
       const wrong = [...x].filter(
         (value, i) => bits[i] !== numberToHalf(value) || !Object.is(floats[i], halfToNumber(bits[i]!)),
+      )
+      expect(wrong).toEqual([])
+    })
+
+    it('rounds to bfloat16 and back as the dtype table does, ties to even and not-a-number to one', () => {
+      const words = Array.from({ length: 0x800 }, (_, i) => bfloat16ToNumber((i * 37) % 0x7f80))
+      const next = words.map((value) => bfloat16ToNumber(numberToBfloat16(value) + 1))
+      const between = words.map((value, i) => (value + next[i]!) / 2)
+      const near = between.flatMap((value) => [value * (1 - 2 ** -20), value * (1 + 2 ** -20)])
+      const large = [3.3961e38, 3.4e38, Number.POSITIVE_INFINITY, 1e-45, 2 ** -133, 2 ** -134]
+      const positive = [...words, ...between, ...near, ...large].map(Math.fround)
+      const x = Float32Array.from([...positive, ...positive.map((value) => -value), Number.NaN])
+      const call = { kernel: probeBfloat, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
+      const { half, back } = runner.run([call])[0]!.buffers
+      const bits = new Uint16Array(half!.buffer)
+      const floats = new Float32Array(back!.buffer)
+      const wrong = [...x].filter(
+        (value, i) => bits[i] !== numberToBfloat16(value) || !Object.is(floats[i], bfloat16ToNumber(bits[i]!)),
       )
       expect(wrong).toEqual([])
     })

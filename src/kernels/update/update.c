@@ -163,6 +163,19 @@ void ck_average_fwd_f32(int part, int parts, int64_t elements, double decay, con
     })
 }
 
+void ck_weightCopy_fwd_bf16(int part, int parts, int64_t elements, const float *restrict weight,
+                            uint16_t *restrict copy)
+{
+    int64_t i, end;
+    ck_share_elements(elements, part, parts, &i, &end);
+    for (; i + CK_LANES <= end; i += CK_LANES) {
+        ck_store_h(copy + i, ck_to_bf16(ck_load(weight + i)));
+    }
+    if (i < end) {
+        ck_store_h_n(copy + i, ck_to_bf16(ck_load_n(weight + i, end - i)), end - i);
+    }
+}
+
 void ck_accumulate_fwd_f32(int part, int parts, int64_t elements, const float *x, float *sum)
 {
     int64_t i, end;

@@ -96,6 +96,21 @@ export const averageForward = defineKernel({
   flops: ({ elements }) => 3 * elements,
 })
 
+/** copy = weight, rounded to the nearest bf16, ties to even. */
+export const weightCopyForward = defineKernel({
+  name: 'weightCopy_fwd_bf16',
+  family: 'update',
+  dims: ['elements'],
+  attributes: {},
+  buffers: {
+    weight: { dtype: 'f32', access: 'read', shape: [1, 'elements'] },
+    copy: { dtype: 'bf16', access: 'write', shape: [1, 'elements'] },
+  },
+  inPlace: [],
+  split: { items: [{ dim: 'elements', each: blockElements }], own: ['weight', 'copy'] },
+  flops: () => 0,
+})
+
 /** sum += x */
 export const accumulateForward = defineKernel({
   name: 'accumulate_fwd_f32',

@@ -1,3 +1,4 @@
+import { roundToBfloat16 } from '../../../src/base/halfFloats.ts'
 import type { Dims } from '../placement.ts'
 import type { Fill, Reference, References, Values } from './reference.ts'
 
@@ -103,6 +104,11 @@ export const update: References<'update'> = {
       average: average!.map((value, i) => mix(decay!, value, weight![i]!)),
     }),
     epsilons: 2,
+  },
+  weightCopy_fwd_bf16: {
+    sizes,
+    compute: ({ weight }: Values) => ({ copy: weight!.map(roundToBfloat16) }),
+    epsilons: 0,
   },
   accumulate_fwd_f32: {
     sizes,
