@@ -93,6 +93,8 @@ export interface OpDefinition<I extends string = string, O extends string = stri
   decompose?(g: Composer, inputs: { readonly [K in I]: Operand }, attributes: A): { readonly [K in O]: Operand }
   /** Inputs of numbers that have no gradient: tables, and what backward ops read. */
   readonly constants?: readonly NoInfer<I>[]
+  /** Inputs that training keeps as they are where it stores others in fewer bits: few numbers, whose rounding adds up. */
+  readonly exact?: readonly NoInfer<I>[]
   /**
    * The gradient of each input of numbers, as ops, from the gradients of the outputs, which are undefined where nothing flows.
    * An op that gives the gradient of input `x` is called `x`, and output `dx` of an op with several is that of `x`. An op

@@ -115,28 +115,36 @@ static void ck_copy_panels(int of, int transposed, const void *b, int64_t b_row,
 
 /*
  * Tiles of the rows of op(a): [tile][depth][CK_TALL], zeros beyond the last row. From row to row there are a_row
- * elements, from column to column a_col; one of them is 1.
+ * elements of the format, from column to column a_col; one of them is 1.
  */
-static void ck_copy_tiles(const float *a, int64_t a_row, int64_t a_col, ck_range rows, ck_range depth, float *tiles)
+CK_INLINE void ck_copy_turned(const int format, const void *a, int64_t a_col, ck_range rows, ck_range depth,
+                              float *tiles)
 {
     const int64_t count = depth.end - depth.begin, tile = count * CK_TALL;
-    if (a_col != 1) {
-        for (int64_t begin = rows.begin; begin < rows.end; begin += CK_GROUP * CK_TALL, tiles += CK_GROUP * tile) {
-            const int64_t end = ck_least(begin + CK_GROUP * CK_TALL, rows.end);
-            for (int64_t k = 0; k < count; k++) {
-                const float *from = a + (depth.begin + k) * a_col;
-                float *to = tiles + k * CK_TALL;
-                int64_t row = begin;
-                for (; end - row >= CK_TALL; row += CK_TALL, to += tile) {
-                    memcpy(to, from + row, CK_TALL * sizeof *to);
+    for (int64_t begin = rows.begin; begin < rows.end; begin += CK_GROUP * CK_TALL, tiles += CK_GROUP * tile) {
+        const int64_t end = ck_least(begin + CK_GROUP * CK_TALL, rows.end);
+        for (int64_t k = 0; k < count; k++) {
+            const int64_t from = (depth.begin + k) * a_col;
+            float *to = tiles + k * CK_TALL;
+            for (int64_t row = begin; row < end; row += CK_TALL, to += tile) {
+                if (format == CK_F32 && end - row >= CK_TALL) {
+                    memcpy(to, (const float *)a + from + row, CK_TALL * sizeof *to);
+                    continue;
                 }
-                for (int t = 0; row < end && t < CK_TALL; t++) {
-                    to[t] = row + t < end ? from[row + t] : 0.0f;
+                CK_UNROLL
+                for (int t = 0; t < CK_TALL; t += CK_LANES) {
+                    const ck_vf values = ck_load_values(format, a, from + row + t, rows.end - row - t);
+                    ck_store_n(to + t, values, CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES);
                 }
             }
         }
-        return;
     }
+}
+
+CK_INLINE void ck_copy_straight(const int format, const void *a, int64_t a_row, ck_range rows, ck_range depth,
+                                float *tiles)
+{
+    const int64_t tile = (depth.end - depth.begin) * CK_TALL;
     for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += tile) {
         for (int t = 0; t < CK_TALL; t += CK_LANES) {
             for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
@@ -144,7 +152,7 @@ static void ck_copy_tiles(const float *a, int64_t a_row, int64_t a_col, ck_range
                 for (int lane = 0; lane < CK_LANES; lane++) {
                     const int64_t at = row + t + lane;
                     const int64_t count = t + lane < CK_TALL && at < rows.end ? depth.end - k : 0;
-                    square[lane] = ck_load_values(CK_F32, a, at * a_row + k, count);
+                    square[lane] = ck_load_values(format, a, at * a_row + k, count);
                 }
                 float *to = tiles + (k - depth.begin) * CK_TALL + t;
                 const int64_t lanes = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
@@ -152,6 +160,24 @@ static void ck_copy_tiles(const float *a, int64_t a_row, int64_t a_col, ck_range
             }
         }
     }
+}
+
+static void ck_copy_tiles(int of, const void *a, int64_t a_row, int64_t a_col, ck_range rows, ck_range depth,
+                          float *tiles)
+{
+#define CK_CASE(format)                                                                                                \
+    case format:                                                                                                       \
+        if (a_col == 1) {                                                                                              \
+            ck_copy_straight(format, a, a_row, rows, depth, tiles);                                                    \
+        } else {                                                                                                       \
+            ck_copy_turned(format, a, a_col, rows, depth, tiles);                                                      \
+        }                                                                                                              \
+        break;
+    switch (of) {
+        CK_CASE(CK_F32)
+        CK_CASE(CK_BF16)
+    }
+#undef CK_CASE
 }
 
 #endif

@@ -262,11 +262,15 @@ CK_INLINE ck_vh ck_load_h(const uint16_t *p)
 
 CK_INLINE ck_vh ck_load_h_n(const uint16_t *p, int64_t n)
 {
+#if defined CK_AVX512
+    return (ck_vh)_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
+#else
     uint16_t part[CK_LANES] = {0};
     for (int64_t i = 0; i < n; i++) {
         part[i] = p[i];
     }
     return ck_load_h(part);
+#endif
 }
 
 /* One byte per lane, zero-extended. */

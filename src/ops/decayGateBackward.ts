@@ -12,6 +12,7 @@ export const decayGateBackward = defineOp({
   name: 'decayGateBackward',
   inputs: { x: ['f32'], rate: ['f32'], bias: ['f32'], dy: ['f32'], rateSum: ['f32'], biasSum: ['f32'] },
   optional: ['rateSum', 'biasSum'],
+  exact: ['x'],
   outputs: ['dx', 'drate', 'dbias'],
   sums: { drate: 'rateSum', dbias: 'biasSum' },
   infer({ x, rate, bias, dy, rateSum, biasSum }, _attributes: NoAttributes, refuse) {

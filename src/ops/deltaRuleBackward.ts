@@ -20,6 +20,7 @@ export const deltaRuleBackward = defineOp({
   name: 'deltaRuleBackward',
   inputs: { q: ['f32'], k: ['f32'], v: ['f32'], decay: ['f32'], beta: ['f32'], starts: ['i32'], dy: ['f32'] },
   optional: ['starts'],
+  exact: ['decay', 'beta'],
   outputs: ['dq', 'dk', 'dv', 'ddecay', 'dbeta'],
   infer({ q, k, v, decay, beta, starts, dy }, attributes: DeltaAttributes, refuse) {
     checkDelta({ q, k, v, decay, beta }, attributes, refuse)

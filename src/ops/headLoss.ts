@@ -61,8 +61,8 @@ export function headSamples(lanes: number): readonly Sample<'x' | 'w' | 'targets
     const [rows, vocabulary, cols] = [1 + 50 * at, 2 * lanes + 1, lanes - 1]
     return {
       inputs: {
-        x: { dtype: 'f32', shape: [rows, cols] },
-        w: { dtype: 'f32', shape: [vocabulary, cols] },
+        x: { dtype: at % 2 ? 'bf16' : 'f32', shape: [rows, cols] },
+        w: { dtype: at > 1 ? 'bf16' : 'f32', shape: [vocabulary, cols] },
         targets: { dtype: 'i32', shape: [rows], values: Array.from({ length: rows }, (_, i) => (i % vocabulary) - 1) },
         total: { dtype: 'f32', shape: [1, 1], values: [2 * rows] },
       },
@@ -101,7 +101,7 @@ export const headRefusals = [
  */
 export const headLoss = defineOp({
   name: 'headLoss',
-  inputs: { x: ['f32'], w: ['f32'], targets: ['i32'], total: ['f32'] },
+  inputs: { x: ['f32', 'bf16'], w: ['f32', 'bf16'], targets: ['i32'], total: ['f32'] },
   outputs: ['loss'],
   infer(inputs, attributes: HeadAttributes, refuse) {
     checkHead(inputs, attributes, refuse)

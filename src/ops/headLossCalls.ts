@@ -35,11 +35,14 @@ export function callHeadLoss(
   const one = to.scratch('one', { dtype: 'f32', shape: [1, 1] })
   if (gradients) to.call(fillForward, { rows: 1, cols: 1, value: 1, y: one })
   const most = pieceRows(rows, vocabulary)
+  // Every piece lies in the bytes of the one before it.
+  const room = (name: string) => to.scratch(name, { dtype: 'f32', shape: [most, vocabulary] })
+  const [logitsRoom, dlogitsRoom] = [room('logits'), room('dlogits')]
   for (let from = 0; from < rows; from += most) {
     const some = Math.min(most, rows - from)
     const piece = (whole: Operand) => to.rows(whole, from, some)
     const of = { x: piece(x), targets: piece(targets), states: piece(states) }
-    const logits = to.scratch('logits', { dtype: 'f32', shape: [some, vocabulary] })
+    const logits = to.rows(logitsRoom, 0, some)
     const sizes = { rows: some, cols: vocabulary }
     const inPlace = { ...sizes, xRow: vocabulary, yRow: vocabulary }
     callMatmul(to, { a: of.x, b: w, sum: null, y: logits }, { transposeA: false, transposeB: true })
@@ -50,7 +53,7 @@ export function callHeadLoss(
     if (!gradients) continue
     const { dx, dw, sum } = gradients
     // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
-    const dlogits = cap === 0 ? logits : to.rows(to.scratch('dlogits', logits.type), 0, some)
+    const dlogits = cap === 0 ? logits : to.rows(dlogitsRoom, 0, some)
     to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
     if (cap !== 0) {
       const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }

@@ -6,6 +6,7 @@ import { checkHead, composeHead, type HeadAttributes, headRefusals, headSamples 
 import { callHeadLoss } from './headLossCalls.ts'
 import { matmul } from './matmul.ts'
 import { scale } from './scale.ts'
+import { denseRow } from './shapes.ts'
 import { softCapBackward } from './softCapBackward.ts'
 
 /**
@@ -14,15 +15,15 @@ import { softCapBackward } from './softCapBackward.ts'
  */
 export const headLossGradients = defineOp({
   name: 'headLossGradients',
-  inputs: { x: ['f32'], w: ['f32'], targets: ['i32'], total: ['f32'], sum: ['f32'] },
+  inputs: { x: ['f32', 'bf16'], w: ['f32', 'bf16'], targets: ['i32'], total: ['f32'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['loss', 'dx', 'dw'],
   sums: { dw: 'sum' },
   infer(inputs, attributes: HeadAttributes, refuse) {
     checkHead(inputs, attributes, refuse)
-    const { w, sum } = inputs
+    const { x, w, sum } = inputs
     if (sum && sum.shape.join() !== w.shape.join()) refuse(`sum is [${sum.shape}]; accepted: [${w.shape}]`)
-    return { loss: { dtype: 'f32', shape: [1, 1] }, dx: inputs.x, dw: inputs.w }
+    return { loss: { dtype: 'f32', shape: [1, 1] }, dx: denseRow(x.shape), dw: denseRow(w.shape) }
   },
   decompose(g, operands, attributes) {
     const { x, w, targets, total, sum } = operands
@@ -51,7 +52,7 @@ export const headLossGradients = defineOp({
   tolerance: { relative: 64 },
   samples: (lanes) =>
     headSamples(lanes).map((sample, at) =>
-      at % 2 === 0 ? sample : { ...sample, inputs: { ...sample.inputs, sum: sample.inputs.w! } },
+      at % 2 === 0 ? sample : { ...sample, inputs: { ...sample.inputs, sum: { ...sample.inputs.w!, dtype: 'f32' } } },
     ),
   refusals: headRefusals,
 })

@@ -1,9 +1,8 @@
-import type { FloatDtype } from '../base/dtypes.ts'
 import { fail } from '../base/errors.ts'
 import type { Dim, TensorType } from '../ir/graph.ts'
 import { defineOp, type Lowering, type OpDefinition, type Operand } from '../ir/op.ts'
 import { tensor } from '../ir/tensor.ts'
-import { bestRoom, leastRoom, matmulForward } from '../kernels/matmul/matmul.kernel.ts'
+import { bestRoom, leastRoom, matmulKernel } from '../kernels/matmul/matmul.kernel.ts'
 import { denseRow } from './shapes.ts'
 import { sumRows } from './sumRows.ts'
 
@@ -16,6 +15,15 @@ export interface MatmulAttributes {
 
 /** Parts whose panels find the room that they like best; more parts have smaller fields, which need less. */
 const partsAtBest = 4
+
+/** Formats of a and b in the samples. */
+const formats = [
+  ['f32', 'f32'],
+  ['f32', 'f16'],
+  ['f32', 'bf16'],
+  ['bf16', 'f32'],
+  ['bf16', 'bf16'],
+] as const
 
 /** Rows, columns and depth of op(a) · op(b). Only the first axis of a stored operand may be a symbol. */
 export function matmulSizes(a: TensorType, b: TensorType, { transposeA, transposeB }: MatmulAttributes) {
@@ -39,8 +47,10 @@ export function callMatmul(
 ): void {
   const { rows, cols, depth } = matmulSizes(a.type, b.type, attributes)
   const room = matmulRoom(rows, cols, depth)
-  const kernels = matmulForward[`${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}`]
-  to.call(kernels[floatDtypeOf(b.type)], {
+  const form = `${attributes.transposeA ? 't' : 'n'}${attributes.transposeB ? 't' : 'n'}` as const
+  const kernel =
+    matmulKernel(form, a.type.dtype, b.type.dtype) ?? fail('graph_invalid', { where: y.name, what: noProduct(a, b) })
+  to.call(kernel, {
     ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
     ...{ sumRow: sum && !isRow(sum) ? to.stride(sum) : 0, yRow: to.stride(y) },
     ...{ a, b, sum, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
@@ -53,13 +63,14 @@ export function callMatmul(
  */
 export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = defineOp({
   name: 'matmul',
-  inputs: { a: ['f32'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
+  inputs: { a: ['f32', 'bf16'], b: ['f32', 'f16', 'bf16'], sum: ['f32'] },
   optional: ['sum'],
   outputs: ['y'],
   sums: { y: 'sum' },
   infer({ a, b, sum }, attributes: MatmulAttributes, refuse) {
     if (a.shape.length !== 2 || b.shape.length !== 2)
       refuse(`a and b need two axes, not ${a.shape.length} and ${b.shape.length}`)
+    if (!matmulKernel('nn', a.dtype, b.dtype)) refuse(noProduct({ type: a }, { type: b }))
     const { rows, cols, depth, depthB } = matmulSizes(a, b, attributes)
     if (depth !== depthB) refuse(`op(a) has ${depth} columns and op(b) has ${depthB} rows; they must be equal`)
     if (typeof cols !== 'number') refuse(`op(b) has ${cols} columns; accepted: a number`)
@@ -104,15 +115,15 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
   samples: (lanes) =>
     [false, true].flatMap((transposeA) =>
       [false, true].flatMap((transposeB) =>
-        (['f32', 'f16', 'bf16'] as const).flatMap((dtype, which) =>
+        formats.flatMap(([ofA, ofB], which) =>
           [
             { rows: 2, cols: 1, depth: 3 },
             { rows: 13, cols: 2 * lanes + 1, depth: 37 },
             { rows: 5, cols: lanes - 1, depth: 700 },
           ].map(({ rows, cols, depth }, i) => ({
             inputs: {
-              a: { dtype: 'f32' as const, shape: transposeA ? [depth, rows] : [rows, depth] },
-              b: { dtype, shape: transposeB ? [cols, depth] : [depth, cols] },
+              a: { dtype: ofA, shape: transposeA ? [depth, rows] : [rows, depth] },
+              b: { dtype: ofB, shape: transposeB ? [cols, depth] : [depth, cols] },
               ...sumOf((i + which) % 3, rows, cols),
             },
             attributes: { transposeA, transposeB },
@@ -125,6 +136,11 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
       inputs: { a: denseRow(['tokens', 8]), b: denseRow([4, 9]) },
       attributes: { transposeA: false, transposeB: true },
       says: 'op(a) has 8 columns and op(b) has 9 rows',
+    },
+    {
+      inputs: { a: { dtype: 'bf16', shape: ['tokens', 8] }, b: { dtype: 'f16', shape: [4, 8] } },
+      attributes: { transposeA: false, transposeB: true },
+      says: 'a is bf16 and b is f16',
     },
     {
       inputs: { a: denseRow(['tokens', 2, 4]), b: denseRow([4, 4]) },
@@ -149,13 +165,11 @@ function isRow({ type }: Operand): boolean {
   return type.shape.length === 1
 }
 
+function noProduct(a: Pick<Operand, 'type'>, b: Pick<Operand, 'type'>): string {
+  return `a is ${a.type.dtype} and b is ${b.type.dtype}; accepted: b in f32 or bf16, or a in f32`
+}
+
 /** No sum, a whole one or one for every row. */
 function sumOf(kind: number, rows: number, cols: number) {
   return kind === 0 ? {} : { sum: { dtype: 'f32' as const, shape: kind === 1 ? [rows, cols] : [cols] } }
-}
-
-function floatDtypeOf({ dtype }: TensorType): FloatDtype {
-  return dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'
-    ? dtype
-    : fail('graph_invalid', { where: dtype, what: 'is no floating-point format' })
 }

@@ -4,7 +4,7 @@ import { axis, denseRow, widthFrom } from './shapes.ts'
 /** The same values with the axes after the first regrouped: `heads` > 0 gives [tokens, heads, width], 0 gives [tokens, all]. */
 export const reshape: OpDefinition<'x', 'y', { heads: number }> = defineOp({
   name: 'reshape',
-  inputs: { x: ['f32'] },
+  inputs: { x: ['f32', 'bf16'] },
   outputs: ['y'],
   infer({ x }, { heads }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
@@ -25,7 +25,11 @@ export const reshape: OpDefinition<'x', 'y', { heads: number }> = defineOp({
     to.view(y, x)
   },
   tolerance: { relative: 0 },
-  samples: () => [{ inputs: { x: { dtype: 'f32', shape: [3, 12] } }, attributes: { heads: 4 } }],
+  samples: () =>
+    (['f32', 'bf16'] as const).map((dtype) => ({
+      inputs: { x: { dtype, shape: [3, 12] } },
+      attributes: { heads: 4 },
+    })),
   refusals: [
     { inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: -1 }, says: 'heads is -1' },
     { inputs: { x: denseRow(['tokens', 10]) }, attributes: { heads: 4 }, says: 'do not divide' },

@@ -15,6 +15,7 @@ export const rope: OpDefinition<'x' | 'table', 'y', RopeAttributes> = defineOp({
   inputs: { x: ['f32'], table: ['f32'] },
   outputs: ['y'],
   constants: ['table'],
+  exact: ['table'],
   infer({ x, table }, { style }, refuse) {
     if (x.shape.length !== 3 || table.shape.length !== 3) refuse('x and table need three axes')
     if (table.shape[1] !== 2) refuse(`table is [${table.shape}]; accepted: [tokens, 2, pairs], cosines and sines`)

@@ -5,10 +5,10 @@ import { takeRowsForward } from '../kernels/rows/rows.kernel.ts'
 import { denseRow, lastAxis } from './shapes.ts'
 import { takeRowsBackward } from './takeRowsBackward.ts'
 
-/** y[i] = x[index[i]] */
+/** y[i] = x[index[i]], in f32 */
 export const takeRows = defineOp({
   name: 'takeRows',
-  inputs: { x: ['f32'], index: ['i32'] },
+  inputs: { x: ['f32', 'bf16'], index: ['i32'] },
   outputs: ['y'],
   infer({ x, index }, _attributes: NoAttributes, refuse) {
     if (x.shape.length !== 2 || index.shape.length !== 1) refuse('x needs two axes and index one')
@@ -27,12 +27,15 @@ export const takeRows = defineOp({
   },
   lower({ x, index }, { y }, _attributes, to) {
     const dims = { rows: x.type.shape[0]!, outputs: index.type.shape[0]!, cols: lastAxis(x.type), xRow: to.stride(x) }
-    to.call(takeRowsForward, { ...dims, x, index, y })
+    to.call(takeRowsForward[x.type.dtype === 'bf16' ? 'bf16' : 'f32'], { ...dims, x, index, y })
   },
   tolerance: { relative: 0 },
   samples: (lanes) =>
-    [1, lanes + 1].map((cols) => ({
-      inputs: { x: { dtype: 'f32', shape: [4, cols] }, index: { dtype: 'i32', shape: [3], values: { below: 4 } } },
+    [1, lanes + 1, lanes + 2].map((cols) => ({
+      inputs: {
+        x: { dtype: cols === lanes + 2 ? ('bf16' as const) : ('f32' as const), shape: [4, cols] },
+        index: { dtype: 'i32', shape: [3], values: { below: 4 } },
+      },
       attributes: {},
     })),
   refusals: [

@@ -5,7 +5,7 @@ import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'
 import { seededRandom } from './random.ts'
 
-const kernel = matmulForward.nn.f32
+const kernel = matmulForward.nn.f32.f32
 
 for (const target of kernelTargets.filter(({ how }) => how === 'library')) {
   const title = `the matrix product of ${target.name}${target.missing ? ` (${target.missing})` : ''}`

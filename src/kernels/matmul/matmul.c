@@ -26,9 +26,10 @@ enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
 
 typedef struct {
     int64_t rows, cols, depth;
-    const float *a;
+    int a_format;
+    const void *a;
     int64_t a_row, a_col; /* from row to row and from column to column of op(a) */
-    int format;           /* of b */
+    int b_format;
     int transposed;       /* whether b is stored as [cols, depth] */
     const void *b;
     int64_t b_row; /* from row to row of b as it is stored */
@@ -182,6 +183,11 @@ typedef struct {
     int64_t pieces, blocks, strips;
 } ck_field;
 
+CK_INLINE int64_t ck_element_bytes(int format)
+{
+    return format == CK_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
 /* What is copied after the product of a strip and a block: a strip, or a block where one strip has all columns. */
 static ck_ahead ck_next(const ck_matmul *c, const ck_field *field, int64_t piece, int64_t block, int64_t strip,
                         int64_t times)
@@ -193,11 +199,12 @@ static ck_ahead ck_next(const ck_matmul *c, const ck_field *field, int64_t piece
     const ck_range depth = ck_divide((ck_range){0, c->depth}, 1, piece + is_last, field->pieces);
     if (field->strips == 1) {
         const ck_range rows = ck_divide(field->rows, CK_TALL, (block + 1) % field->blocks, field->blocks);
-        return c->a_col == 1 ? ck_look_ahead(c->a, sizeof *c->a, c->a_row, rows, depth, times)
-                             : ck_look_ahead(c->a, sizeof *c->a, c->a_col, depth, rows, times);
+        const int64_t bytes = ck_element_bytes(c->a_format);
+        return c->a_col == 1 ? ck_look_ahead(c->a, bytes, c->a_row, rows, depth, times)
+                             : ck_look_ahead(c->a, bytes, c->a_col, depth, rows, times);
     }
     const ck_range cols = ck_divide(field->cols, CK_WIDE, (strip + 1) % field->strips, field->strips);
-    const int64_t bytes = c->format == CK_F32 ? sizeof(float) : sizeof(uint16_t);
+    const int64_t bytes = ck_element_bytes(c->b_format);
     return c->transposed ? ck_look_ahead(c->b, bytes, c->b_row, cols, depth, times)
                          : ck_look_ahead(c->b, bytes, c->b_row, depth, cols, times);
 }
@@ -220,11 +227,11 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
         const ck_range depth = ck_divide(all, 1, piece, pieces);
         for (int64_t block = 0; block < field.blocks; block++) {
             const ck_range some_rows = ck_divide(rows, CK_TALL, block, field.blocks);
-            ck_copy_tiles(c->a, c->a_row, c->a_col, some_rows, depth, tiles);
+            ck_copy_tiles(c->a_format, c->a, c->a_row, c->a_col, some_rows, depth, tiles);
             for (int64_t strip = 0; strip < strips; strip++) {
                 const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
                 if (strips > 1 || block == 0) {
-                    ck_copy_panels(c->format, c->transposed, c->b, c->b_row, some_cols, depth, panels);
+                    ck_copy_panels(c->b_format, c->transposed, c->b, c->b_row, some_cols, depth, panels);
                 }
                 const int64_t times =
                     ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) * ck_ranges(depth, CK_STEPS);
@@ -269,22 +276,24 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
 }
 
 /* op(a) and op(b) as they are, or transposed. */
-#define CK_DEFINE_FORMS(dtype, type, format)                                                                           \
-    CK_DEFINE_FORM(nn_##dtype, type, format, aRow, 1, 0)                                                               \
-    CK_DEFINE_FORM(nt_##dtype, type, format, aRow, 1, 1)                                                               \
-    CK_DEFINE_FORM(tn_##dtype, type, format, 1, aRow, 0)                                                               \
-    CK_DEFINE_FORM(tt_##dtype, type, format, 1, aRow, 1)
+#define CK_DEFINE_FORMS(dtypes, a_type, a_format, b_type, b_format)                                                    \
+    CK_DEFINE_FORM(nn_##dtypes, a_type, a_format, aRow, 1, b_type, b_format, 0)                                        \
+    CK_DEFINE_FORM(nt_##dtypes, a_type, a_format, aRow, 1, b_type, b_format, 1)                                        \
+    CK_DEFINE_FORM(tn_##dtypes, a_type, a_format, 1, aRow, b_type, b_format, 0)                                        \
+    CK_DEFINE_FORM(tt_##dtypes, a_type, a_format, 1, aRow, b_type, b_format, 1)
 
-#define CK_DEFINE_FORM(name, type, format, a_row, a_col, transposed)                                                   \
+#define CK_DEFINE_FORM(name, a_type, a_format, a_row, a_col, b_type, b_format, transposed)                             \
     void ck_matmul_fwd_##name(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t room,            \
-                              int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, const float *restrict a,       \
-                              const type *restrict b, const float *sum, float *y, float *restrict scratch)             \
+                              int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, const a_type *restrict a,      \
+                              const b_type *restrict b, const float *sum, float *y, float *restrict scratch)           \
     {                                                                                                                  \
-        const ck_matmul c = {rows, cols, depth,  a, a_row, a_col,   format, transposed,                                \
-                             b,    bRow, sum, sumRow, y, yRow,  scratch, room};                                        \
+        const ck_matmul c = {rows,       cols, depth, a_format, a,      a_row, a_col, b_format,                        \
+                             transposed, b,    bRow,  sum,      sumRow, y,     yRow,  scratch, room};                  \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
-CK_DEFINE_FORMS(f32, float, CK_F32)
-CK_DEFINE_FORMS(f16, uint16_t, CK_F16)
-CK_DEFINE_FORMS(bf16, uint16_t, CK_BF16)
+CK_DEFINE_FORMS(f32, float, CK_F32, float, CK_F32)
+CK_DEFINE_FORMS(f16, float, CK_F32, uint16_t, CK_F16)
+CK_DEFINE_FORMS(bf16, float, CK_F32, uint16_t, CK_BF16)
+CK_DEFINE_FORMS(bf16_f32, uint16_t, CK_BF16, float, CK_F32)
+CK_DEFINE_FORMS(bf16_bf16, uint16_t, CK_BF16, uint16_t, CK_BF16)

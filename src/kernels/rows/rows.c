@@ -1,7 +1,7 @@
 /* rows.c: rows and parts of them moved as they are, with the gradient of that, and their mean. */
 #include "rows.h"
 
-#include "simd.h"
+#include "bfloats.h"
 #include "split.h"
 
 void ck_copy_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow,
@@ -67,6 +67,17 @@ void ck_takeRows_fwd_f32(int part, int parts, int64_t rows, int64_t outputs, int
     ck_share(outputs, part, parts, &output, &end);
     for (; output < end; output++) {
         memcpy(y + output * cols, x + index[output] * xRow, (size_t)cols * sizeof *y);
+    }
+}
+
+void ck_takeRows_fwd_bf16(int part, int parts, int64_t rows, int64_t outputs, int64_t cols, int64_t xRow,
+                          const uint16_t *restrict x, const int32_t *restrict index, float *restrict y)
+{
+    (void)rows;
+    int64_t output, end;
+    ck_share(outputs, part, parts, &output, &end);
+    for (; output < end; output++) {
+        ck_widen(x + index[output] * xRow, cols, y + output * cols);
     }
 }
 

@@ -64,18 +64,22 @@ export const meanRowsForward = defineKernel({
   flops: ({ rows, cols }) => rows * cols,
 })
 
-/** y[i] = x[index[i]]. Indices must be in 0 .. rows - 1. */
-export const takeRowsForward = defineKernel({
-  name: 'takeRows_fwd_f32',
-  family: 'rows',
-  dims: ['rows', 'outputs', 'cols', 'xRow'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow', touched: 'outputs' },
-    index: { dtype: 'i32', access: 'read', shape: ['outputs'] },
-    y: { dtype: 'f32', access: 'write', shape: ['outputs', 'cols'] },
-  },
-  inPlace: [],
-  split: { items: ['outputs'], own: ['index', 'y'] },
-  flops: () => 0,
-})
+function takeRows<D extends 'f32' | 'bf16'>(dtype: D) {
+  return defineKernel({
+    name: `takeRows_fwd_${dtype}`,
+    family: 'rows',
+    dims: ['rows', 'outputs', 'cols', 'xRow'],
+    attributes: {},
+    buffers: {
+      x: { dtype, access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow', touched: 'outputs' },
+      index: { dtype: 'i32', access: 'read', shape: ['outputs'] },
+      y: { dtype: 'f32', access: 'write', shape: ['outputs', 'cols'] },
+    },
+    inPlace: [],
+    split: { items: ['outputs'], own: ['index', 'y'] },
+    flops: () => 0,
+  })
+}
+
+/** y[i] = x[index[i]], widened. Indices must be in 0 .. rows - 1. */
+export const takeRowsForward = { f32: takeRows('f32'), bf16: takeRows('bf16') } as const

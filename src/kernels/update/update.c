@@ -1,6 +1,7 @@
 /* update.c: what a step does to a weight and to what an optimizer keeps of its gradients, element by element. */
 #include "update.h"
 
+#include "bfloats.h"
 #include "chunks.h"
 
 /*
@@ -168,11 +169,8 @@ void ck_weightCopy_fwd_bf16(int part, int parts, int64_t elements, const float *
 {
     int64_t i, end;
     ck_share_elements(elements, part, parts, &i, &end);
-    for (; i + CK_LANES <= end; i += CK_LANES) {
-        ck_store_h(copy + i, ck_to_bf16(ck_load(weight + i)));
-    }
     if (i < end) {
-        ck_store_h_n(copy + i, ck_to_bf16(ck_load_n(weight + i, end - i)), end - i);
+        ck_narrow(weight + i, end - i, copy + i);
     }
 }
 

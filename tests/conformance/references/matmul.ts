@@ -4,16 +4,16 @@ import type { Dims } from '../placement.ts'
 import type { Reference, References } from './reference.ts'
 import { mixed, strided } from './sizes.ts'
 
-/** The references of one form of the matrix product, by the dtypes of b. */
+/** The references of one form of the matrix product, by the dtypes of a and b. */
 function perForm<F extends MatmulForm>(form: F) {
   return Object.fromEntries(
-    (['f32', 'f16', 'bf16'] as const).map((dtype) => [
-      `matmul_fwd_${form}_${dtype}`,
-      // Only the copy of b knows its dtype.
-      product(form, dtype === 'f32' ? 14 : 5),
+    (['f32', 'f16', 'bf16', 'bf16_f32', 'bf16_bf16'] as const).map((formats) => [
+      `matmul_fwd_${form}_${formats}`,
+      // Only the copies of a and b know their dtypes.
+      product(form, formats === 'f32' ? 14 : 5),
     ]),
   ) as {
-    [D in FloatDtype as `matmul_fwd_${F}_${D}`]: Reference
+    [N in FloatDtype | 'bf16_f32' | 'bf16_bf16' as `matmul_fwd_${F}_${N}`]: Reference
   }
 }
 

@@ -1,6 +1,14 @@
-import type { References } from './reference.ts'
+import type { Reference, References } from './reference.ts'
 import { below, take } from './rowValues.ts'
 import { around, counts, mixed, rowsOf, strided } from './sizes.ts'
+
+const taking: Reference = {
+  sizes: (lanes) =>
+    strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
+  fill: { index: below('rows', 'outputs') },
+  compute: ({ x, index }, { cols }) => ({ y: take(x!, index!, cols!) }),
+  epsilons: 0,
+}
 
 /** How the kernels of the family `rows` are judged. */
 export const rows: References<'rows'> = {
@@ -58,11 +66,6 @@ export const rows: References<'rows'> = {
     // A sum may cancel.
     epsilons: 32,
   },
-  takeRows_fwd_f32: {
-    sizes: (lanes) =>
-      strided(mixed(8, { rows: [1, 5, 9], outputs: counts, cols: around(lanes) }), ({ cols }) => cols!, 'xRow'),
-    fill: { index: below('rows', 'outputs') },
-    compute: ({ x, index }, { cols }) => ({ y: take(x!, index!, cols!) }),
-    epsilons: 0,
-  },
+  takeRows_fwd_f32: taking,
+  takeRows_fwd_bf16: taking,
 }
