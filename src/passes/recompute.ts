@@ -1,6 +1,7 @@
 import { consumers, type Graph, type Node, nodeName } from '../ir/graph.ts'
 import type { AnyOp, Operand } from '../ir/op.ts'
 import { Rewriter } from '../ir/rewrite.ts'
+import { cast } from '../ops/cast.ts'
 import { ops } from '../ops/registry.ts'
 import { dropDead } from './dropDead.ts'
 
@@ -66,11 +67,22 @@ function copiedNodes(
   readers: ReadonlyMap<string, readonly Node[]>,
   outputs: ReadonlySet<string>,
 ): ReadonlySet<Node> {
+  const made = new Map(forward.flatMap((node) => Object.values(node.outputs).map((value) => [value, node] as const)))
+  // Whether to make a value again takes the result of a product, or an f32 value of another layer.
+  const isDear = (value: string, layer: number): boolean => {
+    const node = made.get(value)
+    if (!node || isNarrow(node)) return false
+    if (products.has(node.op) || layerOf(node) !== layer) return true
+    return Object.values(node.inputs).some((input) => isDear(input, layer))
+  }
   return new Set(
     forward.filter((node) => {
       const layer = layerOf(node)
       if (layer === undefined || kept(layer) === 'all') return false
-      if (kept(layer) === 'products' && products.has(node.op)) return false
+      if (kept(layer) === 'products') {
+        if (products.has(node.op)) return false
+        if (isNarrow(node) && isDear(node.inputs.x!, layer)) return false
+      }
       const isBoundary = Object.values(node.outputs).some(
         (value) =>
           outputs.has(value) ||
@@ -79,6 +91,11 @@ function copiedNodes(
       return !isBoundary
     }),
   )
+}
+
+/** Whether a node stores a value in bf16: it is kept in place of the product that it rounds. */
+function isNarrow({ op, attributes }: Node): boolean {
+  return op === cast.name && attributes.dtype === 'bf16'
 }
 
 /** The layer that a node of the forward half is of. */

@@ -49,9 +49,10 @@ export function canariesOf(program: Program, plan: MemoryPlan, phases: ReadonlyM
  */
 export function phasesOf({ nodes }: Graph, ops: OpTable, mode: Mode): ReadonlyMap<string, Phase> {
   const updated = new Set<string>()
-  let last: Phase = mode === 'update' ? 'update' : 'forward'
+  const isUpdate = mode === 'update' || mode === 'copy'
+  let last: Phase = isUpdate ? 'update' : 'forward'
   const phaseOf = ({ of, op }: Graph['nodes'][number]): Phase => {
-    if (mode === 'update') return 'update'
+    if (isUpdate) return 'update'
     if (of === undefined) return last === 'forward' ? 'forward' : 'update'
     if (mode === 'train' && ops[op]?.advances) updated.add(of)
     return updated.has(of) ? 'update' : 'backward'

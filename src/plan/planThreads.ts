@@ -1,3 +1,4 @@
+import { dtypes } from '../base/dtypes.ts'
 import { type Dim, elementsFrom } from '../ir/graph.ts'
 import { ownItems } from '../kernels/kernel.ts'
 import { kernels } from '../kernels/registry.ts'
@@ -132,11 +133,12 @@ function placedBuffers(
   return column.in === 'memory' ? column.entries.map((name) => ({ buffer: buffers.get(name)!, offset: 0 })) : []
 }
 
-/** The row and column of a buffer at which an argument begins. Only activations of 4 bytes per element are read in parts. */
-function beginning(bytes: number, { region, shape }: PlacedBuffer): { row: number; column: number } {
+/** The row and column of a buffer at which an argument begins. Only activations are read in parts. */
+function beginning(bytes: number, { region, dtype, shape }: PlacedBuffer): { row: number; column: number } {
   if (region !== 'activation') return { row: bytes, column: 0 }
   const columns = elementsFrom(shape, 1)
-  const elements = bytes / 4
+  const { blockBytes, blockElements } = dtypes[dtype]
+  const elements = (bytes / blockBytes) * blockElements
   return { row: Math.floor(elements / columns), column: elements % columns }
 }
 

@@ -87,9 +87,10 @@ export type Step = Call | Barrier | Repeat
 
 /**
  * `train`: forward, backward and update in one step. `gradients` and `accumulate`: those of the first part of a batch, and of
- * further parts added to them, which `update` applies. `evaluate`: the loss alone.
+ * further parts added to them, which `update` applies. `evaluate`: the loss alone. `copy`: what the others read in place of weights,
+ * made of these.
  */
-export type TrainingMode = 'train' | 'gradients' | 'accumulate' | 'update' | 'evaluate'
+export type TrainingMode = 'train' | 'gradients' | 'accumulate' | 'update' | 'evaluate' | 'copy'
 
 export type Mode = 'prefill' | 'decode' | 'encode' | 'trace' | TrainingMode
 
