@@ -1,5 +1,5 @@
 // Our side of training.mjs, in the words of training.py: `node trainingWorker.mjs FOLDER IDS BATCH LENGTH THREADS RUN` trains
-// the model of a transformers folder by the program in the run folder RUN, and `... build [accumulates] [memory=BYTES]` behind
+// the model of a transformers folder by the program in the run folder RUN, and `... build [accumulates] [bf16] [memory=BYTES]` behind
 // that makes RUN first and ends. Requests by line: step, update (of a RUN that accumulates), memory, end.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -31,6 +31,7 @@ async function build() {
     out: run,
     update: { optimizer, group: () => ({ decay: 0.1, rate: 1 }) },
     accumulates: choices.includes('accumulates'),
+    precision: choices.includes('bf16') ? 'bf16' : 'f32',
     ...(memory === undefined ? {} : { memory: Number(memory) }),
   })
 }
@@ -38,6 +39,7 @@ async function build() {
 async function serve() {
   const trainer = Trainer.open(run, { threads: Number(threadsText) })
   loadWeights(trainer, checkpoint, model)
+  await trainer.refresh()
   const bytes = readFileSync(idsPath)
   const stream = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
   const batches = Math.floor((stream.length - 1) / tokens)

@@ -51,6 +51,7 @@ export async function withTrainer<T>(
     const trainer = Trainer.open(out, { threads })
     try {
       loadWeights(trainer, checkpoint, model)
+      await trainer.refresh()
       giveInputs(trainer, stepInputs(batch))
       return await use({ trainer, training })
     } finally {

@@ -8,6 +8,11 @@ import { weightCopy } from '../ops/weightCopy.ts'
 /** The bf16 copy of a weight, as it is called among the states. */
 const copyName = (weight: string) => `${weight}.bf16`
 
+/** The weight that a state is, or is the copy of. */
+export function copiedWeight(state: string): string {
+  return state.replace(/\.bf16$/, '')
+}
+
 /** The weights of a graph, f32 matrices, that products and tables read and may read in bf16. */
 export function copiedWeights(graph: Graph): readonly State[] {
   const read = new Set(

@@ -18,6 +18,7 @@ const training = [
   ...['differentiate', 'gradientFlow', 'lossAndGradients', 'recompute', 'fuseLoss', 'fuseSums', 'weightsAsRows'],
   ...['trainingPrograms', 'applyUpdates', 'accumulateGradients', 'updateGraph', 'appendUpdate', 'updateSettings'],
   ...['normOfGradients', 'orthogonalize', 'trainedWeights', 'weightsToStates'],
+  ...['storeNarrow', 'forwardNodes', 'copyWeights'],
 ]
 
 const documents = [

@@ -71,12 +71,16 @@ describe('a training that diverges', () => {
     expect(checkpoints).toContain('step-00000001.safetensors')
   })
 
-  it('names the weight that was not finite before it, in whichever micro-batch', async () => {
-    const { sentence } = await refused('weight', 'accumulate: 2, schedule: {rate: 1.0e-3}', `{checkpoint: ${damaged}}`)
-    expect(sentence).toMatch(
-      /^step 1: .* made by the op matmul, which reads the weight blk\.1\.ffn_up\.weight, that is not/,
-    )
-  })
+  it.each(['f32', 'bf16'])(
+    'names the weight that was not finite before it, in whichever micro-batch, in %s',
+    async (precision) => {
+      const settings = `accumulate: 2, schedule: {rate: 1.0e-3}, precision: ${precision}`
+      const { sentence } = await refused(`weight-${precision}`, settings, `{checkpoint: ${damaged}}`)
+      expect(sentence).toMatch(
+        /^step 1: .* made by the op matmul, which reads the weight blk\.1\.ffn_up\.weight, that is not/,
+      )
+    },
+  )
 
   it('says whose gradients are not finite where the step has changed the weights', async () => {
     const { sentence, checkpoints } = await refused('unclipped', `clip: 0, ${jumps}`)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { precisions } from '../../base/precisions.ts'
 import { recipeNames } from '../../quantize/recipes.ts'
 import { initMethodNames } from '../init/initMethods.ts'
 import { modelFamilies } from '../init/modelFamilies.ts'
@@ -172,7 +173,10 @@ const trainKeys = {
     most: 0.999999,
   }).optional(),
   seed: usual(whole(0, 'of the order of the data and of all else that is drawn'), train.seed),
-  precision: usual(word(['f32'], 'what activations and weights are stored in'), train.precision),
+  precision: usual(
+    word(precisions, 'what is kept for the backward half and what products read of weights is stored in'),
+    train.precision,
+  ),
   memory: bytes(
     'most memory that training may take; what does not fit is computed again (default: as much as is needed)',
   ).optional(),

@@ -1,4 +1,5 @@
 import type { Optimizer } from '../../base/optimizers.ts'
+import type { Precision } from '../../base/precisions.ts'
 import type { DataOptions } from '../data/dataInfo.ts'
 import type { ModelInit } from '../freshModel.ts'
 import type { ModelShape } from '../init/freshSizes.ts'
@@ -64,7 +65,8 @@ export interface StageConfig {
   /** The share of the last average in a moving average of the weights; absent: none is kept. */
   readonly ema?: number
   readonly seed: number
-  readonly precision: 'f32'
+  /** What is kept of a step and what products read is stored in. */
+  readonly precision: Precision
   /** The most bytes of the whole training; absent: as many as are needed. */
   readonly memory?: number
   /** Absent: the cores. */

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { fail } from '../../base/errors.ts'
+import type { Precision } from '../../base/precisions.ts'
 import type { BatchSize } from '../../passes/bindSizes.ts'
 import type { Model } from '../../templates/readModel.ts'
 import { Trainer } from '../program/trainer.ts'
@@ -12,16 +13,19 @@ export interface TraceOptions {
   readonly size: BatchSize
   readonly out: string
   readonly threads: number
+  readonly precision: Precision
   readonly target?: string
 }
 
 /** Compiles and opens the trace of a stage's step. Refuses as `compileTraining`, and where the values do not fit the memory. */
-export async function openTrace(model: Model, { size, out, threads, target }: TraceOptions): Promise<OpenTrace> {
+export async function openTrace(
+  model: Model,
+  { size, out, threads, precision, target }: TraceOptions,
+): Promise<OpenTrace> {
   const remove = () => rmSync(out, { recursive: true, force: true })
   try {
     const { traced, memoryBytes } = await compileTrainingTrace(model, 'trace', {
-      size,
-      out,
+      ...{ size, out, precision },
       ...(target ? { target } : {}),
     })
     if (memoryBytes > freemem()) {

@@ -127,7 +127,8 @@ async function runStage(
     }
     orRefuseWrite(folder, () => makeFolder(folder))
     const program = await compileTraining(model, checkpoint.name, {
-      ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1, debug, signal },
+      ...{ size: settings.size, update: updateOf(stage), accumulates: settings.accumulate > 1 },
+      ...{ precision: stage.precision, debug, signal },
       ...{ out: `${folder}/program`, ...(memory === undefined ? {} : { memory }), ...(target ? { target } : {}) },
     })
     const trainer = Trainer.open(program.dir, { threads: settings.threads })
@@ -155,7 +156,7 @@ async function runStage(
         tensorboard: stage.metrics.tensorboard,
         openTrace: () =>
           openTrace(model, {
-            ...{ size: settings.size, out: `${folder}/trace`, threads: settings.threads },
+            ...{ size: settings.size, out: `${folder}/trace`, threads: settings.threads, precision: stage.precision },
             ...(target ? { target } : {}),
           }),
         facts: { config, template: model.template, sizes: { vocabulary, context } },

@@ -33,7 +33,7 @@ export interface CompileTrainingOptions extends Omit<TrainingProgramOptions, 'ke
    */
   readonly debug?: boolean
   /**
-   * In place of all others one program `trace`: that of the gradients, with a place for every value. Neither `update` nor
+   * In place of the others one program `trace`: that of the gradients, with a place for every value. Neither `update` nor
    * `memory` counts then.
    */
   readonly trace?: boolean
@@ -166,7 +166,10 @@ function planKept(
   const updating = trace || update === undefined ? {} : { update }
   const programs = trainingPrograms(model.graph, { ...others, ...updating, isFrozen, kept })
   const { lanes } = isas[target.isa]
-  const graphs: [string, Graph][] = trace ? [['trace', programs.graphs.gradients!]] : Object.entries(programs.graphs)
+  const { gradients, copy } = programs.graphs
+  const graphs: [string, Graph][] = trace
+    ? [['trace', gradients!], ...(copy ? [['copy', copy] as [string, Graph]] : [])]
+    : Object.entries(programs.graphs)
   const lowered = graphs.map(([mode, graph]) =>
     matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })),
   )

@@ -35,6 +35,7 @@ interface Span {
  * @example
  * const trainer = Trainer.open('run', { threads: 2 })
  * trainer.values('token_embd.weight').set(table)
+ * await trainer.refresh()
  * trainer.ids('ids').set(batch.ids)
  * await trainer.run('train')
  * console.log(trainer.values('loss')[0])
@@ -113,6 +114,19 @@ export class Trainer {
   /** The same of whole numbers: ids, targets, positions, starts. */
   ids(name: string): Int32Array {
     return new Int32Array(this.#view(name))
+  }
+
+  /** All bytes of anything that lies in the memory, in whatever format it is. */
+  bytes(name: string): Uint8Array {
+    return new Uint8Array(this.#view(name))
+  }
+
+  /**
+   * To be called where weights have been written from outside, before programs run: makes what they read in place of the weights
+   * where training stores in fewer bits.
+   */
+  async refresh(): Promise<void> {
+    if (this.programs.includes('copy')) await this.run('copy')
   }
 
   /** Runs a program once, on a thread of its own and those of the trainer; one at a time. */

@@ -1,4 +1,7 @@
+import { decodeTensor, dtypes } from '../../base/dtypes.ts'
+import { type TensorType, typeOf, valueTypes } from '../../ir/graph.ts'
 import { type Tensor, tensor } from '../../ir/tensor.ts'
+import { copiedWeight } from '../../passes/copyWeights.ts'
 import type { Model } from '../../templates/readModel.ts'
 import {
   type CompiledTraining,
@@ -32,8 +35,7 @@ export function readTraced(
   shape: readonly number[],
 ): Tensor {
   const { buffer, column, columns, rowStride } = places.get(value)!
-  const isWhole = graph.inputs.some(({ name, type }) => name === value && type.dtype === 'i32')
-  const all = isWhole ? trainer.ids(buffer) : trainer.values(buffer)
+  const all = numbersOf(trainer, buffer, typeOf(graph, value)!)
   const out = tensor(shape)
   const rows = shape[0] ?? 1
   for (let row = 0; row < rows; row++) {
@@ -41,6 +43,14 @@ export function readTraced(
     out.data.set(all.subarray(from, from + columns), row * columns)
   }
   return out
+}
+
+/** The numbers of a buffer, which are those of a value's type. */
+function numbersOf(trainer: Trainer, buffer: string, { dtype }: TensorType): Float32Array | Float64Array {
+  if (dtype === 'f32') return trainer.values(buffer)
+  const bytes = trainer.bytes(buffer)
+  const { blockBytes, blockElements } = dtypes[dtype]
+  return decodeTensor(dtype, bytes, Math.floor(bytes.length / blockBytes) * blockElements)
 }
 
 /** What of a step is not finite first. */
@@ -59,9 +69,10 @@ export interface NonFinite {
 export async function firstNonFinite(trainer: Trainer, { graph, places }: TracedGraph): Promise<NonFinite | undefined> {
   await trainer.run('trace')
   const isWeight = new Set(graph.states.map(({ name }) => name))
+  const types = valueTypes(graph)
   const isAllFinite = (value: string) => {
     const { buffer, column, columns, rowStride } = places.get(value)!
-    const all = trainer.values(buffer)
+    const all = numbersOf(trainer, buffer, types.get(value)!)
     for (let row = 0; row + column < all.length; row += rowStride)
       for (let i = row + column; i < row + column + columns; i++) if (!Number.isFinite(all[i]!)) return false
     return true
@@ -70,7 +81,7 @@ export async function firstNonFinite(trainer: Trainer, { graph, places }: Traced
     const value = Object.values(node.outputs).find((name) => !isAllFinite(name))
     if (value === undefined) continue
     const weight = Object.values(node.inputs).find((name) => isWeight.has(name) && !isAllFinite(name))
-    return { value, op: node.op, ...(weight === undefined ? {} : { weight }) }
+    return { value, op: node.op, ...(weight === undefined ? {} : { weight: copiedWeight(weight) }) }
   }
   return undefined
 }

@@ -76,6 +76,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
   for (const sentence of resumed?.passedOver ?? []) onNote?.(`passed over: ${sentence}`)
   if (resumed) checkSame(resumed.path, resumed.value, options)
   let { step, tokens } = resumed?.value ?? { step: 0, tokens: 0 }
+  await trainer.refresh()
   if (resumed) onNote?.(`goes on behind step ${step} of ${resumed.path}`)
   const spikes = settings.spikes && new SpikeDetector(settings.spikes, spikeStateOf(resumed?.value))
   const metrics = MetricsFile.open(join(folder, 'metrics.jsonl'), step)

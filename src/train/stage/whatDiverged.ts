@@ -51,8 +51,8 @@ async function findFirst({ trainer, parts, total }: DivergedStep, openTrace: () 
   const trace = await openTrace()
   try {
     for (const { name } of trace.traced.graph.states) {
-      const into = trace.trainer.values(name)
-      into.set(trainer.values(name).subarray(0, into.length))
+      const into = trace.trainer.bytes(name)
+      into.set(trainer.bytes(name).subarray(0, into.length))
     }
     for (const part of parts) {
       giveBatch(trace.trainer, part, total)
