@@ -36,6 +36,10 @@ const vnni = {
   flags: [...v4.flags, '-mavx512vnni'],
   features: [...v4.features, 'avx512_vnni'],
 }
+const bfloat = {
+  flags: [...vnni.flags, '-mavx512bf16'],
+  features: [...vnni.features, 'avx512_bf16'],
+}
 const dotprod = ['fp', 'asimd', 'crc32', 'atomics', 'asimdrdm', 'asimddp']
 
 /** Every target. Of one architecture, a later one is the better choice where the CPU has its features. */
@@ -60,12 +64,20 @@ export const targets: readonly Target[] = [
     cpuFeatures: vnni.features,
   },
   {
+    name: 'x86-64-v4+avx512bf16',
+    isa: 'avx512',
+    arch: 'x86_64',
+    flags: bfloat.flags,
+    baseFlags: x86,
+    cpuFeatures: bfloat.features,
+  },
+  {
     name: 'x86-64-v4+amxint8',
     isa: 'avx512',
     arch: 'x86_64',
-    flags: [...vnni.flags, '-mamx-tile', '-mamx-int8'],
+    flags: [...bfloat.flags, '-mamx-tile', '-mamx-int8'],
     baseFlags: x86,
-    cpuFeatures: [...vnni.features, 'amx_tile', 'amx_int8'],
+    cpuFeatures: [...bfloat.features, 'amx_tile', 'amx_int8'],
   },
   { name: 'aarch64', isa: 'neon', arch: 'aarch64', flags: arm, baseFlags: arm, cpuFeatures: ['fp', 'asimd'] },
   {

@@ -159,6 +159,7 @@ export const sharedHeaders: readonly string[] = [
     'dot.h',
     'exp.h',
     'matrix.h',
+    'pairs.h',
     'panels.h',
     'rowMax.h',
     'runs.h',

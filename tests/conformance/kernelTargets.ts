@@ -37,15 +37,17 @@ function answers(program: string): boolean {
 
 const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
 
-// The families that take sums of products of 8-bit codes: by dot.h in both, by the tiles of matrix.h in linear alone. matmul
-// includes tiles.h too, for the values of weights, of which neither instruction has a part. The C of all others is, preprocessed, that of the target
-// without the instruction, which has every family.
+// The families that take sums of products of 8-bit codes: by dot.h in both, by the tiles of matrix.h in linear alone; products of
+// pairs are in matmul alone. It includes tiles.h too, for the values of weights, of which neither instruction for codes has a part. The C of
+// all others is, preprocessed, that of the target without the instruction, which has every family.
 const withDots = ['linear', 'embedding'] as const
 const withMatrices = ['linear'] as const
+const withPairs = ['matmul'] as const
 const partial: { readonly [target: string]: readonly Family[] } = {
   'x86-64-v3+avxvnni': withDots,
   'x86-64-v4+avx512vnni': withDots,
   'aarch64+dotprod': withDots,
+  'x86-64-v4+avx512bf16': withPairs,
   'x86-64-v4+amxint8': withMatrices,
   'aarch64+i8mm': withMatrices,
 }
@@ -88,14 +90,19 @@ const narrow = native
     }
   })
 
-// The tile instructions in plain C, on a CPU that has the rest.
-const tiles = native
+// Instructions in plain C, on a CPU that has the rest.
+const inPlainC = native
   .filter(({ name }) => name === 'x86-64-v4+avx512vnni')
-  .map((target): KernelTarget => {
-    const header = fileURLToPath(new URL('emulatedTiles.h', import.meta.url))
-    const flags = [...target.flags, '-include', header]
-    return { ...target, name: `${target.name} with emulated tiles`, flags, only: withMatrices }
-  })
+  .flatMap((target) =>
+    [
+      { what: 'tiles', file: 'emulatedTiles.h', only: withMatrices },
+      { what: 'pairs', file: 'emulatedPairs.h', only: withPairs },
+    ].map(({ what, file, only }): KernelTarget => {
+      const header = fileURLToPath(new URL(file, import.meta.url))
+      const flags = [...target.flags, '-include', header]
+      return { ...target, name: `${target.name} with emulated ${what}`, flags, only }
+    }),
+  )
 
 // The sanitizers watch the best body that this CPU runs.
 const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
@@ -106,4 +113,4 @@ const watched = best.map((target): KernelTarget => {
 })
 
 /** Every target with the reason why it cannot run here, where there is one. */
-export const kernelTargets: readonly KernelTarget[] = [...native, ...narrow, ...tiles, ...watched]
+export const kernelTargets: readonly KernelTarget[] = [...native, ...narrow, ...inPlainC, ...watched]

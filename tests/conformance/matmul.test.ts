@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { bfloat16ToNumber, numberToBfloat16 } from '../../src/base/dtypes.ts'
 import { matmulForward } from '../../src/kernels/matmul/matmul.kernel.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
@@ -43,6 +44,27 @@ for (const target of kernelTargets.filter(({ how }) => how === 'library')) {
         [1024, 5000, 60_000, 400_000].map((room) => ({ kernel, dims: sizesOf(rows, cols, depth, room), buffers })),
       )
       for (const { buffers: found } of results.slice(1)) expect(found.y).toEqual(results[0]!.buffers.y)
+    })
+
+    it.each(['nn', 'nt', 'tn', 'tt'] as const)('gives bf16 the bits of the same numbers in f32: %s', (form) => {
+      const [rows, cols, depth] = [29, 4 * lanes + 3, 461]
+      const words = (count: number) => Uint16Array.from(values(count), numberToBfloat16)
+      const wide = (array: Uint16Array) => bytes(Float32Array.from(array, bfloat16ToNumber))
+      const [a, b] = [words(rows * depth), words(depth * cols)]
+      const dims = { ...sizesOf(rows, cols, depth), aRow: form[0] === 'n' ? depth : rows }
+      const sum = bytes(values(rows * cols))
+      const narrow = { a: new Uint8Array(a.buffer), b: new Uint8Array(b.buffer), sum }
+      const widened = { a: wide(a), b: wide(b), sum }
+      const { bf16, f32 } = matmulForward[form]
+      const all = [
+        { kernel: f32.f32, buffers: widened },
+        { kernel: bf16.bf16, buffers: narrow },
+        { kernel: bf16.f32, buffers: { ...narrow, b: widened.b } },
+        { kernel: f32.bf16, buffers: { ...narrow, a: widened.a } },
+      ]
+      const calls = all.map((each) => ({ ...each, dims: { ...dims, bRow: form[1] === 'n' ? cols : depth } }))
+      const [expected, ...found] = runner.run(calls)
+      for (const { buffers } of found) expect(buffers.y).toEqual(expected!.buffers.y)
     })
 
     it('gives each of sixteen parts a sixteenth where there are enough tiles', () => {

@@ -7,7 +7,7 @@
  */
 #include "matmul.h"
 
-#include "panels.h"
+#include "pairs.h"
 #include "split.h"
 
 /*
@@ -25,6 +25,7 @@ enum { CK_STEPS = 192 / CK_TALL };
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
 
 typedef struct {
+    int unit; /* steps of depth that are multiplied at once */
     int64_t rows, cols, depth;
     int a_format;
     const void *a;
@@ -70,11 +71,26 @@ CK_INLINE void ck_ask(ck_ahead *ahead)
     }
 }
 
+/* sums += the first `height` rows of a tile times a panel, over `count` units of depth. */
+CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count, const float *tile,
+                                 const float *panel, ck_vf *sums)
+{
+#if defined CK_HAS_PAIRS
+    if (unit == 2) {
+        ck_pair_tile(height, count, tile, panel, sums);
+        return;
+    }
+#endif
+    (void)unit;
+    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, CK_WIDE, count, tile, 1, CK_TALL,
+                  sums);
+}
+
 /*
  * `to` = `from` + the first `height` rows of a tile times a panel. `next`: the whole tile of y that comes after it, or
  * NULL.
  */
-CK_INLINE void ck_multiply_tile(const int height, int64_t count, const float *tile, const float *panel,
+CK_INLINE void ck_multiply_tile(const int unit, const int height, int64_t count, const float *tile, const float *panel,
                                 const float *from, int64_t from_row, float *to, int64_t to_row, const float *next,
                                 int64_t next_row, ck_ahead *ahead)
 {
@@ -89,8 +105,7 @@ CK_INLINE void ck_multiply_tile(const int height, int64_t count, const float *ti
             __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
         }
         ck_ask(ahead);
-        ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)(panel + k * CK_WIDE), sizeof *sum, CK_WIDE,
-                      ck_least(count - k, CK_STEPS), tile + k * CK_TALL, 1, CK_TALL, sum);
+        ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * CK_TALL, panel + k * CK_WIDE, sum);
     }
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
@@ -125,20 +140,36 @@ static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, i
         from = to = beside;
         from_row = to_row = CK_WIDE;
     }
+#define CK_MULTIPLY(unit, height)                                                                                      \
+    ck_multiply_tile(unit, height, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead)
+#if defined CK_HAS_PAIRS
+    if (c->unit == 2 && is_low) {
+        CK_MULTIPLY(2, CK_LOW);
+    } else if (c->unit == 2) {
+        CK_MULTIPLY(2, CK_TALL);
+    } else
+#endif
     if (is_low) {
-        ck_multiply_tile(CK_LOW, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead);
+        CK_MULTIPLY(1, CK_LOW);
     } else {
-        ck_multiply_tile(CK_TALL, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead);
+        CK_MULTIPLY(1, CK_TALL);
     }
+#undef CK_MULTIPLY
     for (int64_t t = 0; is_cut && t < high; t++) {
         memcpy(y + t * c->y_row, beside + t * CK_WIDE, bytes);
     }
 }
 
+/* Units of depth: what tiles and panels have a row of. */
+CK_INLINE int64_t ck_units(const ck_matmul *c, ck_range depth)
+{
+    return (depth.end - depth.begin + c->unit - 1) / c->unit;
+}
+
 static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, ck_range depth, const float *tiles,
                               const float *panels, ck_ahead ahead)
 {
-    const int64_t count = depth.end - depth.begin;
+    const int64_t count = ck_units(c, depth);
     for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += count * CK_TALL) {
         const ck_range few = {row, ck_least(row + CK_TALL, rows.end)};
         const float *panel = panels;
@@ -196,7 +227,7 @@ static ck_ahead ck_next(const ck_matmul *c, const ck_field *field, int64_t piece
     if (is_last && piece + 1 == field->pieces) {
         return (ck_ahead){0};
     }
-    const ck_range depth = ck_divide((ck_range){0, c->depth}, 1, piece + is_last, field->pieces);
+    const ck_range depth = ck_divide((ck_range){0, c->depth}, c->unit, piece + is_last, field->pieces);
     if (field->strips == 1) {
         const ck_range rows = ck_divide(field->rows, CK_TALL, (block + 1) % field->blocks, field->blocks);
         const int64_t bytes = ck_element_bytes(c->a_format);
@@ -209,13 +240,36 @@ static ck_ahead ck_next(const ck_matmul *c, const ck_field *field, int64_t piece
                          : ck_look_ahead(c->b, bytes, c->b_row, depth, cols, times);
 }
 
+static void ck_copy_block(const ck_matmul *c, ck_range rows, ck_range depth, float *tiles)
+{
+#if defined CK_HAS_PAIRS
+    if (c->unit == 2) {
+        ck_copy_pair_tiles(c->a, c->a_row, c->a_col, rows, depth, tiles);
+        return;
+    }
+#endif
+    ck_copy_tiles(c->a_format, c->a, c->a_row, c->a_col, rows, depth, tiles);
+}
+
+static void ck_copy_strip(const ck_matmul *c, ck_range cols, ck_range depth, float *panels)
+{
+#if defined CK_HAS_PAIRS
+    if (c->unit == 2) {
+        ck_copy_pair_panels(c->transposed, c->b, c->b_row, cols, depth, panels);
+        return;
+    }
+#endif
+    ck_copy_panels(c->b_format, c->transposed, c->b, c->b_row, cols, depth, panels);
+}
+
 /* y[rows, cols] with `room` elements of scratch. */
 static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, float *scratch, int64_t room)
 {
     const ck_range all = {0, c->depth};
     const int64_t high = rows.end - rows.begin, broad = cols.end - cols.begin;
-    const int64_t pieces = ck_ranges(all, ck_least(CK_DEPTH, room / (CK_TALL + CK_WIDE)));
-    const int64_t deepest = c->depth ? (c->depth + pieces - 1) / pieces : 1;
+    const ck_range units = {0, ck_units(c, all)};
+    const int64_t pieces = ck_ranges(units, ck_least(CK_DEPTH, room / (CK_TALL + CK_WIDE)));
+    const int64_t deepest = units.end ? (units.end + pieces - 1) / pieces : 1;
     const int64_t columns = room / deepest;
     const int64_t most_cols = ck_fitting(ck_least(broad, CK_STRIP / deepest), CK_WIDE, columns - CK_TALL);
     const int64_t strips = ck_ranges(cols, most_cols);
@@ -224,17 +278,17 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
     const ck_field field = {rows, cols, pieces, ck_ranges(rows, most_rows), strips};
     float *panels = scratch, *tiles = scratch + most_cols * deepest;
     for (int64_t piece = 0; piece < pieces; piece++) {
-        const ck_range depth = ck_divide(all, 1, piece, pieces);
+        const ck_range depth = ck_divide(all, c->unit, piece, pieces);
         for (int64_t block = 0; block < field.blocks; block++) {
             const ck_range some_rows = ck_divide(rows, CK_TALL, block, field.blocks);
-            ck_copy_tiles(c->a_format, c->a, c->a_row, c->a_col, some_rows, depth, tiles);
+            ck_copy_block(c, some_rows, depth, tiles);
             for (int64_t strip = 0; strip < strips; strip++) {
                 const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
                 if (strips > 1 || block == 0) {
-                    ck_copy_panels(c->b_format, c->transposed, c->b, c->b_row, some_cols, depth, panels);
+                    ck_copy_strip(c, some_cols, depth, panels);
                 }
-                const int64_t times =
-                    ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) * ck_ranges(depth, CK_STEPS);
+                const int64_t times = ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) *
+                                      ck_ranges((ck_range){0, ck_units(c, depth)}, CK_STEPS);
                 ck_multiply_block(c, some_rows, some_cols, depth, tiles, panels,
                                   ck_next(c, &field, piece, block, strip, times));
             }
@@ -275,6 +329,18 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
     }
 }
 
+/* Steps of depth that the target multiplies at once in these formats. */
+CK_INLINE int ck_unit(const int a_format, const int b_format)
+{
+#if defined CK_HAS_PAIRS
+    return a_format == CK_BF16 && b_format == CK_BF16 ? 2 : 1;
+#else
+    (void)a_format;
+    (void)b_format;
+    return 1;
+#endif
+}
+
 /* op(a) and op(b) as they are, or transposed. */
 #define CK_DEFINE_FORMS(dtypes, a_type, a_format, b_type, b_format)                                                    \
     CK_DEFINE_FORM(nn_##dtypes, a_type, a_format, aRow, 1, b_type, b_format, 0)                                        \
@@ -287,8 +353,9 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
                               int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, const a_type *restrict a,      \
                               const b_type *restrict b, const float *sum, float *y, float *restrict scratch)           \
     {                                                                                                                  \
-        const ck_matmul c = {rows,       cols, depth, a_format, a,      a_row, a_col, b_format,                        \
-                             transposed, b,    bRow,  sum,      sumRow, y,     yRow,  scratch, room};                  \
+        const int unit = ck_unit(a_format, b_format);                                                                  \
+        const ck_matmul c = {unit,       rows, cols, depth, a_format, a, a_row, a_col,   b_format,                     \
+                             transposed, b,    bRow, sum,   sumRow,   y, yRow,  scratch, room};                        \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 
