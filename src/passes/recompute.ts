@@ -21,7 +21,9 @@ const products: ReadonlySet<string> = new Set(['linear', 'matmul', 'attention', 
  */
 export function recompute(graph: Graph, kept: (layer: number) => Kept): Graph {
   const forward = graph.nodes.filter(({ of }) => of === undefined)
-  const copied = copiedNodes(forward, kept, consumers(graph), new Set(graph.outputs))
+  const readers = consumers(graph)
+  const layerOf = layersOf(readers)
+  const copied = copiedNodes(forward, kept, { readers, layerOf, outputs: new Set(graph.outputs) })
   if (copied.size === 0) return graph
   const layers = new Map<string, number>()
   for (const node of copied) for (const value of Object.values(node.outputs)) layers.set(value, layerOf(node)!)
@@ -60,12 +62,18 @@ export function recompute(graph: Graph, kept: (layer: number) => Kept): Graph {
   return dropDead(to.finish())
 }
 
+interface Surroundings {
+  readonly readers: ReadonlyMap<string, readonly Node[]>
+  /** The layer that a node of the forward half is of. */
+  readonly layerOf: (node: Node) => number | undefined
+  readonly outputs: ReadonlySet<string>
+}
+
 /** The nodes whose results are made again. */
 function copiedNodes(
   forward: readonly Node[],
   kept: (layer: number) => Kept,
-  readers: ReadonlyMap<string, readonly Node[]>,
-  outputs: ReadonlySet<string>,
+  { readers, layerOf, outputs }: Surroundings,
 ): ReadonlySet<Node> {
   const made = new Map(forward.flatMap((node) => Object.values(node.outputs).map((value) => [value, node] as const)))
   // Whether to make a value again takes the result of a product, or an f32 value of another layer.
@@ -98,8 +106,12 @@ function isNarrow({ op, attributes }: Node): boolean {
   return op === cast.name && attributes.dtype === 'bf16'
 }
 
-/** The layer that a node of the forward half is of. */
-function layerOf(node: Node): number | undefined {
-  const layer = /^blk\.(\d+)\./.exec(nodeName(node))?.[1]
+/** The layer of a node by its name; what stores a value in bf16 is of the layer that first reads it so. */
+function layersOf(readers: ReadonlyMap<string, readonly Node[]>): (node: Node) => number | undefined {
+  return (node) => layerOfName(nodeName((isNarrow(node) && readers.get(node.outputs.y!)?.[0]) || node))
+}
+
+function layerOfName(name: string): number | undefined {
+  const layer = /^blk\.(\d+)\./.exec(name)?.[1]
   return layer === undefined ? undefined : Number(layer)
 }

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { roundToBfloat16 } from '../../src/base/halfFloats.ts'
-import { optimizerDefaults } from '../../src/base/optimizers.ts'
+import { numberToBfloat16, roundToBfloat16 } from '../../src/base/halfFloats.ts'
+import { type Optimizer, optimizerDefaults } from '../../src/base/optimizers.ts'
 import type { Precision } from '../../src/base/precisions.ts'
 import { resolveTarget } from '../../src/build/targets.ts'
 import type { Checkpoint } from '../../src/formats/checkpoint.ts'
@@ -12,6 +12,7 @@ import { mapTensor, type Tensor, tensor } from '../../src/ir/tensor.ts'
 import { ops } from '../../src/ops/registry.ts'
 import { compareTensors } from '../../src/parity/difference.ts'
 import { gradientName } from '../../src/passes/differentiate.ts'
+import type { Kept } from '../../src/passes/recompute.ts'
 import { trainingPrograms } from '../../src/passes/trainingPrograms.ts'
 import { decayExcept } from '../../src/passes/updateSettings.ts'
 import { type Model, readModel } from '../../src/templates/readModel.ts'
@@ -26,8 +27,7 @@ import { seededRandom } from '../conformance/random.ts'
 
 const [rows, length, vocab] = [4, 12, 67]
 const size = { vocab, dim: 32, layers: 2, hidden: 48, heads: 2, contextLen: 16 }
-const optimizer = optimizerDefaults.adamW
-const update = { optimizer, group: decayExcept(0.1, ['vector']), clip: 1 }
+const updateBy = (optimizer: Optimizer) => ({ optimizer, group: decayExcept(0.1, ['vector']), clip: 1 })
 const root = mkdtempSync(join(tmpdir(), 'ck-precision-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
@@ -52,6 +52,7 @@ function batchOf(step: number, count = rows): { ids: number[]; targets: number[]
 interface Run {
   readonly precision: Precision
   readonly steps: number
+  readonly optimizer?: Optimizer
   /** The learning rate. */
   readonly rate?: number
   readonly threads?: number
@@ -64,10 +65,12 @@ interface Run {
 
 /** The losses of some steps, and every weight after them. */
 async function train({ checkpoint, model }: ReturnType<typeof open>, run: Run) {
-  const { precision, steps, rate = 0.01, threads = 2, parts = 1, memory } = run
+  const { precision, steps, rate = 0.01, threads = 2, parts = 1, memory, optimizer = optimizerDefaults.adamW } = run
   const out = mkdtempSync(join(root, 'train-'))
   const batch = rows / parts
-  const options = { size: { batch, length }, out, update, accumulates: parts > 1, precision }
+  const debug = parts > 1
+  const settings = { update: updateBy(optimizer), accumulates: parts > 1, precision, debug }
+  const options = { size: { batch, length }, out, ...settings }
   await compileTraining(model, 'test', memory === undefined ? options : { ...options, memory })
   let trainer = Trainer.open(out, { threads })
   loadWeights(trainer, checkpoint, model)
@@ -93,6 +96,11 @@ async function train({ checkpoint, model }: ReturnType<typeof open>, run: Run) {
     if (step === run.stop) trainer = await handOver(trainer, out, model)
   }
   const weights = new Map(model.graph.weights.map(({ name }) => [name, trainer.values(name).slice()]))
+  for (const [name, values] of weights) {
+    if (!trainer.has(`${name}.bf16`)) continue
+    const copy = new Uint8Array(Uint16Array.from(values, numberToBfloat16).buffer)
+    expect(trainer.bytes(`${name}.bf16`).subarray(0, copy.length), name).toEqual(copy)
+  }
   await trainer.close()
   return { losses, weights }
 }
@@ -121,6 +129,15 @@ describe('a training that stores in bf16', () => {
       expect(Math.abs(narrow.losses[step]! - loss), `loss of step ${step}`).toBeLessThan(2e-2)
   })
 
+  it.each([optimizerDefaults.muon, optimizerDefaults.lion])('keeps to f32 with $kind', async (optimizer) => {
+    const run = { steps: 6, rate: 1e-3, optimizer }
+    const [wide, narrow] = [
+      await train(qwen3, { ...run, precision: 'f32' }),
+      await train(qwen3, { ...run, precision: 'bf16' }),
+    ]
+    for (const [step, loss] of wide.losses.entries()) expect(Math.abs(narrow.losses[step]! - loss)).toBeLessThan(2e-2)
+  })
+
   it.each(['qwen3', 'gpt2', 'qwen35'] as const)(
     'gives %s equal bits with any number of threads, in micro-batches, behind a stop, and with little memory',
     async (family) => {
@@ -128,6 +145,7 @@ describe('a training that stores in bf16', () => {
       const usual = { precision: 'bf16', steps: 4 } as const
       const whole = await train(opened, { ...usual, threads: 1 })
       const target = resolveTarget('native')
+      const update = updateBy(optimizerDefaults.adamW)
       const sized = { size: { batch: rows, length }, update, precision: 'bf16' } as const
       const { memoryBytes } = planTraining(opened.model, 'test', target, sized).source.plan
       const few: readonly Partial<Run>[] = [{ parts: 2, threads: 3, stop: 2 }, { memory: memoryBytes - 4096 }]
@@ -198,6 +216,9 @@ describe.each(['qwen3', 'gemma2', 'phi3', 'gpt2', 'qwen35'] as const)('the gradi
     expect(narrow.evaluated).toBe(narrow.loss)
     expect(Math.abs(narrow.loss - wide.loss)).toBeLessThan(1e-3)
     const exact = gradientsInDouble(opened, narrow.trainable)
+    // What is made again is made of what is stored.
+    for (const kept of ['products', 'inputs'] as const)
+      expect(gradientsInDouble(opened, narrow.trainable, kept)).toEqual(exact)
     const all = { narrow: [] as number[], wide: [] as number[] }
     for (const [weight, gradient] of narrow.gradients) {
       expect(compareTensors(exact.get(gradientName(weight))!, gradient).nmse, weight).toBeLessThan(ofSame)
@@ -212,11 +233,16 @@ describe.each(['qwen3', 'gemma2', 'phi3', 'gpt2', 'qwen35'] as const)('the gradi
 })
 
 /** The outputs of the same graph, casts included, in float64. */
-function gradientsInDouble({ checkpoint, model }: ReturnType<typeof open>, trainable: readonly string[]) {
+function gradientsInDouble(
+  { checkpoint, model }: ReturnType<typeof open>,
+  trainable: readonly string[],
+  kept: Kept = 'all',
+) {
   const { graphs } = trainingPrograms(model.graph, {
     size: { batch: rows, length },
     precision: 'bf16',
     isFrozen: (weight) => !trainable.includes(weight),
+    kept: () => kept,
   })
   const given = inputs()
   return interpret(graphs.gradients!, ops, {
