@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { compile, load, models } from '../../src/index.ts'
 import { prepareData } from '../../src/train/data/prepareData.ts'
+import { trainModel } from '../../src/train/trainModel.ts'
 import { seededRandom } from '../conformance/random.ts'
 
 let folder: string
@@ -51,6 +52,26 @@ it('trains a fresh model from TypeScript, and gives it back to be compiled', asy
   expect((await loaded.session().logits(Int32Array.of(1, 8, 15))).every(Number.isFinite)).toBe(true)
   await loaded.close()
   after.close()
+  model.close()
+})
+
+it('ends with the same bits in bf16 whether it was stopped or not', async () => {
+  const model = models.qwen3Tiny(size)
+  const settings = { steps: 6, batch: 8, length: 16, precision: 'bf16' } as const
+  const train = (name: string, stop = 0) => {
+    const controller = new AbortController()
+    const places = { data: join(folder, 'data'), out: join(folder, name), signal: controller.signal }
+    const onStep = ({ step }: { step: number }) => {
+      if (step === stop) controller.abort()
+    }
+    return trainModel(model, { ...places, ...settings, onStep })
+  }
+  const whole = await train('whole')
+  expect((await train('stopped', 3)).step).toBe(3)
+  const resumed = await train('stopped')
+  const last = ({ dir }: { dir: string }) => readFileSync(join(dir, 'checkpoints', 'step-00000006.safetensors'))
+  expect(last(resumed).equals(last(whole))).toBe(true)
+  expect(last(whole).includes('.bf16')).toBe(false)
   model.close()
 })
 
