@@ -1,10 +1,10 @@
 /*
- * pairs.h: parts of two bfloat16 matrices in the order in which their product reads them, two steps of depth in a word, where
- * the target multiplies pairs: AVX512-BF16 (Intel SDM vol. 2, VDPBF16PS).
+ * pairs.h: parts of two bfloat16 matrices in the order in which their product reads them, two steps of depth in a
+ * word, where the target multiplies pairs: AVX512-BF16 (Intel SDM vol. 2, VDPBF16PS).
  *
- * The instruction adds the product of the upper halves first, then that of the lower ones, each rounded once: with the earlier
- * step in the upper half a sum is the chain that ck_fma gives, but for denormals, which count as zeros. A last step alone has a
- * zero beside it.
+ * The instruction adds the product of the upper halves first, then that of the lower ones, each rounded once: with
+ * the earlier step in the upper half a sum is the chain that ck_fma gives, but for denormals, which count as zeros. A
+ * last step alone has a zero beside it.
  */
 #ifndef CK_PAIRS_H
 #define CK_PAIRS_H
@@ -31,8 +31,8 @@ CK_INLINE ck_vf ck_join_rows(const uint16_t *first, const uint16_t *second, int6
 }
 
 /*
- * [group][pair][width] of the rows or columns `items` of a matrix whose steps of depth lie one behind the other, `step` elements
- * from item to item; zeros beyond the last item. `depth` begins at an even step.
+ * [group][pair][width] of the rows or columns `items` of a matrix whose steps of depth lie one behind the other, `step`
+ * elements from item to item; zeros beyond the last item. `depth` begins at an even step.
  */
 CK_INLINE void ck_pair_straight(const int width, const uint16_t *values, int64_t step, ck_range items, ck_range depth,
                                 float *out)

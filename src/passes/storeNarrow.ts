@@ -23,13 +23,16 @@ export function narrowValues(graph: Graph): NarrowValues {
   const types = valueTypes(graph)
   const sourceOf = sourcesOf(graph)
   const made = new Set(forward.slice(0, -1).flatMap(({ outputs }) => Object.values(outputs)))
-  const isReadIn = (value: string) => made.has(value) && types.get(value)!.dtype === 'f32'
+  const mayRound = (value: string) => {
+    const { dtype, shape } = types.get(value)!
+    return made.has(value) && dtype === 'f32' && shape.length > 1
+  }
   const exact = new Set<string>()
   const backward = new Map<string, Set<string>>()
   for (const node of graph.nodes) {
     if (node.of === undefined) continue
     for (const [slot, value] of Object.entries(node.inputs)) {
-      if (!isReadIn(value)) continue
+      if (!mayRound(value)) continue
       if (opOf(node).exact?.includes(slot)) exact.add(sourceOf(value))
       backward.set(node.of, (backward.get(node.of) ?? new Set()).add(value))
     }
@@ -39,7 +42,7 @@ export function narrowValues(graph: Graph): NarrowValues {
   for (const node of forward) {
     if (isView(node)) continue
     for (const [slot, value] of Object.entries(node.inputs)) {
-      if (!isReadIn(value) || exact.has(sourceOf(value))) continue
+      if (!mayRound(value) || exact.has(sourceOf(value))) continue
       if (!takesNarrow(node, slot) && !backward.get(nodeName(node))?.has(value)) continue
       values.add(sourceOf(value))
       reads.add(keyOf(node, slot))
@@ -49,8 +52,8 @@ export function narrowValues(graph: Graph): NarrowValues {
 }
 
 /**
- * Stores these values in bf16, rounded where they are made, as `value.bf16`. Products read them so; for every
- * other reader they are widened right before it, so that f32 values live shortly.
+ * Stores these values in bf16, rounded where they are made, as `value.bf16`. Products read them so; for every other reader they
+ * are widened right before it, so that f32 values live shortly.
  */
 export function storeNarrow(graph: Graph, { values, reads }: NarrowValues): Graph {
   const forward = new Set(forwardNodes(graph))

@@ -1,6 +1,6 @@
 /*
- * emulatedPairs.h: AVX512-BF16's product of pairs in plain C, as the Intel SDM (vol. 2, VDPBF16PS) describes it, for machines
- * without it. Included before everything else, in place of the compiler's own.
+ * emulatedPairs.h: AVX512-BF16's product of pairs in plain C, as the Intel SDM (vol. 2, VDPBF16PS) describes it, for
+ * machines without it. Included before everything else, in place of the compiler's own.
  */
 #ifndef CK_EMULATED_PAIRS
 #define CK_EMULATED_PAIRS
