@@ -15,6 +15,7 @@ export const hasData = existsSync(stories)
 export const keepingCc = {
   CC: join(root, 'tests/cli/keepingCc.sh'),
   KEPT_OBJECTS: join(cacheFolder(), 'made'),
+  KEPT_PATH: process.env.PATH ?? '',
 }
 
 /** How a command ended. `code` is null where a signal ended it. */
