@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openCk, root } from './ck.ts'
+import { ckHere, openCk, root } from './ck.ts'
 
 const ck = openCk()
 afterAll(() => ck.remove())
