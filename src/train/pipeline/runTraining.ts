@@ -4,7 +4,7 @@ import { makeFolder } from '../../base/makeFolder.ts'
 import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
 import type { Checkpoint } from '../../formats/checkpoint.ts'
 import { readModel } from '../../templates/readModel.ts'
-import { newestWhole } from '../checkpoint/resumeTraining.ts'
+import { isTrained } from '../checkpoint/resumeTraining.ts'
 import type { TrainingTensor } from '../checkpoint/trainingState.ts'
 import type { ConfigHash } from '../config/hashConfig.ts'
 import type { StageConfig, TrainConfig } from '../config/trainConfig.ts'
@@ -120,8 +120,7 @@ async function runStage(
       threads === undefined ? stage : { ...stage, threads },
       data.batches(size).batchesPerEpoch,
     )
-    const done = newestWhole(`${folder}/${runFolders.checkpoints}`)
-    if (done?.value.step === settings.steps && done.value.config === config) {
+    if (isTrained(`${folder}/${runFolders.checkpoints}`, { step: settings.steps, config })) {
       watch.onNote(`stage ${stage.name}: all ${settings.steps} steps are done`)
       return { step: settings.steps, isComplete: true, validation: undefined }
     }
