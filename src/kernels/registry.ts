@@ -58,7 +58,6 @@ import {
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
 import {
-  accumulateForward,
   adamWForward,
   averageForward,
   lionForward,
@@ -120,7 +119,6 @@ export const families = {
     muonUpdateForward,
     muonMomentumForward,
     averageForward,
-    accumulateForward,
   ],
   sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const

@@ -1,5 +1,4 @@
 import type { AnyOp } from '../ir/op.ts'
-import { accumulate } from './accumulate.ts'
 import { activateBackward } from './activateBackward.ts'
 import { adamW } from './adamW.ts'
 import { add } from './add.ts'
@@ -71,7 +70,6 @@ import { unitNorm } from './unitNorm.ts'
 
 /** Every op by its name. */
 export const ops = {
-  accumulate,
   activateBackward,
   adamW,
   add,

@@ -10,7 +10,6 @@ import { randomTensor } from './randomTensor.ts'
 
 /** Why an op has no vjp; all others are differentiated. */
 const withoutVjp: { readonly [name: string]: string } = {
-  accumulate: 'belongs to the step of an optimizer',
   adamW: 'belongs to the step of an optimizer',
   average: 'belongs to the step of an optimizer',
   cachedAttention: 'belongs to programs that keep a cache',

@@ -178,6 +178,29 @@ describe('accumulateGradients', () => {
     expect(graph.states.map(({ name }) => name).toSorted()).toEqual(trainable.map((w) => `${w}.grad`).toSorted())
     expect(graph.outputs).toEqual(['loss'])
   })
+
+  it('refuses a gradient that no op can go on with, and one of two weights', () => {
+    const scaled = graphOf(`
+      input targets i32[5]
+      weight w f32[5, 9]
+      y: logits f32[5, 9] = scale(x: w) {factor: 2}
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    const added = graphOf(`
+      input targets i32[5]
+      weight w f32[5, 9]
+      weight v f32[5, 9]
+      y: logits f32[5, 9] = add(x: w, z: v)
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    for (const [forward, trained] of [
+      [scaled, ['w']],
+      [added, ['w', 'v']],
+    ] as const)
+      expect(() => accumulateGradients({ graph: differentiate(forward, trained), trainable: trained })).toThrow(
+        /^w: its gradient '.*' is no chain of additions of its own, which micro-batches could go on with$/,
+      )
+  })
 })
 
 describe('trainedWeights', () => {
