@@ -209,6 +209,21 @@ describe('trainedWeights', () => {
     expect(trainedWeights(training.graph, trainable).map(({ role }) => role)[3]).toBe('head')
   })
 
+  it('finds the head before what is done to logits, and no further', () => {
+    const capped = graphOf(`
+      input x f32[5, 4]
+      input targets i32[5]
+      weight inner f32[4, 4]
+      weight head f32[9, 4]
+      y: z f32[5, 4] = linear(x: x, w: inner)
+      y: product f32[5, 9] = linear(x: z, w: head)
+      y: scaled f32[5, 9] = scale(x: product) {factor: 0.5}
+      y: logits f32[5, 9] = softCap(x: scaled) {cap: 30}
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    expect(trainedWeights(capped, ['inner', 'head']).map(({ role }) => role)).toEqual(['matrix', 'head'])
+  })
+
   it('counts a table that is the head too as an embedding', () => {
     const tied = { ...model, nodes: model.nodes.map((node) => retied(node)) }
     expect(trainedWeights(tied, ['table']).map(({ role }) => role)).toEqual(['embedding'])
