@@ -51,6 +51,11 @@ export function findInputs(paths: readonly string[], { tokenizer }: Pick<ReadOpt
   })
 }
 
+/** Whether some of the files are texts, which become ids by a tokenizer. Refuses as `findInputs`. */
+export function hasTexts(paths: readonly string[]): boolean {
+  return findInputs(paths, { tokenizer: null }).some(({ vocabulary }) => vocabulary === undefined)
+}
+
 function inputOf(path: string): Input {
   const source = openFile(path)
   try {

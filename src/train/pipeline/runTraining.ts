@@ -20,7 +20,7 @@ import { keptStates, trainingTensors } from '../stage/trainingTensors.ts'
 import { type StageResult, type StepReport, trainStage } from '../stage/trainStage.ts'
 import { exportTrained } from './exportTrained.ts'
 import { openTrace } from './openTrace.ts'
-import { prepareModel } from './prepareModel.ts'
+import { prepareModel, type TokenizerSource } from './prepareModel.ts'
 import { prepareStageData } from './prepareStageData.ts'
 import { openTrainingFolder, trainingPlaces } from './runFolder.ts'
 
@@ -80,7 +80,7 @@ export async function runTraining(
   const prepared = options.base ? { path: options.base } : await prepareModel(config, out, { threads, signal, onNote })
   const places = trainingPlaces(out)
   const results: { name: string; result: StageResult }[] = []
-  const tokenizer = 'tokenizer' in prepared ? prepared.tokenizer : tokenizerPath(config)
+  const tokenizer = 'tokenizer' in prepared ? prepared.tokenizer : askedTokenizer(config)
   let base: string | Checkpoint = prepared.path
   for (const stage of config.stages) {
     if (!options.stages || options.stages.includes(stage.name)) {
@@ -171,8 +171,8 @@ async function runStage(
   }
 }
 
-function tokenizerPath({ tokenizer }: TrainConfig): string | undefined {
-  return tokenizer?.kind === 'path' ? tokenizer.path : undefined
+function askedTokenizer({ tokenizer }: TrainConfig): TokenizerSource | undefined {
+  return tokenizer?.kind === 'path' ? { path: tokenizer.path, isOfModel: false } : undefined
 }
 
 /** An average begins as its weight. */
