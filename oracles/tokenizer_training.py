@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 from mixed_text import documents
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 LINES = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -31,7 +31,7 @@ TIES = "".join(f" {a}{b}" for a in "zyxwvutsrq" for b in "abcdefghij")
 EAST = "東京は日本の首都です。漢字かな交じり文\u3000東京都、大阪府。안녕하세요 세계 สวัสดีชาวโลก 🎈🎉👩‍👩‍👧‍👦🇪🇺🎈🎈\n"
 MIXED = {"seed": 23, "count": 4, "pieces": 300, "longest": 200}
 
-# name: files, tokens, split, special tokens, least frequency
+# name: files, tokens, split, special tokens, least frequency, and the special token that begins texts where one does
 CASES = {
     "no text": ([""], 300, "qwen2", [], 0),
     "no file but empty ones": (["", ""], 257, "gpt2", [END], 0),
@@ -46,6 +46,7 @@ CASES = {
     "east and emoji": ([EAST * 3, EAST[::-1]], 450, "qwen2", [END, "<|pad|>"], 0),
     "a special token that is a word": (["abab cab ab<s>ab the the\n" * 3], 300, "gpt2", ["<s>", "ab", "the"], 0),
     "special tokens in the text": ([f"one{END}two {END}\n" * 4], 300, "qwen2", [END], 0),
+    "a token that begins texts": ([CODE], 300, "qwen2", ["<|pad|>", END], 0, END),
     "least frequency": ([MIXED], 2000, "qwen2", [], 3),
     "a frequency that nothing has": ([MIXED], 2000, "qwen2", [], 1000000),
     "mixed, gpt2": ([MIXED], 1000, "gpt2", [END], 0),
@@ -76,7 +77,7 @@ def pre_tokenizer(split):
     return pre_tokenizers.Sequence([*splits, byte_level(add_prefix_space=False, use_regex=False)])
 
 
-def train(paths, vocabulary, split, special, least):
+def train(paths, vocabulary, split, special, least, bos=None):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer(split)
     tokenizer.decoder = decoders.ByteLevel()
@@ -88,12 +89,16 @@ def train(paths, vocabulary, split, special, least):
         show_progress=False,
     )
     tokenizer.train(paths, trainer)
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", pair=f"{bos} $A {bos}:1 $B:1", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
     return tokenizer
 
 
 def record(name, case, paths, folder):
-    files, vocabulary, split, special, least = case
-    tokenizer = train(paths, vocabulary, split, special, least)
+    files, vocabulary, split, special, least, *bos = case
+    tokenizer = train(paths, vocabulary, split, special, least, *bos)
     saved = folder / "tokenizer.json"
     tokenizer.save(str(saved))
     merges = [" ".join(merge) for merge in json.loads(saved.read_text(encoding="utf-8"))["model"]["merges"]]
@@ -104,6 +109,7 @@ def record(name, case, paths, folder):
         "vocabulary": vocabulary,
         "split": split,
         "special": special,
+        **({"bos": bos[0]} if bos else {}),
         "minFrequency": least,
         "tokens": tokenizer.get_vocab_size(),
         "merges": len(merges),

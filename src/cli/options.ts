@@ -266,6 +266,12 @@ export const options = {
     repeats: true,
     help: 'special tokens, the first ids, with commas between them: "<|endoftext|>,<|im_end|>"',
   },
+  beginToken: {
+    long: 'bos',
+    value: 'token',
+    check: someText,
+    help: 'the special token that is set before every text (default: none)',
+  },
   minFrequency: {
     value: 'count',
     check: wholeNumber(0),

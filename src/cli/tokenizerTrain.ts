@@ -7,7 +7,7 @@ export const tokenizerTrain = defineCommand({
   summary: 'Trains a byte-level BPE tokenizer on UTF-8 texts and writes it as tokenizer.json.',
   model: null,
   files: 'files of text; each line is cut into words by itself',
-  options: ['vocab', 'out', 'wordSplit', 'specials', 'minFrequency', 'threads', 'json'],
+  options: ['vocab', 'out', 'wordSplit', 'specials', 'beginToken', 'minFrequency', 'threads', 'json'],
   required: ['vocab'],
   explanation:
     'Vocabulary and merges are those of the Hugging Face tokenizers library (BpeTrainer with the byte alphabet) on the same\n' +
@@ -18,10 +18,18 @@ export const tokenizerTrain = defineCommand({
   ],
   async run({ files, options, io }) {
     const { trainTokenizer } = await import('../train/tokenizer/trainTokenizer.ts')
-    const { vocab = 0, out = 'tokenizer.json', wordSplit: split = 'qwen2', specials = [], minFrequency = 0 } = options
+    const {
+      vocab = 0,
+      out = 'tokenizer.json',
+      wordSplit: split = 'qwen2',
+      specials = [],
+      beginToken: bos,
+      minFrequency = 0,
+    } = options
     const threads = options.threads ?? Math.min(availableParallelism(), 64)
     const special = specials.flat()
-    const training = { files, vocabulary: vocab, split, special, minFrequency, threads, signal: io.signal }
+    const settings = { files, vocabulary: vocab, split, special, minFrequency, threads, signal: io.signal }
+    const training = { ...settings, ...(bos === undefined ? {} : { bos }) }
     const trained = await trainTokenizer(training, out)
     if (options.json) {
       io.out(`${JSON.stringify({ path: out, ...trained })}\n`)

@@ -5,6 +5,7 @@ import type { Piece, Split, SplitBehaviour, TokenizerContract } from './contract
 import { scoreMerges } from './scoreMerges.ts'
 import { spaceMark } from './wordCuts.ts'
 import { bertRulesOf } from './writeGgufWordpiece.ts'
+import { writeJsonTemplate } from './writeJsonTemplate.ts'
 
 type Step = { readonly [key: string]: Json }
 
@@ -171,22 +172,8 @@ function pairsOf(merges: Uint32Array, texts: readonly string[]): Json {
 function templateOf({ bos, eos, addBos, addEos, kind }: TokenizerContract, texts: readonly string[]): Json {
   const before = addBos && bos >= 0 ? [bos] : []
   const after = addEos && eos >= 0 ? [eos] : []
-  const ids = [...new Set([...before, ...after])]
-  if (ids.length === 0) return null
-  const special = (id: number, type: number) => ({ SpecialToken: { id: texts[id]!, type_id: type } })
-  const part = (name: string, type: number, begin: readonly number[]) => [
-    ...begin.map((id) => special(id, type)),
-    { Sequence: { id: name, type_id: type } },
-    ...after.map((id) => special(id, type)),
-  ]
-  const tokens = ids.map((id) => [texts[id]!, { id: texts[id]!, ids: [id], tokens: [texts[id]!] }] as const)
-  return {
-    type: 'TemplateProcessing',
-    single: part('A', 0, before),
-    // BERT's second text has no mark of its own in front.
-    pair: [...part('A', 0, before), ...part('B', 1, kind === 'wordpiece' ? [] : before)],
-    special_tokens: Object.fromEntries(tokens),
-  }
+  // BERT's second text has no mark of its own in front.
+  return writeJsonTemplate({ before, after, beforeSecond: kind === 'wordpiece' ? [] : before }, texts)
 }
 
 function refuse({ path }: TokenizerContract, what: string): never {

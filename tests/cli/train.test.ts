@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
+import { openTraining } from '../../src/train/checkpoint/openTraining.ts'
 import { seededRandom } from '../conformance/random.ts'
 import { type Ck, openCk, root } from './ck.ts'
 
@@ -23,9 +25,11 @@ train:
   batch: 4
   length: 16
   threads: 2
+  ema: 0.9
   schedule: {rate: 1.0e-3, warmup: 4}
   checkpoint: {every: 7, keep: 2}
   evaluate: {every: 125, batches: 4}
+export: {gguf: [f32]}
 `
 
 /** Words that follow each other at random. */
@@ -76,6 +80,17 @@ describe('ck train', () => {
       125, 250, 375, 500,
     ])
     expect(checkpoints(whole)).toEqual(['step-00000497.safetensors', 'step-00000500.safetensors'])
+  })
+
+  it('exports the averages of the weights, under the name of the config', () => {
+    const kept = openTraining(join(whole, 'train', 'checkpoints', checkpoints(whole).at(-1)!))
+    const exported = openCheckpoint(join(whole, 'export', 'tiny-f32.gguf'))
+    expect(exported.name).toBe('tiny')
+    const values = exported.read(exported.tensors.get('output_norm.weight')!)
+    const of = (kind: string) => kept.read(kept.tensors.get(`${kind}.output_norm.weight`)!)
+    expect(Buffer.from(values).equals(of('average'))).toBe(true)
+    expect(Buffer.from(values).equals(of('weight'))).toBe(false)
+    for (const file of [kept, exported]) file.close()
   })
 
   it('leaves the graphs, the program, the layout and the C of the training', () => {

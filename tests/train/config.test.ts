@@ -214,6 +214,11 @@ describe('the config of a training', () => {
       "'ascii' contradicts 'prepared', which has its own",
     ],
     [
+      'a first token that is not special',
+      'model: { template: qwen3 }\ntokenizer: { train: a.txt, vocab: 300, bos: <s> }\ndata: { files: a.txt }\ntrain: { steps: 1 }',
+      "'bos' is \"<s>\"; accepted: one of 'special': <|endoftext|>",
+    ],
+    [
       'an evaluation of nothing',
       whole.replace('"*.txt"', 'a.txt, validation: 0').replace('length: 64 }\n', 'evaluate: {} }\n'),
       "'evaluate' has no data, because 'validation' is 0",

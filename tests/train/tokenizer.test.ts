@@ -37,8 +37,9 @@ function trainOn(bytes: Uint8Array | string, more: Partial<TokenizerTraining> = 
 
 /** Trains as recorded, and gives what was recorded of it. */
 async function trained(row: TrainingCase, files: readonly string[], threads: number) {
-  const { vocabulary, split, special, minFrequency } = row
-  const result = await trainTokenizer({ files, vocabulary, split, special, minFrequency, threads }, out)
+  const { vocabulary, split, special, bos, minFrequency } = row
+  const begin = bos === undefined ? {} : { bos }
+  const result = await trainTokenizer({ files, vocabulary, split, special, ...begin, minFrequency, threads }, out)
   const text = readFileSync(out, 'utf8')
   const merges = (JSON.parse(text).model.merges as string[][]).map((pair) => pair.join(' '))
   const found = {
@@ -127,6 +128,12 @@ describe('a tokenizer is not trained, and no file is written or changed,', () =>
       'text',
       { special: ['<a>', '<a>'] },
       /^--special is '<a>'; accepted: different texts/,
+    ],
+    [
+      'with a first token that is not special',
+      'text',
+      { special: ['<a>'], bos: '<b>' },
+      /^--bos is '<b>'; accepted: one of --special: <a>$/,
     ],
     ['with an empty special token', 'text', { special: [''] }, /^--special is ''/],
     ['with a letter as special token', 'text', { special: ['\u0120'] }, /^--special is '\u0120'/],

@@ -10,6 +10,7 @@ export interface TrainingCase {
   readonly vocabulary: number
   readonly split: string
   readonly special: readonly string[]
+  readonly bos?: string
   readonly minFrequency: number
   readonly tokens: number
   readonly merges: number

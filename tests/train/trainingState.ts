@@ -27,7 +27,7 @@ export function tensorsOf(seed: number): readonly TrainingTensor[] {
       shape: [6, 4],
       data: Uint16Array.from(floats(24), (x) => 9e3 * x),
     },
-    { kind: 'average', name: 'token_embd.weight.average', shape: [6, 4], data: floats(24) },
+    { kind: 'average', name: 'token_embd.weight', shape: [6, 4], data: floats(24) },
   ]
 }
 

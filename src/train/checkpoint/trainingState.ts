@@ -8,7 +8,7 @@ export type TensorKind = (typeof tensorKinds)[number]
 /** Values of a training that outlive a step. `data` is the memory itself: it is read when saving and filled when restoring. */
 export interface TrainingTensor {
   readonly kind: TensorKind
-  /** Its name in the training program: of a weight our name, of its average that with `.average` behind it. */
+  /** That of a weight and of its average is our name of the weight; another's is that in the training program. */
   readonly name: string
   readonly shape: readonly number[]
   /** Row-major; words are bf16. */
@@ -35,9 +35,6 @@ export interface TrainingFacts {
 
 /** The name of a tensor in the file. */
 export const storedName = ({ kind, name }: Pick<TrainingTensor, 'kind' | 'name'>) => `${kind}.${name}`
-
-/** The name of a weight's average in the file. */
-export const storedAverage = (weight: string) => storedName({ kind: 'average', name: `${weight}.average` })
 
 /** The dtype of a tensor in the file. */
 export const storedDtype = ({ data }: Pick<TrainingTensor, 'data'>) =>

@@ -57,6 +57,7 @@ export const tokenizerSchema = record(
       z.array(text('a special token'), { error: 'a list of texts' }).describe('special tokens, the first ids'),
       tokenizer.special,
     ),
+    bos: text('the special token that is set before every text (default: none)').optional(),
     minFrequency: usual(whole(0, 'pairs that stand there less often do not join'), tokenizer.minFrequency),
   },
   'the tokenizer: one that is there, or one to train; default: that of the checkpoint',

@@ -93,13 +93,16 @@ function resolveTokenizer(
   }
   if (train === undefined) refuse(['tokenizer'], 'the tokenizer is not said', "'path' or 'train'")
   if (vocab === undefined) refuse(['tokenizer'], "'vocab' is missing beside 'train'", 'a whole number of at least 257')
-  const { split, special, minFrequency } = { ...configDefaults.tokenizer, ...defined(rest) }
+  const { split, special, bos, minFrequency } = { ...configDefaults.tokenizer, ...defined(rest) }
+  if (bos !== undefined && !special.includes(bos))
+    refuse(['tokenizer', 'bos'], `'bos' is ${JSON.stringify(bos)}`, `one of 'special': ${special.join(', ') || 'none'}`)
   return {
     kind: 'train',
     files: filesOf(train, ['tokenizer', 'train']),
     vocabulary: vocab,
     split,
     special,
+    ...(bos === undefined ? {} : { bos }),
     minFrequency,
   }
 }

@@ -33,6 +33,8 @@ export type TokenizerConfig =
       readonly vocabulary: number
       readonly split: string
       readonly special: readonly string[]
+      /** The one of them that begins texts. */
+      readonly bos?: string
       readonly minFrequency: number
     }
 

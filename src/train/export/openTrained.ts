@@ -7,7 +7,7 @@ import { openSafetensors } from '../../formats/openSafetensors.ts'
 import { isTrainingCheckpoint } from '../checkpoint/checkpointHeader.ts'
 import { openTraining, type TrainingCheckpoint } from '../checkpoint/openTraining.ts'
 import { newestWhole } from '../checkpoint/resumeTraining.ts'
-import { storedAverage, storedName } from '../checkpoint/trainingState.ts'
+import { storedName } from '../checkpoint/trainingState.ts'
 import { isModelFolder, openModelFolder } from './modelFolder.ts'
 import { type TrainedWeights, trainedCheckpoint } from './trainedCheckpoint.ts'
 
@@ -97,7 +97,8 @@ function weightsOf(training: TrainingCheckpoint, kind: TrainedKind): TrainedWeig
   const begin = storedName({ kind: 'weight', name: '' })
   const weights = [...training.tensors.keys()].filter((name) => name.startsWith(begin))
   const names = weights.map((name) => name.slice(begin.length))
-  const averages = names.filter((name) => training.tensors.has(storedAverage(name)))
+  const averageOf = (name: string) => storedName({ kind: 'average', name })
+  const averages = names.filter((name) => training.tensors.has(averageOf(name)))
   if (kind === 'average' && averages.length === 0) {
     const accepted = 'a checkpoint of a training that keeps averages'
     fail('option_invalid', { option: '--average', found: training.path, accepted })
@@ -106,7 +107,7 @@ function weightsOf(training: TrainingCheckpoint, kind: TrainedKind): TrainedWeig
   return {
     names: new Set(names),
     valuesOf(name) {
-      const record = training.tensors.get(averaged.has(name) ? storedAverage(name) : begin + name)!
+      const record = training.tensors.get(averaged.has(name) ? averageOf(name) : begin + name)!
       return new Float32Array(training.read(record).buffer)
     },
   }

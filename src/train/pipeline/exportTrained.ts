@@ -8,7 +8,7 @@ import { exportTransformers } from '../export/exportTransformers.ts'
 import { openTrained } from '../export/openTrained.ts'
 import { trainingPlaces } from './runFolder.ts'
 
-/** Writes the model that the last stage ended with as the config asks for, and gives the paths. Refuses as `ck export`. */
+/** Writes the model that the last stage ended with as the config asks for, under its name, and gives the paths. Refuses as `ck export`. */
 export async function exportTrained(
   { name, stages, export: wanted }: TrainConfig,
   out: string,
@@ -18,7 +18,8 @@ export async function exportTrained(
   if (!wanted || !last) return []
   const places = trainingPlaces(out)
   const kind = wanted.average && last.ema !== undefined ? 'average' : 'weight'
-  const { checkpoint } = openTrained(places.stage(last.name), kind)
+  const { checkpoint: trained } = openTrained(places.stage(last.name), kind)
+  const checkpoint = { ...trained, name }
   try {
     orRefuseWrite(places.export, () => makeFolder(places.export))
     const written: string[] = []

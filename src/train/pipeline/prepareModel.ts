@@ -38,9 +38,8 @@ export async function prepareModel(
     path = places.tokenizer
     if (!existsSync(path)) {
       orRefuseWrite(path, () => makeFolder(dirname(places.tokenizer)))
-      const { files, vocabulary, split, special, minFrequency } = tokenizer
-      const settings = { files, vocabulary, split, special, minFrequency, threads, signal }
-      const trained = await trainTokenizer(settings, path)
+      const { kind: _, ...settings } = tokenizer
+      const trained = await trainTokenizer({ ...settings, threads, signal }, path)
       onNote(`tokenizer: ${trained.vocabulary} tokens, ${trained.merges} merges`)
     }
   }

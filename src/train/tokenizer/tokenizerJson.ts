@@ -1,7 +1,17 @@
+import { writeJsonTemplate } from '../../tokenizer/writeJsonTemplate.ts'
 import type { WordSplit } from './baseVocabulary.ts'
 
 /** Ids of two tokens and of the one that they join to. */
 export type Merge = readonly [left: number, right: number, joined: number]
+
+/** What a tokenizer has besides its texts. */
+export interface TokenizerParts {
+  readonly special: readonly string[]
+  /** One of `special`. */
+  readonly bos?: string
+  readonly merges: readonly Merge[]
+  readonly split: WordSplit
+}
 
 /** The texts of all ids, in letters of the byte alphabet: those of the base, and of each merge that made one. */
 export function grownTexts(base: readonly string[], merges: readonly Merge[]): readonly string[] {
@@ -12,14 +22,11 @@ export function grownTexts(base: readonly string[], merges: readonly Merge[]): r
 
 /**
  * A tokenizer.json of a byte-level BPE vocabulary, letter for letter as the Hugging Face tokenizers library saves it. `texts`
- * are by id, those of `special` first. A pair that was merged twice counts where it was last.
+ * are by id, those of `special` first; the one called `bos` is set before every text. A pair that was merged twice counts where
+ * it was last.
  */
-export function tokenizerJson(
-  texts: readonly string[],
-  special: readonly string[],
-  merges: readonly Merge[],
-  split: WordSplit,
-): string {
+export function tokenizerJson(texts: readonly string[], { special, bos, merges, split }: TokenizerParts): string {
+  const before = bos === undefined ? [] : [special.indexOf(bos)]
   const content = {
     version: '1.0',
     truncation: null,
@@ -35,7 +42,7 @@ export function tokenizerJson(
     })),
     normalizer: null,
     pre_tokenizer: preTokenizer(split),
-    post_processor: null,
+    post_processor: writeJsonTemplate({ before, beforeSecond: before, after: [] }, special),
     decoder: byteLevel(true, true),
     model: {
       type: 'BPE',

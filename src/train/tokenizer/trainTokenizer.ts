@@ -23,6 +23,8 @@ export interface TokenizerTraining {
   readonly split: string
   /** The first ids. Where they are written in the texts they are text like any other. */
   readonly special: readonly string[]
+  /** The one of them that is set before every text; absent: none is. */
+  readonly bos?: string
   /** A pair that stands in the texts less often does not join. */
   readonly minFrequency: number
   /** 1 .. 64; changes no bit of the result. */
@@ -55,9 +57,11 @@ const engine = fileURLToPath(new URL('../../../src/engine/', import.meta.url))
  */
 export async function trainTokenizer(training: TokenizerTraining, path: string): Promise<TrainedTokenizer> {
   const split = wordSplit(training.split) ?? refuseSplit(training.split)
-  const texts = baseTexts(checkSpecial(training.special))
+  const { special, bos } = training
+  const texts = baseTexts(checkSpecial(special))
+  checkBegin(bos, special)
   checkVocabulary(training.vocabulary, texts.length)
-  const tables = compileTokenizer(baseContract(texts, new Set(training.special), split))
+  const tables = compileTokenizer(baseContract(texts, new Set(special), split))
   const files = training.files.filter((file) => bytesOf(file) > 0)
   const program = await trainerProgram(training.signal)
   const folder = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
@@ -75,7 +79,7 @@ export async function trainTokenizer(training: TokenizerTraining, path: string):
     const output = await run('learn', tables, [training.vocabulary, training.minFrequency, learnt])
     const merges = readMerges(learnt)
     const grown = grownTexts(texts, merges)
-    const json = tokenizerJson(grown, training.special, merges, split)
+    const json = tokenizerJson(grown, { special, merges, split, ...(bos === undefined ? {} : { bos }) })
     const contract = readJsonTokenizer({ tokenizer: JSON.parse(json) }, path)
     await run('check', compileTokenizer(contract), [mostCheckedBytes])
     writeBeside(path, (file) => file.append(Buffer.from(json)))
@@ -124,6 +128,12 @@ function checkSpecial(special: readonly string[]): readonly string[] {
   if (wrong === undefined) return special
   const accepted = 'different texts, none of them empty or a single letter'
   return fail('option_invalid', { option: '--special', found: wrong, accepted })
+}
+
+function checkBegin(bos: string | undefined, special: readonly string[]): void {
+  if (bos === undefined || special.includes(bos)) return
+  const accepted = special.length > 0 ? `one of --special: ${special.join(', ')}` : 'one of --special, which names none'
+  fail('option_invalid', { option: '--bos', found: bos, accepted })
 }
 
 function checkVocabulary(vocabulary: number, least: number): void {
