@@ -13,7 +13,7 @@ import { trainingPlaces } from './runFolder.ts'
  * of the model is read for texts only, one that was asked for always. Refuses as `prepareData` and `DataSet.open`.
  */
 export async function prepareStageData(
-  { name, data }: StageConfig,
+  { name, data }: Pick<StageConfig, 'name' | 'data'>,
   out: string,
   tokenizer: TokenizerSource | undefined,
   { signal, onNote }: { readonly signal: AbortSignal; onNote(note: string): void },
