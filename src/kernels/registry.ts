@@ -138,6 +138,7 @@ export const sharedHeaders: readonly string[] = [
     'a8.h',
     'activate.h',
     'attend.h',
+    'attendBack.h',
     'attendTiles.h',
     'blocks.h',
     'cached.h',
@@ -147,8 +148,10 @@ export const sharedHeaders: readonly string[] = [
     'deltaBack.h',
     'dot.h',
     'exp.h',
+    'lines.h',
     'matrix.h',
     'panels.h',
+    'reduce.h',
     'rowMax.h',
     'runs.h',
     'simd.h',
@@ -157,6 +160,8 @@ export const sharedHeaders: readonly string[] = [
     'split.h',
     'strips.h',
     'tiles.h',
+    'turn.h',
+    'weighStrip.h',
   ],
 ]
 

@@ -2,6 +2,7 @@
 #include "norm.h"
 
 #include "activate.h"
+#include "reduce.h"
 #include "split.h"
 
 CK_INLINE float ck_inverse_root(ck_vf squares, int64_t cols, float eps)

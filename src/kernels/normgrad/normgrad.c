@@ -5,6 +5,7 @@
 #include "normgrad.h"
 
 #include "columns.h"
+#include "reduce.h"
 #include "slope.h"
 
 /* How far a vector is from its first one: `row` elements from row to row. */
