@@ -42,6 +42,7 @@ import { ropeForward, ropeGradient, ropeTableForward } from './rope/rope.kernel.
 import {
   copyForward,
   meanRowsForward,
+  meanRowsGradient,
   sliceHeadsForward,
   sliceHeadsGradient,
   takeRowsForward,
@@ -107,7 +108,7 @@ export const families = {
   ],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
-  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
+  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward, meanRowsGradient],
   selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],

@@ -43,6 +43,7 @@ import { multiply } from './multiply.ts'
 import { muonMomentum } from './muonMomentum.ts'
 import { muonUpdate } from './muonUpdate.ts'
 import { poolRows } from './poolRows.ts'
+import { poolRowsBackward } from './poolRowsBackward.ts'
 import { quantize } from './quantize.ts'
 import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
@@ -114,6 +115,7 @@ export const ops = {
   muonMomentum,
   muonUpdate,
   poolRows,
+  poolRowsBackward,
   quantize,
   relu,
   reshape,
