@@ -76,6 +76,7 @@ export const meanRowsGradient = defineKernel({
   },
   inPlace: [],
   split: { items: ['rows'], own: ['dx'] },
+  mixesRows: true,
   flops: ({ taken, cols }) => taken * cols,
 })
 
