@@ -154,6 +154,7 @@ export const sharedHeaders: readonly string[] = [
     'panels.h',
     'reduce.h',
     'rowMax.h',
+    'rowSum.h',
     'runs.h',
     'simd.h',
     'slope.h',
