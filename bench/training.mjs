@@ -138,6 +138,8 @@ async function run(race) {
   const seconds = { ours: [], pytorch: [] }
   /** @type {{ [side: string]: number }} */
   const losses = {}
+  // A side that still starts would take the cores from the other.
+  for (const side of Object.values(sides)) await side.ask('memory')
   for (let round = 0; round < rounds; round++) {
     for (const [name, side] of Object.entries(sides)) {
       // The first step of a turn finds the caches full of the other side's data.

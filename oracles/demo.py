@@ -1,4 +1,4 @@
-"""Records tests/parity/goldens/demo-float64.json: `python oracles/demo.py`, after `node bench/goldens.mjs --record`.
+"""Records tests/parity/goldens/demo-float64.json: `python oracles/demo.py`, after `node bench/goldens.mjs --record PLAY`.
 
 The greedy continuation that models/demo.gguf has in float64, from the values the file stores, for the prompt of
 demo-llama.cpp.json. Stops where the two disagree: then the prompt has a near tie and another should be taken.
@@ -25,7 +25,7 @@ CONFIG = Qwen3Config(
     head_dim=64,
     max_position_embeddings=1024,
     rms_norm_eps=1e-6,
-    rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
     tie_word_embeddings=True,
 )
 

@@ -93,7 +93,9 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
 
   it('finds Q8_0 close to f32', async () => {
     const some = textFile('some.txt', readFileSync(heldOut()).subarray(0, 16000))
-    const { stdout } = await ck(['perplexity', demo, '--file', some, '--kl-base', transformers, '--json'])
+    const quantized = join(ck.folder, 'q8_0.gguf')
+    expect((await ck(['quantize', transformers, quantized, '--format', 'q8_0'])).code).toBe(0)
+    const { stdout } = await ck(['perplexity', quantized, '--file', some, '--kl-base', transformers, '--json'])
     const { klDivergence, topAgreement } = JSON.parse(stdout).base
     console.log(`Q8_0 to f32: KL ${klDivergence.mean} nats, agreement ${topAgreement.mean}`)
     expect(klDivergence.mean).toBeGreaterThan(1e-5)

@@ -1,14 +1,18 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Json } from '../../src/formats/checkpoint.ts'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
+import { readJsonTokenizer } from '../../src/tokenizer/readJsonTokenizer.ts'
 import { compileTokenizer, readTokenizer } from '../../src/tokenizer/tokenizer.ts'
+import { trainTokenizer } from '../../src/train/tokenizer/trainTokenizer.ts'
 import { addSpecial, buildDriver, parseSpecial } from './driver.ts'
 
 // Made by oracles/tokenizer.py with Hugging Face tokenizers.
 const golden = new URL('golden/', import.meta.url).pathname
 const root = new URL('../../', import.meta.url).pathname
-const sharedDemo = `${root}../shared/models/demo-transformers`
+const shakespeare = `${root}../shared/data/tinyshakespeare.txt`
 
 interface Lines {
   readonly texts: readonly string[]
@@ -40,12 +44,24 @@ describe('the demo model', () => {
     expect(driver.decode(lines.ids, false).map(String)).toEqual(lines.decoded)
   })
 
-  it.skipIf(!existsSync(sharedDemo))('has the same tables from tokenizer.json (needs ../shared/models)', () => {
-    const gguf = tokenizerOf(`${root}models/demo.gguf`)
-    const json = tokenizerOf(sharedDemo)
-    // Only the GGUF file asks for BOS.
-    expect(json.addBos).toBe(false)
-    expect(compileTokenizer({ ...json, addBos: true })).toEqual(compileTokenizer(gguf))
+  it('gives their ids with what stands around texts', () => {
+    const driver = built.open(compileTokenizer(tokenizerOf(`${root}models/demo.gguf`)))
+    expect(driver.encode(lines.texts, parseSpecial | addSpecial)).toEqual(lines.special)
+  })
+
+  it.skipIf(!existsSync(shakespeare))('has the tables that its text gives (needs ../shared/data)', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ck-golden-'))
+    try {
+      const path = join(folder, 'tokenizer.json')
+      const special = ['<|endoftext|>']
+      const training = { files: [shakespeare], vocabulary: 2048, split: 'qwen2', special, bos: special[0]! }
+      await trainTokenizer({ ...training, minFrequency: 0, threads: 2 }, path)
+      const trained = readJsonTokenizer({ tokenizer: JSON.parse(readFileSync(path, 'utf8')) }, path)
+      const { eos: _, ends: __, ...shipped } = tokenizerOf(`${root}models/demo.gguf`)
+      expect(trained).toMatchObject({ ...shipped, path: trained.path })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
 
