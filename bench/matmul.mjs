@@ -1,13 +1,13 @@
 // The float matrix product beside the machine's peak: `node bench/matmul.mjs --threads 1,2 --repeat 5`.
 // Every round measures the peak with the doctor's probe and then each product once, because timings from different moments
 // do not compare; a product's fraction is of the peak of its own round.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import koffi from 'koffi'
 import { findCompiler, flagsFor } from '../dist/build/compiler.js'
 import { resolveTarget } from '../dist/build/targets.js'
 import { buildPlan } from '../dist/emit/buildPlan.js'
@@ -16,7 +16,8 @@ import { printHeader } from '../dist/kernels/printHeader.js'
 
 /** @typedef {{ form: 'nn' | 'nt' | 'tn' | 'tt', dtype: 'f32' | 'f16' | 'bf16', rows: number, cols: number, depth: number }} Product */
 
-const sources = fileURLToPath(new URL('../src/', import.meta.url))
+const here = fileURLToPath(new URL('.', import.meta.url))
+const sources = join(here, '..', 'src')
 
 /** A square, and a layer of GPT-2's MLP over 1024 tokens: y = x·wᵀ, dx = dy·w, dw = dyᵀ·x. */
 const usual = [
@@ -41,18 +42,38 @@ function readProduct(text) {
   return /** @type {Product} */ ({ form, dtype, rows, cols, depth })
 }
 
-/** Compiles the kernels and the probe with the flags of a model's build. @param {string} dir @param {string} name */
-async function build(dir, name) {
+/** C of the products, for matmul.c. @param {readonly Product[]} products @param {number} room */
+function printProducts(products, room) {
+  const runs = products.map(({ form, dtype, rows, cols, depth }, i) => {
+    const strides = [form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
+    const numbers = [rows, cols, depth, 'ROOM', ...strides].join(', ')
+    return `static void run_${i}(int part, int parts, float *a, float *b, float *y, float *scratch) {
+    ck_matmul_fwd_${form}_${dtype}(part, parts, ${numbers}, a, (void *)b, NULL, y, scratch);
+}
+`
+  })
+  const table = products.map(({ dtype, rows, cols, depth }, i) => {
+    const bytes = [4 * rows * depth, (dtype === 'f32' ? 4 : 2) * cols * depth, 4 * rows * cols]
+    return `    {run_${i}, ${bytes.join(', ')}},\n`
+  })
+  return `#define ROOM ${room}\n\n${runs.join('')}\nstatic const product products[] = {\n${table.join('')}};\n`
+}
+
+/** Compiles the products and the probe with the flags of a model's build. @param {string} dir @param {string} name @param {number} threads */
+async function build(dir, name, threads) {
   const target = resolveTarget(name)
   const compiler = await findCompiler()
   const plan = buildPlan([], target)
-  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${dir}`, `-I${join(sources, 'kernels')}`])
+  const folders = [dir, join(sources, 'kernels'), join(sources, 'engine')].map((folder) => `-I${folder}`)
+  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, ...folders])
   const run = (/** @type {string[]} */ ...words) => {
     const [program = '', ...first] = compiler.command
     execFileSync(program, [...first, ...flags, ...words, ...plan.libraries], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
   writeFileSync(join(dir, 'matmul.h'), printHeader('matmul'))
-  run('-shared', join(sources, 'kernels', 'matmul', 'matmul.c'), '-o', join(dir, 'matmul.so'))
+  writeFileSync(join(dir, 'products.h'), printProducts(products, bestRoom * threads))
+  const engine = ['barrier', 'cpu', 'mapping', 'refuse', 'utf8', 'workers'].map((part) => join(sources, 'engine', `${part}.c`))
+  run(join(here, 'matmul.c'), join(sources, 'kernels', 'matmul', 'matmul.c'), ...engine, '-o', join(dir, 'matmul'))
   run(join(sources, 'build', 'probe.c'), '-o', join(dir, 'probe'))
   return target.name
 }
@@ -63,52 +84,29 @@ function peakOf(dir, threads) {
   return threads === 1 ? fma.one : fma.all
 }
 
-/** Memory that begins at a cache line, as a model's does: its address, and views to fill it. @param {number} bytes */
-function allocate(bytes) {
-  const memory = new Uint8Array(bytes + 64)
-  const shift = Number((64n - (koffi.address(memory) % 64n)) % 64n)
-  return {
-    address: koffi.address(memory) + BigInt(shift),
-    floats: new Float32Array(memory.buffer, shift, bytes >> 2),
-    halves: new Uint16Array(memory.buffer, shift, bytes >> 1),
-  }
-}
-
 /**
- * A function that computes the product once in `threads` parts and gives operations per second. Operands are dense.
- * @param {koffi.LibraryHandle} library @param {Product} product @param {ReturnType<typeof allocate>} scratch
+ * The peak of every round, and of every product its operations per second in each.
+ * @param {string} dir @param {number} threads @param {number} rounds
  */
-function prepare(library, { form, dtype, rows, cols, depth }, scratch) {
-  const kernel = library.func(
-    `void ck_matmul_fwd_${form}_${dtype}(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t room, int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, void *a, void *b, void *sum, void *y, void *scratch)`,
-  )
-  const a = allocate(4 * rows * depth)
-  a.floats.forEach((_, i, values) => {
-    values[i] = ((i * 7) % 13) / 13 - 0.5
-  })
-  const b = allocate(4 * cols * depth)
-  // 0x3c00 .. 0x3cff are numbers near 1 as binary16 and near 0.01 as bfloat16.
-  if (dtype === 'f32') b.floats.set(a.floats.subarray(0, Math.min(a.floats.length, b.floats.length)))
-  else b.halves.forEach((_, i, values) => void (values[i] = 0x3c00 + ((i * 37) & 0xff)))
-  const y = allocate(4 * rows * cols)
-  const strides = [form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
-  const sizes = [rows, cols, depth, scratch.floats.length, ...strides]
-  const pointers = [a.address, b.address, null, y.address, scratch.address]
-  return async (/** @type {number} */ threads) => {
-    const start = performance.now()
-    await Promise.all(
-      Array.from({ length: threads }, (_, part) =>
-        new Promise((resolve, reject) => {
-          kernel.async(part, threads, ...sizes, ...pointers, (/** @type {unknown} */ error) =>
-            error ? reject(error) : resolve(undefined),
-          )
-        }),
-      ),
-    )
-    const seconds = (performance.now() - start) / 1000
-    // Named here, the operands live as long as this function.
-    return a && b && y && (2 * rows * cols * depth) / seconds
+async function measure(dir, threads, rounds) {
+  const program = spawn(join(dir, 'matmul'), [`${threads}`, `${rounds}`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = new Promise((resolve) => program.once('close', resolve))
+  /** @type {number[]} */
+  const peaks = []
+  /** @type {number[][]} */
+  const rates = products.map(() => [])
+  for await (const line of createInterface({ input: program.stdout })) {
+    if (line === 'round') {
+      peaks.push(peakOf(dir, threads))
+      program.stdin.write('\n')
+      continue
+    }
+    const [i = 0, seconds = 0] = line.split(' ').map(Number)
+    const { rows, cols, depth } = /** @type {Product} */ (products[i])
+    rates[i]?.push((2 * rows * cols * depth) / seconds)
   }
+  if ((await ended) !== 0) throw new Error('the products could not be measured')
+  return { peaks: peaks.slice(1), rates }
 }
 
 /** @param {readonly number[]} values */
@@ -137,32 +135,16 @@ if (![...threadCounts, repeat].every((count) => Number.isInteger(count) && count
 }
 
 const products = values.product.map(readProduct)
-// Parts run on the threads of Node's pool; its size is read when it is first used.
-process.env.UV_THREADPOOL_SIZE = `${Math.max(4, ...threadCounts)}`
-koffi.config({ async_stack_size: 1 << 20 })
 const dir = mkdtempSync(join(tmpdir(), 'ck-matmul-'))
-const target = await build(dir, values.target)
-const library = koffi.load(join(dir, 'matmul.so'))
-const scratch = allocate(4 * bestRoom * Math.max(...threadCounts))
-const runs = products.map((product) => prepare(library, product, scratch))
+const target = await build(dir, values.target, Math.max(...threadCounts))
 const rows = []
 for (const threads of threadCounts) {
-  /** @type {{ rate: number, fraction: number }[][]} */
-  const results = products.map(() => [])
-  const peaks = []
-  // Round 0 touches the memory and is not counted.
-  for (let round = 0; round <= repeat; round++) {
-    const peak = peakOf(dir, threads)
-    for (const [i, run] of runs.entries()) {
-      const rates = [await run(threads), await run(threads), await run(threads)]
-      if (round > 0) results[i]?.push({ rate: median(rates), fraction: median(rates) / peak })
-    }
-    if (round > 0) peaks.push(peak)
-  }
+  const { peaks, rates } = await measure(dir, threads, repeat)
   if (!values.json) console.log(`${target}, ${threads} threads: peak ${(median(peaks) / 1e9).toFixed(1)} GFLOP/s`)
   for (const [i, { form, dtype, rows: m, cols: n, depth: k }] of products.entries()) {
-    const gflops = median(results[i]?.map((result) => result.rate) ?? []) / 1e9
-    const peakFraction = median(results[i]?.map((result) => result.fraction) ?? [])
+    const own = rates[i] ?? []
+    const gflops = median(own) / 1e9
+    const peakFraction = median(own.map((rate, round) => rate / (peaks[round] ?? Number.NaN)))
     rows.push({ form: `${form} ${dtype}`, m, n, k, threads, gflops, peakFraction })
     const name = `${form} ${dtype} ${m} x ${n} x ${k}`.padEnd(28)
     const figures = `${gflops.toFixed(1).padStart(7)} GFLOP/s  ${(100 * peakFraction).toFixed(1).padStart(5)} % of peak`

@@ -65,3 +65,12 @@ uint8_t *ck_map_zeros(uint64_t count) {
 void ck_unmap_zeros(uint8_t *bytes, uint64_t count) {
     if (bytes) munmap(bytes, (size_t)count);
 }
+
+void ck_prefer_large_pages(uint8_t *bytes, uint64_t count) {
+#if defined(MADV_HUGEPAGE)
+    madvise(bytes, (size_t)count, MADV_HUGEPAGE);
+#else
+    (void)bytes;
+    (void)count;
+#endif
+}

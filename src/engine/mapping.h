@@ -12,4 +12,8 @@ void ck_unmap_file(const uint8_t *bytes, uint64_t count);
 uint8_t *ck_map_zeros(uint64_t count);
 void ck_unmap_zeros(uint8_t *bytes, uint64_t count);
 
+/* Asks that mapped zeros, all of which will be written to, lie in large pages: what goes over them looks up fewer
+ * addresses. A system that has none, or that the user forbade them, leaves them as they are. */
+void ck_prefer_large_pages(uint8_t *bytes, uint64_t count);
+
 #endif

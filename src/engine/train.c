@@ -75,6 +75,7 @@ ck_status ck_trainer_open(int32_t threads, ck_trainer **out, ck_error *error) {
         ck_trainer_close(trainer);
         return status;
     }
+    ck_prefer_large_pages(trainer->memory, training->memory_bytes);
     /* A page that is written to is there: no step waits for one. */
     memset(trainer->memory, 0, (size_t)training->memory_bytes);
     *out = trainer;
