@@ -42,6 +42,7 @@ import { ropeForward, ropeGradient, ropeTableForward } from './rope/rope.kernel.
 import {
   copyForward,
   meanRowsForward,
+  meanRowsGradient,
   sliceHeadsForward,
   sliceHeadsGradient,
   takeRowsForward,
@@ -58,7 +59,6 @@ import {
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
 import {
-  accumulateForward,
   adamWForward,
   averageForward,
   lionForward,
@@ -108,7 +108,7 @@ export const families = {
   ],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
-  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward],
+  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, takeRowsForward, meanRowsForward, meanRowsGradient],
   selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
@@ -120,7 +120,6 @@ export const families = {
     muonUpdateForward,
     muonMomentumForward,
     averageForward,
-    accumulateForward,
   ],
   sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const
@@ -140,6 +139,7 @@ export const sharedHeaders: readonly string[] = [
     'a8.h',
     'activate.h',
     'attend.h',
+    'attendBack.h',
     'attendTiles.h',
     'blocks.h',
     'cached.h',
@@ -149,9 +149,12 @@ export const sharedHeaders: readonly string[] = [
     'deltaBack.h',
     'dot.h',
     'exp.h',
+    'lines.h',
     'matrix.h',
     'panels.h',
+    'reduce.h',
     'rowMax.h',
+    'rowSum.h',
     'runs.h',
     'simd.h',
     'slope.h',
@@ -159,6 +162,8 @@ export const sharedHeaders: readonly string[] = [
     'split.h',
     'strips.h',
     'tiles.h',
+    'turn.h',
+    'weighStrip.h',
   ],
 ]
 

@@ -6,12 +6,9 @@ import { dropDead } from './dropDead.ts'
 
 /**
  * What is kept of a layer from its forward to its backward half: `all` that is read there; the results of `products` and of
- * attention, from which the rest is made again; or nothing but what other layers read: its `inputs`.
+ * what else is dear (`isDear` of ops), from which the rest is made again; or nothing but what other layers read: its `inputs`.
  */
 export type Kept = 'all' | 'products' | 'inputs'
-
-/** Ops whose results are dear to make again. */
-const products: ReadonlySet<string> = new Set(['linear', 'matmul', 'attention', 'deltaRule', 'causalConvolution'])
 
 /**
  * Makes values of the forward half again where the backward half reads them, so that they need not be kept until then: `kept`
@@ -35,12 +32,11 @@ export function recompute(graph: Graph, kept: (layer: number) => Kept): Graph {
     made.add(layer)
     for (const node of forward) {
       if (!copied.has(node) || layerOf(node) !== layer) continue
-      const op: AnyOp = ops[node.op as keyof typeof ops]
       const inputs = Object.fromEntries(
         Object.entries(node.inputs).map(([slot, value]) => [slot, again.get(value) ?? to.value(value)]),
       )
       const names = Object.fromEntries(Object.entries(node.outputs).map(([slot, value]) => [slot, `${value}.again`]))
-      to.builder.apply(op, `${nodeName(node)}.again`, inputs, node.attributes, names, nodeName(node))
+      to.builder.apply(opOf(node), `${nodeName(node)}.again`, inputs, node.attributes, names, nodeName(node))
       for (const value of Object.values(node.outputs))
         again.set(value, { name: `${value}.again`, type: graph.types[value]! })
     }
@@ -70,7 +66,7 @@ function copiedNodes(
     forward.filter((node) => {
       const layer = layerOf(node)
       if (layer === undefined || kept(layer) === 'all') return false
-      if (kept(layer) === 'products' && products.has(node.op)) return false
+      if (kept(layer) === 'products' && opOf(node).isDear) return false
       const isBoundary = Object.values(node.outputs).some(
         (value) =>
           outputs.has(value) ||
@@ -80,6 +76,8 @@ function copiedNodes(
     }),
   )
 }
+
+const opOf = (node: Node): AnyOp => ops[node.op as keyof typeof ops]
 
 /** The layer that a node of the forward half is of. */
 function layerOf(node: Node): number | undefined {

@@ -23,13 +23,15 @@ export interface TrainingProgramOptions {
   readonly update?: UpdateSettings
   /** Whether the gradients of a step come from several batches. */
   readonly accumulates?: boolean
+  /** Whether `evaluate` is the only program. */
+  readonly onlyEvaluates?: boolean
   /** What is kept of each layer for the backward half; default: all. */
   readonly kept?: (layer: number) => Kept
 }
 
 /** The programs of a training build as graphs over the same states. */
 export interface TrainingPrograms {
-  /** Forward, loss and backward, as differentiate gave them, and with what is made again. */
+  /** Forward, loss and backward, as differentiate gave them, and with what is made again; without backward where that is all. */
   readonly ir2: Graph
   readonly trainable: readonly string[]
   readonly graphs: {
@@ -48,6 +50,7 @@ export function trainingPrograms(ir1: Graph, options: TrainingProgramOptions): T
   const ir2 = verifyGraph(recompute(training.graph, kept), ops)
   const fused: TrainingGraph = { ...training, graph: fuse(ir2) }
   const evaluate = weightsToStates(fuse(training.forward))
+  if (options.onlyEvaluates) return { ir2: training.forward, trainable: [], graphs: { evaluate } }
   const { trainable } = training
   if (!update) return { ir2, trainable, graphs: { gradients: finish(fused.graph), evaluate } }
   if (!accumulates)

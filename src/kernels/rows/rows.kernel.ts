@@ -64,6 +64,22 @@ export const meanRowsForward = defineKernel({
   flops: ({ rows, cols }) => rows * cols,
 })
 
+/** dx = dy / taken in the first `taken` rows, 0 in the others. */
+export const meanRowsGradient = defineKernel({
+  name: 'meanRows_bwd_f32',
+  family: 'rows',
+  dims: ['rows', 'taken', 'cols'],
+  attributes: {},
+  buffers: {
+    dy: { dtype: 'f32', access: 'read', shape: [1, 'cols'] },
+    dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
+  },
+  inPlace: [],
+  split: { items: ['rows'], own: ['dx'] },
+  mixesRows: true,
+  flops: ({ taken, cols }) => taken * cols,
+})
+
 /** y[i] = x[index[i]]. Indices must be in 0 .. rows - 1. */
 export const takeRowsForward = defineKernel({
   name: 'takeRows_fwd_f32',

@@ -162,10 +162,3 @@ void ck_average_fwd_f32(int part, int parts, int64_t elements, double decay, con
         ck_put(average + i, ck_fma(rest, ck_take(weight + i, n) - last, last), n);
     })
 }
-
-void ck_accumulate_fwd_f32(int part, int parts, int64_t elements, const float *x, float *sum)
-{
-    int64_t i, end;
-    ck_share_elements(elements, part, parts, &i, &end);
-    CK_EACH(i, end, ck_put(sum + i, ck_take(sum + i, n) + ck_take(x + i, n), n);)
-}

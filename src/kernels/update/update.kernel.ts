@@ -95,18 +95,3 @@ export const averageForward = defineKernel({
   split: { items: [{ dim: 'elements', each: blockElements }], own: ['weight', 'average'] },
   flops: ({ elements }) => 3 * elements,
 })
-
-/** sum += x */
-export const accumulateForward = defineKernel({
-  name: 'accumulate_fwd_f32',
-  family: 'update',
-  dims: ['elements'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: [1, 'elements'] },
-    sum: { dtype: 'f32', access: 'update', shape: [1, 'elements'] },
-  },
-  inPlace: [],
-  split: { items: [{ dim: 'elements', each: blockElements }], own: ['x', 'sum'] },
-  flops: ({ elements }) => elements,
-})

@@ -104,9 +104,4 @@ export const update: References<'update'> = {
     }),
     epsilons: 2,
   },
-  accumulate_fwd_f32: {
-    sizes,
-    compute: ({ x, sum }: Values) => ({ sum: sum!.map((value, i) => value + x![i]!) }),
-    epsilons: 1,
-  },
 }
