@@ -45,7 +45,10 @@ describe('a model built with canaries', () => {
 
   it.each([
     { call: 'blk.0.attn_norm', says: "blk.0.attn_norm wrote beyond 'blk.0.attn_norm' in the forward phase of prefill" },
-    { call: 'blk.*.attn_q_norm', says: /^.*blk\.0\.attn_q_norm wrote beyond 'blk\.0\..*' in the forward phase of prefill/ },
+    {
+      call: 'blk.*.attn_q_norm',
+      says: /^.*blk\.0\.attn_q_norm wrote beyond 'blk\.0\..*' in the forward phase of prefill/,
+    },
   ])('names the call $call that writes beyond its buffer', async ({ call, says }) => {
     const dir = await build(`broken ${call.replaceAll('*', '')}`, true)
     await breakCall(dir, call)
