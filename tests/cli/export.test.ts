@@ -8,7 +8,7 @@ import { saveCheckpoint } from '../../src/train/checkpoint/saveCheckpoint.ts'
 import { saveModelFolder } from '../../src/train/export/modelFolder.ts'
 import { readGolden } from '../parity/golden.ts'
 import { factsAt } from '../train/trainingState.ts'
-import { type Ck, demo, openCk } from './ck.ts'
+import { type Ck, ckHere, demo, openCk } from './ck.ts'
 
 let ck: Ck
 beforeAll(() => {
@@ -101,7 +101,7 @@ describe('ck export', () => {
     [['nowhere', 'y', '--format', 'f16'], 1, /^ck: nowhere: cannot be opened/],
     [[demo, '/proc/none', '--format', 'transformers'], 1, /^ck: \/proc\/none: cannot be written/],
   ] as const)('refuses %j in one sentence', async (parameters, code, message) => {
-    const ended = await ck(['export', ...parameters])
+    const ended = await ckHere(['export', ...parameters])
     expect([ended.code, ended.stderr.split('\n').length]).toEqual([code, 2])
     expect(ended.stderr).toMatch(message)
   })
