@@ -1,6 +1,7 @@
-// How far a long training drifts from PyTorch's: `node bench/drift.mjs --python PYTHON [--text FILE] [--threads 2] [-o docs/drift.md]`
-// trains what oracles/train/drift.py trains, from the same weights on the same data, and prints a report in Markdown. Where a
-// loss leaves the tolerance, every op of that step is compared with its float64 reference on the values that it read.
+// How far a long training drifts from PyTorch's: `node bench/drift.mjs --python PYTHON [--text FILE] [--steps 300,1000] [--threads 2]
+// [-o docs/drift.md]` trains what oracles/train/drift.py trains, from the same weights on the same data, and prints a report in
+// Markdown. Where a loss leaves the tolerance, every op of that step is compared with its float64 reference on the values that
+// it read.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     python: { type: 'string' },
     text: { type: 'string', default: join(root, '../shared/data/tinyshakespeare.txt') },
     recorded: { type: 'string' },
+    steps: { type: 'string', default: '300,1000' },
     threads: { type: 'string', default: '2' },
     out: { type: 'string', short: 'o' },
   },
@@ -48,10 +50,11 @@ const place = mkdtempSync(join(tmpdir(), 'ck-drift-'))
 const folder = options.recorded ?? join(place, 'model')
 try {
   if (options.python && !options.recorded) {
-    const { status } = spawnSync(options.python, [join(root, 'oracles/train/drift.py'), options.text, folder], {
-      stdio: ['ignore', 'inherit', 'inherit'],
+    const script = join(root, 'oracles/train/drift.py')
+    const { status, error } = spawnSync(options.python, [script, options.text, folder, ...options.steps.split(',')], {
+      stdio: ['ignore', 2, 'inherit'],
     })
-    if (status !== 0) throw new Error('drift.py failed')
+    if (error || status !== 0) throw new Error(`${options.python} ${script} failed${error ? `: ${error.message}` : ''}`)
   }
   const report = await compare()
   if (options.out) writeFileSync(options.out, report)

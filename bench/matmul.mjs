@@ -1,8 +1,8 @@
 // The float matrix product beside the machine's peak: `node bench/matmul.mjs --threads 1,2 --repeat 5`.
 // Every round measures the peak with the doctor's probe and then each product once, because timings from different moments
-// do not compare; a product's fraction is of the peak of its own round.
+// do not compare; a product's fraction is of the peak of its own round. `--write` puts the table into RESULTS.md.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -13,6 +13,8 @@ import { resolveTarget } from '../dist/build/targets.js'
 import { buildPlan } from '../dist/emit/buildPlan.js'
 import { bestRoom } from '../dist/kernels/matmul/matmul.kernel.js'
 import { printHeader } from '../dist/kernels/printHeader.js'
+import { printProducts } from './resultsText.mjs'
+import { withSection } from './sections.mjs'
 
 /** @typedef {{ form: 'nn' | 'nt' | 'tn' | 'tt', dtype: 'f32' | 'f16' | 'bf16', rows: number, cols: number, depth: number }} Product */
 
@@ -43,7 +45,7 @@ function readProduct(text) {
 }
 
 /** C of the products, for matmul.c. @param {readonly Product[]} products @param {number} room */
-function printProducts(products, room) {
+function printSource(products, room) {
   const runs = products.map(({ form, dtype, rows, cols, depth }, i) => {
     const strides = [form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
     const numbers = [rows, cols, depth, 'ROOM', ...strides].join(', ')
@@ -71,7 +73,7 @@ async function build(dir, name, threads) {
     execFileSync(program, [...first, ...flags, ...words, ...plan.libraries], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
   writeFileSync(join(dir, 'matmul.h'), printHeader('matmul'))
-  writeFileSync(join(dir, 'products.h'), printProducts(products, bestRoom * threads))
+  writeFileSync(join(dir, 'products.h'), printSource(products, bestRoom * threads))
   const engine = ['barrier', 'cpu', 'mapping', 'refuse', 'utf8', 'workers'].map((part) => join(sources, 'engine', `${part}.c`))
   run(join(here, 'matmul.c'), join(sources, 'kernels', 'matmul', 'matmul.c'), ...engine, '-o', join(dir, 'matmul'))
   run(join(sources, 'build', 'probe.c'), '-o', join(dir, 'probe'))
@@ -121,6 +123,7 @@ const { values } = parseArgs({
     repeat: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
     product: { type: 'string', multiple: true, default: usual },
     target: { type: 'string', default: 'native' },
   },
@@ -129,7 +132,7 @@ const threadCounts = values.threads.split(',').map(Number)
 const repeat = values.quick ? 1 : Number(values.repeat)
 if (![...threadCounts, repeat].every((count) => Number.isInteger(count) && count > 0)) {
   console.error(
-    'usage: node bench/matmul.mjs [--threads N,N] [--repeat N] [--quick] [--json] [--product FORM,DTYPE,ROWS,COLS,DEPTH]... [--target NAME]',
+    'usage: node bench/matmul.mjs [--threads N,N] [--repeat N] [--quick] [--json] [--write] [--product FORM,DTYPE,ROWS,COLS,DEPTH]... [--target NAME]',
   )
   process.exit(2)
 }
@@ -152,4 +155,8 @@ for (const threads of threadCounts) {
   }
 }
 if (values.json) console.log(JSON.stringify(rows))
+if (values.write) {
+  const results = join(here, 'RESULTS.md')
+  writeFileSync(results, withSection(readFileSync(results, 'utf8'), 'Matrix products', printProducts(rows)))
+}
 rmSync(dir, { recursive: true })

@@ -97,14 +97,15 @@ function printDepths(rows) {
   )
 }
 
-/** @param {readonly Product[]} rows */
-function printProducts(rows) {
-  return table(
+/** The section of products. @param {readonly Product[]} rows */
+export function printProducts(rows) {
+  const products = table(
     ['form', 'm × n × k', 'threads', 'GFLOP/s', 'of peak'],
     rows.map(({ form, m, n, k, threads, gflops, peakFraction }) => [
       ...[form, `${m} × ${n} × ${k}`, String(threads), gflops.toFixed(1), percent(peakFraction)],
     ]),
   )
+  return `## Matrix products\n\n${products}`
 }
 
 /** @param {Results} results */
@@ -113,7 +114,7 @@ export function printResults({ shape, size, doctor, versus, depths, products, fa
     `# Results\n\nWritten by \`npm run bench\`; README.md of this folder says how. Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}`,
     `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of what the same run measured as the machine's bandwidth and peak.\n\n${printVersus(versus)}`,
     `## Decode behind a filled cache\n\n${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
-    ...(products.length > 0 ? [`## Matrix products\n\n${printProducts(products)}`] : []),
+    ...(products.length > 0 ? [printProducts(products)] : []),
     ...(failures.length > 0
       ? [`## Not measured\n\n${failures.map(({ row, reason }) => `- ${row}: ${reason}\n`).join('')}`]
       : []),

@@ -1,6 +1,6 @@
 // What `npm start` and `npm test` need before their work: packages and a built dist/. Plain Node, so that it runs before
 // anything is installed. Run by itself it brings dist/ up to date.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,6 +46,18 @@ export function runStep(program, ...parameters) {
   const { status, error } = spawnSync(program, parameters, { cwd: root, stdio: 'inherit' })
   if (error) process.stderr.write(`${program}: ${error.message}\n`)
   return status ?? 1
+}
+
+/** Begins a program in the repository with our input and output; resolves to its exit code. */
+export function startStep(program, ...parameters) {
+  return new Promise((resolve) => {
+    const child = spawn(program, parameters, { cwd: root, stdio: 'inherit' })
+    child.once('error', (error) => {
+      process.stderr.write(`${program}: ${error.message}\n`)
+      resolve(1)
+    })
+    child.once('close', (code) => resolve(code ?? 1))
+  })
 }
 
 function isFresh() {

@@ -20,6 +20,8 @@ import { isas } from './kernels/kernel.ts'
 import type { CacheDtype } from './ops/cacheWrite.ts'
 import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
+import { canariesOf } from './plan/canaries.ts'
+import { foldLayers } from './plan/foldLayers.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
 import { lower } from './plan/lower.ts'
 import { matchSplits } from './plan/matchSplits.ts'
@@ -56,6 +58,11 @@ export interface CompileOptions {
   readonly trace?: boolean
   /** Count what each kernel call and each wait of threads costs (`session.profile()`). Changes no number. */
   readonly profile?: boolean
+  /**
+   * Whether every call is watched: a step in which one writes beyond its buffers, as large as they are for the largest step, is
+   * refused, with the names of both. Changes no number; takes memory behind every buffer, and time.
+   */
+  readonly debug?: boolean
   /** A chat template in place of the checkpoint's own. */
   readonly template?: GivenTemplate
   /** The C compiler's command; default: CC, cc, gcc, clang, zig cc, whichever is found first. */
@@ -161,12 +168,17 @@ export function planModel(
           ['prefill', { tokens: prefill, outputs }],
           ['decode', { tokens: decode, outputs: decode }],
         ]
+  const { debug = false } = options
   const lowered = modes.map(([mode, bounds]) => {
     const program = matchSplits(lower(graph, ops, { mode, bounds, lanes }))
-    return mode === 'trace' ? program : foldRepeats(program)
+    // What is watched has a name of its own in every layer.
+    return mode === 'trace' || debug ? program : foldRepeats(program)
   })
-  const plan = planMemory(lowered)
-  const programs = lowered.map((program) => verifyProgram(planThreads(program, plan), plan))
+  const plan = planMemory(lowered, { guards: debug })
+  const programs = lowered.map((program) => {
+    const parted = planThreads(program, plan)
+    return verifyProgram(debug ? foldLayers(parted) : parted, plan)
+  })
   options.onProgress?.('plan', 1)
   const layout = JSON.stringify([target.isa, lanes, plan.weights])
   const source: ModelSource = {
@@ -185,6 +197,7 @@ export function planModel(
     programs,
     plan,
     shared: ['input', 'output'],
+    ...(debug ? { canaries: lowered.map((program) => canariesOf(program, plan, new Map())) } : {}),
     ...(options.profile ? { sites: sitesOf(programs) } : {}),
   }
   return { graph, source, cache: cache.dtype }
@@ -225,6 +238,7 @@ function artifacts(
     strict: options.strict ?? false,
     cache,
     ...(source.sites ? { profile: true } : {}),
+    ...(source.canaries ? { debug: true } : {}),
     context: source.context,
     sequences: source.sequences,
     vocabulary: source.vocabulary,

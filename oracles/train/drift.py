@@ -1,6 +1,6 @@
-"""Trains a tiny Qwen3 on the bytes of a text by PyTorch, for bench/drift.mjs: `python oracles/train/drift.py TEXT FOLDER`.
+"""Trains a tiny Qwen3 on the bytes of a text by PyTorch, for bench/drift.mjs: `python oracles/train/drift.py TEXT FOLDER [STEPS ...]`.
 
-FOLDER gets the model as it begins (a transformers folder) and run.json: of each run its settings, the losses of every step in
+FOLDER gets the model as it begins (a transformers folder) and run.json: of each run (default: 300 and 1000 steps) its settings, the losses of every step in
 float32 and, to tell what rounding does to them, in float64. Ids are bytes. Window k, from 0, of a run is the (k * 7919 modulo
 windows)-th of the text's windows of `length` bytes, its targets are the bytes behind; step s takes windows s * rows + i.
 """
@@ -57,12 +57,12 @@ def windows(text: np.ndarray, count: int) -> dict[str, np.ndarray]:
     return {"ids": text[places].astype(np.int32), "targets": text[places + 1].astype(np.int32)}
 
 
-def main(text_path: str, out: str):
+def main(text_path: str, out: str, *lengths: str):
     folder = Path(out)
     text = np.frombuffer(Path(text_path).read_bytes(), dtype=np.uint8)
     models.write_model("drift", folder, seed=9)
     runs = []
-    for steps in (300, 1000):
+    for steps in map(int, lengths or (300, 1000)):
         run = {**RUN, "steps": steps}
         data = windows(text, steps * run["rows"])
         single = training.train(run, data, models.load_model(folder, torch.float32))

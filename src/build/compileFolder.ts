@@ -69,8 +69,11 @@ function requireSources(dir: string, plan: BuildPlan): void {
   }
 }
 
-/** The path of the step's object in the cache, compiled if it is not there yet. */
-async function compileObject(
+/**
+ * The path of a step's object under `objectDir`, compiled from the folder `dir` if it is not there yet. Refuses as
+ * `compileFolder` does.
+ */
+export async function compileObject(
   dir: string,
   step: CompileStep,
   compiler: Compiler,

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "dot.h"
+#include "reduce.h"
 
 #define MOST_THREADS 1024
 #define ROUNDS 12

@@ -18,7 +18,7 @@ const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** What a kind of build takes of src/engine. */
 const engines = {
-  model: (name: string) => !/^(canaries|train)\.[ch]$/.test(name),
+  model: (name: string) => !/^train\.[ch]$/.test(name),
   training: (name: string) =>
     /^(barrier|canaries|chat_contract|ck|cpu|floats|mapping|program|refuse|train|utf8|workers)\.[ch]$/.test(name),
 } as const

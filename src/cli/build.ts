@@ -10,14 +10,14 @@ export const build = defineCommand({
   name: 'build',
   summary: 'Compiles a checkpoint to a run folder: C, weights, library and executable, which need neither Node nor ck.',
   model: anyCheckpoint,
-  options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'template', 'cc', 'json'],
+  options: ['out', 'target', 'context', 'sequences', 'strict', 'cache', 'profile', 'debug', 'template', 'cc', 'json'],
   required: ['out'],
   examples: ['ck build model.gguf -o run/model', 'ck build model.gguf -o run/model --target x86-64-v3 --context 1024'],
   async run({ model: path, options, io }) {
-    const { out = '', target, context, sequences, strict, cache, profile, cc, json, template } = options
+    const { out = '', target, context, sequences, strict, cache, profile, debug, cc, json, template } = options
     const { compile } = await import('../compile.ts')
     await compile(path, {
-      ...given({ target, context, sequences, strict, cache, profile, cc }),
+      ...given({ target, context, sequences, strict, cache, profile, debug, cc }),
       ...(template === undefined ? {} : { template: { path: template, text: readText(template) } }),
       out,
       signal: io.signal,

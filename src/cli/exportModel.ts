@@ -10,8 +10,8 @@ export const exportModel = defineCommand({
   name: 'export',
   summary: 'Writes a trained model, or any checkpoint, as a transformers folder or a GGUF file.',
   model:
-    "a training's run folder (its newest checkpoint counts), one of its checkpoints, a .gguf file, a transformers folder, or a " +
-    'model of the hub',
+    'the folder of a training with one stage, or of a stage (its newest checkpoint counts), one of its checkpoints, a .gguf file, ' +
+    'a transformers folder, or a model of the hub',
   output: 'the folder or the .gguf file to write; files that are there are replaced',
   options: ['exportFormat', 'average', 'tensor', 'threads', 'json'],
   required: ['exportFormat'],
@@ -20,7 +20,8 @@ export const exportModel = defineCommand({
     'that AutoModelForCausalLM.from_pretrained loads it with the same logits. The formats of GGUF files are those of ck quantize.',
   examples: [
     'ck export run/shakespeare folder --format transformers',
-    'ck export run/shakespeare/checkpoints/step-00001000.safetensors model.gguf --format q8_0',
+    'ck export run/stages/tune model.gguf --format q4_k_m',
+    'ck export run/shakespeare/train/checkpoints/step-00001000.safetensors model.gguf --format q8_0',
     'ck export model.gguf folder --format transformers',
   ],
   async run({ model: path, output: out, options, io }) {

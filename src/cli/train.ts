@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { StageConfig } from '../train/config/trainConfig.ts'
+import type { Judgement } from '../train/pipeline/judgeModel.ts'
 import { defineCommand } from './command.ts'
 import { formatBytes } from './formatBytes.ts'
 import { given } from './given.ts'
@@ -64,6 +65,7 @@ export const train = defineCommand({
         const validation = ended.validation ? `, validation loss ${ended.validation.loss.toFixed(4)}` : ''
         io.out(`${out}/${name}: ${ended.step} steps${validation}\n`)
       }
+      for (const { name, judgement } of result.judgements) io.out(`${out}/${name}: ${judgementLine(judgement)}\n`)
       for (const path of result.exported) io.out(`${path}\n`)
       if (!result.isComplete) io.note('ck: stopped behind a step; the same command goes on from there')
       return 0
@@ -73,6 +75,11 @@ export const train = defineCommand({
     }
   },
 })
+
+function judgementLine({ loss, targets, bytes, bitsPerByte }: Judgement): string {
+  const perByte = bitsPerByte === undefined ? '' : `, ${bitsPerByte.toFixed(4)} bits per byte of ${bytes}`
+  return `validation loss ${loss.toFixed(4)} of ${targets} tokens${perByte}`
+}
 
 /** Floating-point operations per second of the machine, where a person watches; else 0. */
 async function peakOf(threads: number | undefined): Promise<number> {

@@ -45,6 +45,16 @@ void ck_canary_look(const ck_step *step, int part, int32_t call) {
     ck_wait(step->barrier, part);
 }
 
+int ck_canaries_are_sound(const ck_canaries *canaries, int32_t count, uint64_t memory_bytes) {
+    for (int32_t i = 0; canaries && i < count; i++) {
+        for (int32_t k = 0; k < canaries[i].guard_count; k++) {
+            const ck_guard *guard = &canaries[i].guards[k];
+            if (guard->offset > memory_bytes || guard->bytes > memory_bytes - guard->offset) return 0;
+        }
+    }
+    return 1;
+}
+
 ck_status ck_watch_judge(const ck_watch *watch, const char *name, ck_error *error) {
     if (!watch->hit) return CK_OK;
     const ck_guarded_call *call = &watch->canaries->calls[watch->call];

@@ -34,6 +34,9 @@ typedef struct ck_watch {
     uint64_t byte;       /* the first one, from the end of the buffer */
 } ck_watch;
 
+/* Whether the guards of `count` programs lie inside a memory of this size; so do those of none (NULL). */
+int ck_canaries_are_sound(const ck_canaries *canaries, int32_t count, uint64_t memory_bytes);
+
 /* CK_OK, or CK_ERROR_OVERRUN and the sentence for what was hit in a step of program `name`. */
 ck_status ck_watch_judge(const ck_watch *watch, const char *name, ck_error *error);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canaries.h"
 #include "mapping.h"
 #include "profile.h"
 #include "refuse.h"
@@ -145,8 +146,11 @@ static int64_t fill_step(ck_context *context, ck_mode mode, const ck_batch *batc
     return tokens;
 }
 
-static void run_step(ck_context *context, ck_mode mode, int64_t tokens, int64_t outputs) {
+ck_status ck_run_step(ck_context *context, int index, int64_t tokens, int64_t outputs, ck_error *error) {
     const ck_program *program = context->model->program;
+    const char *name = index == 1 ? "decode" : program->encode ? "encode" : "prefill";
+    ck_step_function *function = index == 1 ? program->decode : program->encode ? program->encode : program->prefill;
+    ck_watch watch = {.canaries = program->canaries ? &program->canaries[index] : NULL};
     const ck_step step = {
         .weights = context->model->weights,
         .memory = context->memory,
@@ -154,8 +158,10 @@ static void run_step(ck_context *context, ck_mode mode, int64_t tokens, int64_t 
         .outputs = outputs,
         .barrier = ck_workers_barrier(context->workers),
         .profile = context->profile,
+        .watch = watch.canaries ? &watch : NULL,
     };
-    ck_workers_run(context->workers, mode == CK_DECODE ? program->decode : program->prefill, &step);
+    ck_workers_run(context->workers, function, &step);
+    return ck_watch_judge(&watch, name, error);
 }
 
 ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batch *batch, float *logits,
@@ -179,7 +185,8 @@ ck_status ck_context_eval_batch(ck_context *context, ck_mode mode, const ck_batc
         }
         int64_t outputs;
         const int64_t tokens = fill_step(context, mode, batch, at, row, &outputs);
-        run_step(context, mode, tokens, outputs);
+        status = ck_run_step(context, mode == CK_DECODE, tokens, outputs, error);
+        if (status) return status;
         at += tokens;
         if (outputs > 0) {
             const size_t values = (size_t)outputs * (size_t)program->vocabulary;

@@ -20,6 +20,10 @@ struct ck_context {
     atomic_int stopping;
 };
 
+/* Runs program `index` of the model on what its inputs hold: 0 prefill or encode, 1 decode. In a debug build
+ * CK_ERROR_OVERRUN where a call wrote beyond a buffer. */
+ck_status ck_run_step(ck_context *context, int index, int64_t tokens, int64_t outputs, ck_error *error);
+
 /* Refuses a sequence that the context does not have. */
 ck_status ck_check_sequence(const ck_context *context, int32_t sequence, ck_error *error);
 

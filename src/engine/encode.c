@@ -28,15 +28,8 @@ ck_status ck_context_embed(ck_context *context, const int32_t *ids, int64_t coun
         positions[i] = (int32_t)i;
         last[i] = (int32_t)(count - 1);
     }
-    const ck_step step = {
-        .weights = context->model->weights,
-        .memory = memory,
-        .tokens = count,
-        .outputs = 1,
-        .barrier = ck_workers_barrier(context->workers),
-        .profile = context->profile,
-    };
-    ck_workers_run(context->workers, program->encode, &step);
+    status = ck_run_step(context, 0, count, 1, error);
+    if (status) return status;
     memcpy(embedding, memory + program->embedding, (size_t)program->embedding_width * sizeof *embedding);
     return CK_OK;
 }

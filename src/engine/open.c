@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canaries.h"
 #include "cpu.h"
 #include "crc32.h"
 #include "engine.h"
@@ -120,7 +121,7 @@ static int program_is_sound(const ck_program *p) {
     /* A text is encoded in one step. */
     const int is_encoder = p->encode && p->embedding_width > 0 && tokens >= (uint64_t)p->context;
     return p->state_bytes <= p->memory_bytes && (p->encode ? is_encoder : p->prefill && p->decode) &&
-           ck_states_are_sound(p);
+           ck_states_are_sound(p) && ck_canaries_are_sound(p->canaries, p->encode ? 1 : 2, p->memory_bytes);
 }
 
 static ck_status check_program(const ck_program *program, ck_error *error) {

@@ -87,6 +87,7 @@ typedef struct ck_program {
     ck_step_function *encode;
     const ck_site *sites; /* of a profile build; else NULL */
     int32_t site_count;
+    const struct ck_canaries *canaries; /* of a debug build: of prefill and decode, or of encode; else NULL */
     const ck_chat_contract *chat; /* NULL: no chat template, or one that cannot be said so (chat_contract.h) */
 } ck_program;
 

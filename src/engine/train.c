@@ -27,15 +27,7 @@ static int training_is_sound(const ck_training *training) {
             return 0;
         }
     }
-    for (int32_t i = 0; training->canaries && i < training->program_count; i++) {
-        const ck_canaries *canaries = &training->canaries[i];
-        for (int32_t k = 0; k < canaries->guard_count; k++) {
-            const ck_guard *guard = &canaries->guards[k];
-            if (guard->offset > training->memory_bytes || guard->bytes > training->memory_bytes - guard->offset) {
-                return 0;
-            }
-        }
-    }
+    if (!ck_canaries_are_sound(training->canaries, training->program_count, training->memory_bytes)) return 0;
     return training->memory_bytes > 0 && training->memory_bytes <= SIZE_MAX && training->program_count > 0;
 }
 

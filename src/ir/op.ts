@@ -81,6 +81,10 @@ export interface OpDefinition<I extends string = string, O extends string = stri
   readonly sums?: { readonly [K in O]?: NoInfer<I> }
   /** Outputs that are the next version of a state, in the same bytes, and the input that is its last one. */
   readonly advances?: { readonly [K in O]?: NoInfer<I> }
+  /** Whether its results are kept for the backward half rather than made again where memory is scarce: they take most of the time. */
+  readonly isDear?: true
+  /** Whether it gives logits where it is given logits, so that the head lies before it. */
+  readonly keepsLogits?: true
   /** Result types, or a refusal through `refuse`. Dtypes have been checked against `inputs` already. */
   infer(
     inputs: { readonly [K in I]: TensorType },

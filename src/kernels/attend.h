@@ -12,6 +12,7 @@
 
 #include "attendTiles.h"
 #include "exp.h"
+#include "reduce.h"
 
 /* Positions of a segment. */
 enum { CK_SEGMENT = 1024 };

@@ -2,7 +2,7 @@
 #ifndef CK_CODES_H
 #define CK_CODES_H
 
-#include "simd.h"
+#include "reduce.h"
 
 enum { CK_CODED = 32 };
 

@@ -7,7 +7,8 @@
 #ifndef CK_DELTA_BACK_H
 #define CK_DELTA_BACK_H
 
-#include "simd.h"
+#include "reduce.h"
+#include "turn.h"
 
 /* Vectors of columns at most: 32 columns, so that two states of 128 rows are in the first cache, or what registers hold. */
 #if defined CK_AVX512

@@ -5,6 +5,7 @@
 #define CK_PANELS_H
 
 #include "tiles.h"
+#include "turn.h"
 
 /* The register tile: the sums, one step of a panel and one value of a fit the registers. */
 #if defined CK_AVX512 || defined CK_NEON

@@ -43,6 +43,7 @@ import { ropeForward, ropeGradient, ropeTableForward } from './rope/rope.kernel.
 import {
   copyForward,
   meanRowsForward,
+  meanRowsGradient,
   sliceHeadsForward,
   sliceHeadsGradient,
   takeRowsForward,
@@ -59,7 +60,6 @@ import {
 import { softmaxForward } from './softmax/softmax.kernel.ts'
 import { fillForward, sumRowsForward, takeRowsGradient } from './sums/sums.kernel.ts'
 import {
-  accumulateForward,
   adamWForward,
   averageForward,
   lionForward,
@@ -115,7 +115,10 @@ export const families = {
   ],
   quantize: [quantizeForward],
   rope: [ropeTableForward, ...Object.values(ropeForward), ...Object.values(ropeGradient)],
-  rows: [copyForward, sliceHeadsForward, sliceHeadsGradient, ...Object.values(takeRowsForward), meanRowsForward],
+  rows: [
+    ...[copyForward, sliceHeadsForward, sliceHeadsGradient, ...Object.values(takeRowsForward)],
+    ...[meanRowsForward, meanRowsGradient],
+  ],
   selfattention: [selfAttentionForward, selfAttentionBackward],
   slopes: [activateGradient, gluGradient, sigmoidGradient, softCapGradient, softmaxGradient, decayGateGradient],
   softmax: [softmaxForward],
@@ -128,7 +131,6 @@ export const families = {
     muonMomentumForward,
     averageForward,
     weightCopyForward,
-    accumulateForward,
   ],
   sums: [sumRowsForward, takeRowsGradient, fillForward],
 } as const
@@ -148,6 +150,7 @@ export const sharedHeaders: readonly string[] = [
     'a8.h',
     'activate.h',
     'attend.h',
+    'attendBack.h',
     'attendTiles.h',
     'bfloats.h',
     'blocks.h',
@@ -158,10 +161,13 @@ export const sharedHeaders: readonly string[] = [
     'deltaBack.h',
     'dot.h',
     'exp.h',
+    'lines.h',
     'matrix.h',
     'pairs.h',
     'panels.h',
+    'reduce.h',
     'rowMax.h',
+    'rowSum.h',
     'runs.h',
     'simd.h',
     'slope.h',
@@ -169,6 +175,8 @@ export const sharedHeaders: readonly string[] = [
     'split.h',
     'strips.h',
     'tiles.h',
+    'turn.h',
+    'weighStrip.h',
   ],
 ]
 

@@ -2,7 +2,7 @@
 #ifndef CK_ROW_MAX_H
 #define CK_ROW_MAX_H
 
-#include "simd.h"
+#include "reduce.h"
 
 /* cols is at least 1. */
 static inline float ck_row_max(int64_t cols, const float *x)

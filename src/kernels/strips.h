@@ -8,7 +8,7 @@
 #ifndef CK_STRIPS_H
 #define CK_STRIPS_H
 
-#include "simd.h"
+#include "reduce.h"
 
 /* Rows of a strip, keys that are in or out together, and the most keys of a run, which stays in cache. */
 enum { CK_STRIP = 64, CK_STRIP_VECTORS = CK_STRIP / CK_LANES, CK_BLOCK_KEYS = 16, CK_RUN_KEYS = 64 };

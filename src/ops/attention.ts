@@ -32,6 +32,7 @@ export const attention = defineOp({
   inputs: { q: ['f32'], k: ['f32'], v: ['f32'], starts: ['i32'] },
   optional: ['starts'],
   outputs: ['y'],
+  isDear: true,
   infer({ q, k, v, starts }, attributes: AttentionAttributes, refuse) {
     checkHeads({ q, k, v }, attributes, refuse)
     checkStarts(q, starts, refuse)

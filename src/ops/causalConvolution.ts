@@ -19,6 +19,7 @@ export const causalConvolution = defineOp({
   inputs: { x: ['f32'], w: ['f32'], starts: ['i32'] },
   optional: ['starts'],
   outputs: ['y'],
+  isDear: true,
   infer({ x, w, starts }, attributes: ConvolutionAttributes, refuse) {
     checkConvolution(x, w, attributes, refuse)
     checkStarts(x, starts, refuse)

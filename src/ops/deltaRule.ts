@@ -20,6 +20,7 @@ export const deltaRule = defineOp({
   inputs: { q: ['f32'], k: ['f32'], v: ['f32'], decay: ['f32'], beta: ['f32'], starts: ['i32'] },
   optional: ['starts'],
   outputs: ['y'],
+  isDear: true,
   infer(inputs, attributes: DeltaAttributes, refuse) {
     checkDelta(inputs, attributes, refuse)
     checkStarts(inputs.v, inputs.starts, refuse)

@@ -13,6 +13,7 @@ export const linear = defineOp({
   inputs: { x: ['f32', 'a8'], w: weightDtypes, bias: ['f32'] },
   optional: ['bias'],
   outputs: ['y'],
+  isDear: true,
   infer({ x, w, bias }, _attributes: NoAttributes, refuse) {
     if (x.shape.length !== 2 || w.shape.length !== 2)
       refuse(`x and w need two axes, not ${x.shape.length} and ${w.shape.length}`)

@@ -67,6 +67,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
   optional: ['sum'],
   outputs: ['y'],
   sums: { y: 'sum' },
+  isDear: true,
   infer({ a, b, sum }, attributes: MatmulAttributes, refuse) {
     if (a.shape.length !== 2 || b.shape.length !== 2)
       refuse(`a and b need two axes, not ${a.shape.length} and ${b.shape.length}`)

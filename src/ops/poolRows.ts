@@ -1,6 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { meanRowsForward } from '../kernels/rows/rows.kernel.ts'
+import { poolRowsBackward } from './poolRowsBackward.ts'
 import { denseRow, lastAxis } from './shapes.ts'
 
 /** `mean`: of all rows. `first`: the first row, where BERT has its [CLS]. */
@@ -22,6 +23,9 @@ export const poolRows = defineOp({
     const taken = kind === 'mean' ? rows : 1
     for (let r = 0; r < taken; r++) for (let c = 0; c < cols; c++) y.data[c]! += x.data[r * cols + c]! / taken
     return { y }
+  },
+  vjp({ x }, _outputs, { y: dy }, attributes, g) {
+    return { x: g.apply(poolRowsBackward, 'x', { x, dy }, attributes) }
   },
   lower({ x }, { y }, { kind }, to) {
     if (kind === 'first') to.view(y, x)

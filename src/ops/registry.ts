@@ -1,5 +1,4 @@
 import type { AnyOp } from '../ir/op.ts'
-import { accumulate } from './accumulate.ts'
 import { activateBackward } from './activateBackward.ts'
 import { adamW } from './adamW.ts'
 import { add } from './add.ts'
@@ -45,6 +44,7 @@ import { multiply } from './multiply.ts'
 import { muonMomentum } from './muonMomentum.ts'
 import { muonUpdate } from './muonUpdate.ts'
 import { poolRows } from './poolRows.ts'
+import { poolRowsBackward } from './poolRowsBackward.ts'
 import { quantize } from './quantize.ts'
 import { relu } from './relu.ts'
 import { reshape } from './reshape.ts'
@@ -73,7 +73,6 @@ import { weightCopy } from './weightCopy.ts'
 
 /** Every op by its name. */
 export const ops = {
-  accumulate,
   activateBackward,
   adamW,
   add,
@@ -119,6 +118,7 @@ export const ops = {
   muonMomentum,
   muonUpdate,
   poolRows,
+  poolRowsBackward,
   quantize,
   relu,
   reshape,

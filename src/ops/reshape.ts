@@ -6,6 +6,7 @@ export const reshape: OpDefinition<'x', 'y', { heads: number }> = defineOp({
   name: 'reshape',
   inputs: { x: ['f32', 'bf16'] },
   outputs: ['y'],
+  keepsLogits: true,
   infer({ x }, { heads }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (!Number.isInteger(heads) || heads < 0) refuse(`heads is ${heads}; accepted: a whole number, 0 for none`)

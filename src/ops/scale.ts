@@ -8,6 +8,7 @@ export const scale: OpDefinition<'x', 'y', { factor: number }> = defineOp({
   name: 'scale',
   inputs: { x: ['f32'] },
   outputs: ['y'],
+  keepsLogits: true,
   infer({ x }, { factor }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (!Number.isFinite(factor)) refuse(`factor is ${factor}; accepted: a finite number`)

@@ -14,6 +14,7 @@ export const softCap = defineOp({
   name: 'softCap',
   inputs: { x: ['f32'] },
   outputs: ['y'],
+  keepsLogits: true,
   infer({ x }, { cap }: { cap: number }, refuse) {
     if (x.shape.length < 2) refuse('x needs two axes or more')
     if (!(cap > 0 && Number.isFinite(cap))) refuse(`cap is ${cap}; accepted: a number above 0`)

@@ -2,7 +2,6 @@ import { fail } from '../base/errors.ts'
 import { consumers, equalTypes, type Graph, type Node, nodeName, producers } from '../ir/graph.ts'
 import type { AnyOp, Operand } from '../ir/op.ts'
 import { Rewriter } from '../ir/rewrite.ts'
-import { accumulate } from '../ops/accumulate.ts'
 import { ops } from '../ops/registry.ts'
 import { gradientName } from './differentiate.ts'
 import { lossAndGradients } from './lossAndGradients.ts'
@@ -16,48 +15,38 @@ interface Link {
 }
 
 /**
- * The graph of a further micro-batch, whose gradients are no outputs any more: they go into the states `w.grad`. Where the ops
- * that make a gradient can begin with a value, the first of them begins with the state and all go on in its bytes, so that the
- * rows of all micro-batches are one chain of additions. What cannot is called `w.grad.part`, and added as soon as it is
- * complete. Output: the loss.
+ * The graph of a further micro-batch, whose gradients are no outputs any more: they go into the states `w.grad`. The first op
+ * that makes a gradient begins with the state and all go on in its bytes, so that the rows of all micro-batches are one chain of
+ * additions. Output: the loss. Refuses `graph_invalid` where a gradient is no such chain, or that of several weights.
  */
 export function accumulateGradients(training: TrainingGraph): Graph {
   const { graph, trainable } = training
   const { loss, gradients } = lossAndGradients(training)
   const to = new Rewriter({ ...graph, outputs: [loss] }, ops)
-  const weightsOf = new Map<string, string[]>()
-  trainable.forEach((weight, at) => {
-    weightsOf.set(gradients[at]!, [...(weightsOf.get(gradients[at]!) ?? []), weight])
-  })
   const begun = new Map<Node, Map<string, { link: Link; state?: string }>>()
   const chained = new Map<string, string>()
-  for (const [gradient, [weight, ...others]] of weightsOf) {
-    const chain = others.length === 0 ? chainOf(graph, gradient) : undefined
-    if (!chain) continue
-    chained.set(gradient, `${gradientName(weight!)}.next`)
-    for (const [at, link] of chain.entries()) {
+  for (const [at, weight] of trainable.entries()) {
+    const gradient = gradients[at]!
+    const chain = chained.has(gradient) ? undefined : chainOf(graph, gradient)
+    if (!chain) {
+      const what = `its gradient '${gradient}' is no chain of additions of its own, which micro-batches could go on with`
+      return fail('graph_invalid', { where: weight, what })
+    }
+    chained.set(gradient, `${gradientName(weight)}.next`)
+    for (const [place, link] of chain.entries()) {
       const links = begun.get(link.node) ?? new Map()
-      begun.set(link.node, links.set(link.output, { link, ...(at === 0 ? { state: gradientName(weight!) } : {}) }))
+      begun.set(link.node, links.set(link.output, { link, ...(place === 0 ? { state: gradientName(weight) } : {}) }))
     }
   }
-  const sums = new Set(trainable.map(gradientName))
-  const rename = (value: string) => chained.get(value) ?? (sums.has(value) ? `${value}.part` : value)
   for (const node of graph.nodes) {
     const links = [...(begun.get(node)?.values() ?? [])]
     const states = links.flatMap(({ link: { slot, output }, state }) =>
       state === undefined ? [] : [[slot, to.builder.state(state, graph.types[node.outputs[output]!]!)] as const],
     )
-    const parts = copyRenamed(node, to, rename, {
+    copyRenamed(node, to, (value) => chained.get(value) ?? value, {
       inputs: Object.fromEntries(states),
       ...(links.length === 0 ? {} : { advances: links.map(({ link }) => link.output) }),
     })
-    for (const [value, part] of parts) {
-      if (chained.has(value)) continue
-      for (const weight of weightsOf.get(value) ?? []) {
-        const sum = to.builder.state(gradientName(weight), part.type)
-        to.builder.apply(accumulate, `${sum.name}.next`, { sum, x: part }, {}, {}, weight)
-      }
-    }
   }
   return to.finish()
 }
@@ -91,7 +80,7 @@ function opOf(node: Node): AnyOp {
   )
 }
 
-/** Copies a node with other names for its outputs and more inputs; gives what now stands for each of its outputs. */
+/** Copies a node with other names for its outputs and more inputs. */
 function copyRenamed(
   node: Node,
   to: Rewriter,
@@ -100,7 +89,7 @@ function copyRenamed(
     inputs: more,
     advances,
   }: { readonly inputs: { readonly [slot: string]: Operand }; readonly advances?: readonly string[] },
-): [string, Operand][] {
+): void {
   const op = opOf(node)
   const inputs = Object.fromEntries(Object.entries(node.inputs).map(([slot, value]) => [slot, to.value(value)]))
   const names = Object.fromEntries(Object.entries(node.outputs).map(([slot, value]) => [slot, rename(value)]))
@@ -108,8 +97,5 @@ function copyRenamed(
   const result = to.builder.apply(op, nodeName(node), all, node.attributes, names, node.of, advances)
   const outputs: { readonly [slot: string]: Operand } =
     op.outputs.length === 1 ? { [op.outputs[0]!]: result as unknown as Operand } : (result as never)
-  return Object.entries(node.outputs).map(([slot, value]) => {
-    to.define(value, outputs[slot]!)
-    return [value, outputs[slot]!]
-  })
+  for (const [slot, value] of Object.entries(node.outputs)) to.define(value, outputs[slot]!)
 }

@@ -7,12 +7,9 @@ import { dropDead } from './dropDead.ts'
 
 /**
  * What is kept of a layer from its forward to its backward half: `all` that is read there; the results of `products` and of
- * attention, from which the rest is made again; or nothing but what other layers read: its `inputs`.
+ * what else is dear (`isDear` of ops), from which the rest is made again; or nothing but what other layers read: its `inputs`.
  */
 export type Kept = 'all' | 'products' | 'inputs'
-
-/** Ops whose results are dear to make again. */
-const products: ReadonlySet<string> = new Set(['linear', 'matmul', 'attention', 'deltaRule', 'causalConvolution'])
 
 /**
  * Makes values of the forward half again where the backward half reads them, so that they need not be kept until then: `kept`
@@ -38,12 +35,11 @@ export function recompute(graph: Graph, kept: (layer: number) => Kept): Graph {
     made.add(layer)
     for (const node of forward) {
       if (!copied.has(node) || layerOf(node) !== layer) continue
-      const op: AnyOp = ops[node.op as keyof typeof ops]
       const inputs = Object.fromEntries(
         Object.entries(node.inputs).map(([slot, value]) => [slot, again.get(value) ?? to.value(value)]),
       )
       const names = Object.fromEntries(Object.entries(node.outputs).map(([slot, value]) => [slot, `${value}.again`]))
-      to.builder.apply(op, `${nodeName(node)}.again`, inputs, node.attributes, names, nodeName(node))
+      to.builder.apply(opOf(node), `${nodeName(node)}.again`, inputs, node.attributes, names, nodeName(node))
       for (const value of Object.values(node.outputs))
         again.set(value, { name: `${value}.again`, type: graph.types[value]! })
     }
@@ -77,19 +73,19 @@ function copiedNodes(
 ): ReadonlySet<Node> {
   const made = new Map(forward.flatMap((node) => Object.values(node.outputs).map((value) => [value, node] as const)))
   // Whether to make a value again takes the result of a product, or an f32 value of another layer.
-  const isDear = (value: string, layer: number): boolean => {
+  const takesDear = (value: string, layer: number): boolean => {
     const node = made.get(value)
     if (!node || isNarrow(node)) return false
-    if (products.has(node.op) || layerOf(node) !== layer) return true
-    return Object.values(node.inputs).some((input) => isDear(input, layer))
+    if (opOf(node).isDear || layerOf(node) !== layer) return true
+    return Object.values(node.inputs).some((input) => takesDear(input, layer))
   }
   return new Set(
     forward.filter((node) => {
       const layer = layerOf(node)
       if (layer === undefined || kept(layer) === 'all') return false
       if (kept(layer) === 'products') {
-        if (products.has(node.op)) return false
-        if (isNarrow(node) && isDear(node.inputs.x!, layer)) return false
+        if (opOf(node).isDear) return false
+        if (isNarrow(node) && takesDear(node.inputs.x!, layer)) return false
       }
       const isBoundary = Object.values(node.outputs).some(
         (value) =>
@@ -100,6 +96,8 @@ function copiedNodes(
     }),
   )
 }
+
+const opOf = (node: Node): AnyOp => ops[node.op as keyof typeof ops]
 
 /** Whether a node stores a value in bf16: it is kept in place of the product that it rounds. */
 function isNarrow({ op, attributes }: Node): boolean {

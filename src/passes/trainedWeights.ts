@@ -1,5 +1,7 @@
 import { fail } from '../base/errors.ts'
 import { type Graph, type Node, producers, type TensorType, valueTypes } from '../ir/graph.ts'
+import type { OpTable } from '../ir/op.ts'
+import { ops } from '../ops/registry.ts'
 
 /**
  * What a weight is for: a table that ids choose rows of, the factor of the product that gives logits, a factor of another
@@ -38,9 +40,6 @@ export function trainedWeights(graph: Graph, trainable: readonly string[]): read
   })
 }
 
-/** The ops that go between the head and the loss. */
-const behindHead: readonly string[] = ['softCap', 'scale', 'add', 'reshape']
-
 /** The matrices that logits with a loss are products with. */
 function headsOf(graph: Graph): ReadonlySet<string> {
   const makers = producers(graph)
@@ -50,7 +49,7 @@ function headsOf(graph: Graph): ReadonlySet<string> {
     if (!node) return
     const own = Object.values(node.inputs).filter((value) => weights.has(value))
     for (const value of own) heads.add(value)
-    if (own.length > 0 || !(node.op === 'crossEntropy' || behindHead.includes(node.op))) return
+    if (own.length > 0 || !(node.op === 'crossEntropy' || (ops as OpTable)[node.op]?.keepsLogits)) return
     for (const value of Object.values(node.inputs)) visit(makers.get(value))
   }
   for (const node of graph.nodes) if (node.op === 'crossEntropy') visit(node)

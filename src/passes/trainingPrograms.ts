@@ -26,6 +26,8 @@ export interface TrainingProgramOptions {
   readonly update?: UpdateSettings
   /** Whether the gradients of a step come from several batches. */
   readonly accumulates?: boolean
+  /** Whether `evaluate` is the only program. */
+  readonly onlyEvaluates?: boolean
   /** What is kept of each layer for the backward half; default: all. */
   readonly kept?: (layer: number) => Kept
   /**
@@ -37,7 +39,7 @@ export interface TrainingProgramOptions {
 
 /** The programs of a training build as graphs over the same states. */
 export interface TrainingPrograms {
-  /** Forward, loss and backward, as differentiate gave them. */
+  /** Forward, loss and backward, as differentiate gave them; without backward where that is all. */
   readonly ir2: Graph
   readonly trainable: readonly string[]
   readonly graphs: {
@@ -66,6 +68,7 @@ export function trainingPrograms(ir1: Graph, options: TrainingProgramOptions): T
     evaluate: finish(joinSums(store(joinProducts(training.forward)))),
     ...(copied.length > 0 ? { copy: verifyGraph(copyGraph(copied), ops) } : {}),
   }
+  if (options.onlyEvaluates) return { ir2: training.forward, trainable: [], graphs: others }
   if (!update) return { ir2, trainable, graphs: { gradients: finish(step.graph), ...others } }
   const weights = trainedWeights(ir2, trainable)
   if (!accumulates) return { ir2, trainable, graphs: { train: finish(applyUpdates(step, weights, update)), ...others } }

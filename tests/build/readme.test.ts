@@ -38,7 +38,6 @@ describe('README', () => {
         cwd: dir,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
-        // tests/cli/built.test.ts runs make with the compiler alone.
         env: { ...process.env, ...(/\bmake\b/.test(command) ? keepingCc : {}) },
       })
       const ended = output === '' || output.endsWith('\n') ? output : `${output}\n`

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ck, openCk } from './ck.ts'
+import { type Ck, ckHere, openCk } from './ck.ts'
 
 let ck: Ck
 let tiny: string
@@ -89,7 +89,7 @@ describe('ck bench', () => {
     [['-o', 'csv'], 2, /^ck: --output is 'csv'; accepted: md, json\n$/],
     [['-o', 'md', '--json'], 2, /^ck: --output is 'md'; accepted: json with --json\n$/],
   ])('refuses %j', async (parameters, status, sentence) => {
-    const { code, stdout, stderr } = await ck(['bench', tiny, ...small, ...parameters])
+    const { code, stdout, stderr } = await ckHere(['bench', tiny, ...small, ...parameters], { CK_CACHE: ck.cache })
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: status, stdout: '' })
   })

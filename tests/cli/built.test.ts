@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symli
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSafetensors } from '../../src/formats/openSafetensors.ts'
-import { type Ck, data, demo, hasData, openCk, root, runProgram, stories } from './ck.ts'
+import { type Ck, data, demo, hasData, keepingCc, openCk, root, runProgram, stories } from './ck.ts'
 
 let ck: Ck
 let runFolder: string
@@ -129,7 +129,7 @@ describe('ck build', () => {
     const copy = join(ck.folder, 'copy')
     cpSync(runFolder, copy, { recursive: true })
     for (const name of ['libmodel.so', 'model']) rmSync(join(copy, name))
-    const env = { PATH: toolFolder() }
+    const env = { ...keepingCc, PATH: toolFolder() }
     const made = await runProgram('/bin/sh', ['-c', 'command -v node || exec make -j2'], { cwd: copy, env })
     expect(made.code, made.stderr).toBe(0)
     const alone = await runProgram(join(copy, 'model'), greedy, { env })

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../../src/build/cacheFolder.ts'
+import { runCommandLine } from '../../src/cli/commandLine.ts'
+import { noProgress } from '../../src/cli/progress.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const demo = join(root, 'models/demo.gguf')
@@ -15,6 +17,7 @@ export const hasData = existsSync(stories)
 export const keepingCc = {
   CC: join(root, 'tests/cli/keepingCc.sh'),
   KEPT_OBJECTS: join(cacheFolder(), 'made'),
+  KEPT_PATH: process.env.PATH ?? '',
 }
 
 /** How a command ended. `code` is null where a signal ended it. */
@@ -61,6 +64,35 @@ export function openCk(): Ck {
   const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
     runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })
   return Object.assign(ck, { folder, cache, remove: () => rmSync(folder, { recursive: true, force: true }) })
+}
+
+/**
+ * `ck` in this process, which is far quicker: for what commands write and refuse, not for how a process starts and ends.
+ * `env` is ours meanwhile.
+ */
+export async function ckHere(
+  parameters: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
+  const before = { ...process.env }
+  let [stdout, stderr] = ['', '']
+  try {
+    Object.assign(process.env, env)
+    const code = await runCommandLine(parameters, {
+      out: (text) => {
+        stdout += text
+      },
+      note: (line) => {
+        stderr += `${line}\n`
+      },
+      signal: new AbortController().signal,
+      progress: noProgress,
+    })
+    return { code, stdout, stderr }
+  } finally {
+    for (const name of Object.keys(env)) delete process.env[name]
+    Object.assign(process.env, before)
+  }
 }
 
 /** Runs a program to its end; `env` is added to ours. */

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
@@ -8,7 +8,7 @@ import { saveCheckpoint } from '../../src/train/checkpoint/saveCheckpoint.ts'
 import { saveModelFolder } from '../../src/train/export/modelFolder.ts'
 import { readGolden } from '../parity/golden.ts'
 import { factsAt } from '../train/trainingState.ts'
-import { type Ck, demo, openCk } from './ck.ts'
+import { type Ck, ckHere, demo, openCk } from './ck.ts'
 
 let ck: Ck
 beforeAll(() => {
@@ -69,6 +69,26 @@ describe('ck export', () => {
     const run = await ck(['export', at('run'), at('run.gguf'), '--format', 'q8_0', '--tensor', 'token_embd=f16'])
     expect(run.stderr).toContain(`ck: passed over: ${damaged}`)
     expect([run.code, run.stdout]).toEqual([0, expect.stringMatching(/run.gguf: q8_0, 46 tensors, 3672832 values/)])
+    mkdirSync(at('training'))
+    cpSync(at('run'), at('training/pretrain'), { recursive: true })
+    const whole = await ck([
+      'export',
+      at('training'),
+      at('whole.gguf'),
+      '--format',
+      'q8_0',
+      '--tensor',
+      'token_embd=f16',
+    ])
+    expect([whole.code, readFileSync(at('whole.gguf')).equals(readFileSync(at('run.gguf')))]).toEqual([0, true])
+    cpSync(at('run/model'), at('training/tune/model'), { recursive: true })
+    const several = await ck(['export', at('training'), at('one.gguf'), '--format', 'q8_0'])
+    expect([several.code, several.stderr]).toEqual([
+      2,
+      `ck: MODEL is '${at('training')}'; accepted: the folder of one of its stages: pretrain, tune\n`,
+    ])
+    const begun = await ck(['export', at('training/tune'), at('one.gguf'), '--format', 'q8_0'])
+    expect([begun.code, begun.stderr]).toEqual([1, expect.stringContaining('no checkpoint is in it')])
     const one = await ck(['export', damaged!, at('one.gguf'), '--format', 'q8_0'])
     expect([one.code, one.stderr]).toEqual([1, expect.stringMatching(/^ck: .*step-00000002.*accepted: /)])
     const average = await ck(['export', good!, at('one.gguf'), '--format', 'f16', '--average'])
@@ -81,7 +101,7 @@ describe('ck export', () => {
     [['nowhere', 'y', '--format', 'f16'], 1, /^ck: nowhere: cannot be opened/],
     [[demo, '/proc/none', '--format', 'transformers'], 1, /^ck: \/proc\/none: cannot be written/],
   ] as const)('refuses %j in one sentence', async (parameters, code, message) => {
-    const ended = await ck(['export', ...parameters])
+    const ended = await ckHere(['export', ...parameters])
     expect([ended.code, ended.stderr.split('\n').length]).toEqual([code, 2])
     expect(ended.stderr).toMatch(message)
   })

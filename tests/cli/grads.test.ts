@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openCk, root } from './ck.ts'
+import { ckHere, openCk, root } from './ck.ts'
 
 const ck = openCk()
 afterAll(() => ck.remove())
@@ -87,7 +87,7 @@ describe('ck grads', () => {
     ['a sequence beyond the context', `[[${Array(5000).fill(1)}]]`, /5000 tokens do not fit the context/],
   ])('refuses %s', async (_what, text, says) => {
     writeFileSync(batch, text)
-    const ended = await ck(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out])
+    const ended = await ckHere(['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out])
     expect(ended).toMatchObject({ code: 1, stdout: '' })
     expect(ended.stderr).toMatch(says)
     expect(ended.stderr.trim().split('\n')).toHaveLength(1)

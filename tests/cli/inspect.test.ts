@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseGraph } from '../../src/ir/parse.ts'
-import { type Ck, data, demo, hasData, openCk, root } from './ck.ts'
+import { type Ck, ckHere, data, demo, hasData, openCk, root } from './ck.ts'
 
 let ck: Ck
 beforeAll(() => {
@@ -22,8 +22,11 @@ describe('ck inspect', () => {
   it('describes every checkpoint, without a compiler', async () => {
     expect(checkpoints.length).toBeGreaterThan(10)
     const env = { PATH: ck.folder, CC: '' }
-    const all = await inTurns(checkpoints, (path) => ck(['inspect', path, '--json', '--memory', '--kernels'], { env }))
-    for (const { code, stdout, stderr } of all) {
+    const wordsOf = (path: string) => ['inspect', path, '--json', '--memory', '--kernels']
+    const apart = await ck(wordsOf(demo), { env })
+    for (const path of checkpoints) {
+      const { code, stdout, stderr } = await ckHere(wordsOf(path), env)
+      if (path === demo) expect(apart).toMatchObject({ code, stdout, stderr })
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       const report = JSON.parse(stdout)
       expect(report.parameters).toBeGreaterThan(1000)
@@ -73,10 +76,3 @@ describe('ck inspect', () => {
     },
   )
 })
-
-/** Two at a time. */
-async function inTurns<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (let i = 0; i < items.length; i += 2) results.push(...(await Promise.all(items.slice(i, i + 2).map(task))))
-  return results
-}

@@ -1,5 +1,7 @@
 #!/bin/sh
 # cc, but an object whose arguments, source and headers are those of an earlier one is copied. Objects lie in $KEPT_OBJECTS.
+# $KEPT_PATH: where its own tools are, which the one who calls it need not have.
+PATH=${KEPT_PATH:-$PATH}
 object='' source='' kind=link next=''
 for word; do
     [ "$next" = -o ] && object=$word

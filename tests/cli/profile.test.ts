@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dtypes } from '../../src/base/dtypes.ts'
 import { inspectRunFolder } from '../../src/cli/inspectRunFolder.ts'
 import { sitesOf } from '../../src/plan/sites.ts'
-import { type Ck, openCk, root, runProgram } from './ck.ts'
+import { type Ck, ckHere, openCk, root, runProgram } from './ck.ts'
 
 let ck: Ck
 let tiny: string
@@ -161,7 +161,7 @@ describe('refusals', () => {
     ],
     ['bench --vs another engine', () => ['bench', tiny, '--vs', 'x'], 2, /^ck: --vs is 'x'; accepted: llama\.cpp\n$/],
   ] as const)('%s', async (_, parameters, status, sentence) => {
-    const { code, stdout, stderr } = await ck([...parameters()])
+    const { code, stdout, stderr } = await ckHere(parameters(), { CK_CACHE: ck.cache })
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: status, stdout: '' })
     expect(existsSync(out())).toBe(false)

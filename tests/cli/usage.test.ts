@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { commands } from '../../src/cli/commands.ts'
 import { longName, type OptionRow, options } from '../../src/cli/options.ts'
-import { type Ck, demo, openCk } from './ck.ts'
+import { type Ck, ckHere, demo, openCk } from './ck.ts'
 
 let ck: Ck
 beforeAll(() => {
@@ -21,7 +21,7 @@ describe('help', () => {
   })
 
   it('of every command lists its options and gives an example', async () => {
-    const texts = await Promise.all(commands.map(({ name }) => ck([...name.split(' '), '--help'])))
+    const texts = await Promise.all(commands.map(({ name }) => ckHere([...name.split(' '), '--help'])))
     texts.forEach(({ code, stdout }, i) => {
       const command = commands[i]!
       expect(code).toBe(0)
@@ -76,7 +76,7 @@ describe('wrong usage is refused with code 2 and one sentence', () => {
     [['logits', demo, '-o', 'x', '--ids', '1,,2'], /^ck: --ids is '1,,2'; accepted: whole numbers .*\n$/],
     [['logits', demo, '-o', 'x', '--ids', '1', '--mode', 'fast'], /^ck: --mode is 'fast'; accepted: prefill, .*\n$/],
   ])('%j', async (parameters, sentence) => {
-    const { code, stdout, stderr } = await ck(parameters)
+    const { code, stdout, stderr } = await ckHere(parameters)
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
@@ -99,7 +99,7 @@ describe('what cannot be done is refused with code 1 and one sentence', () => {
       /^ck: models\/demo.gguf: the file is no UTF-8 text; accepted: UTF-8\n$/,
     ],
   ])('%j', async (parameters, sentence) => {
-    const { code, stdout, stderr } = await ck(parameters)
+    const { code, stdout, stderr } = await ckHere(parameters)
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })

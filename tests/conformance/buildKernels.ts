@@ -1,10 +1,13 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { cacheFolder } from '../../src/build/cacheFolder.ts'
+import { compileObject } from '../../src/build/compileFolder.ts'
+import { compilerFor, findCompiler } from '../../src/build/compiler.ts'
+import { runCommand } from '../../src/build/runCommand.ts'
+import { buildPlan, compileSteps } from '../../src/emit/buildPlan.ts'
 import { printHeader, printPrototypes } from '../../src/kernels/printHeader.ts'
 import { familyNames, sharedHeaders } from '../../src/kernels/registry.ts'
 import { openDriver } from './driver.ts'
@@ -14,29 +17,31 @@ import { openLibrary } from './library.ts'
 import { printCases } from './printCases.ts'
 import { probes } from './probe.kernel.ts'
 
-const execute = promisify(execFile)
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const cache = fileURLToPath(new URL('../../node_modules/.cache/kernels/', import.meta.url))
-const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fPIC']
 
 /**
- * Compiles all kernels for a target, warnings being errors, and opens them. The result is kept under node_modules by the
- * content of everything that went into it, so test files share it.
+ * Compiles the kernels of a target as models have them, with the same flags and the same cache of objects, so that what is
+ * judged here is what models are linked from, and opens them. Warnings are errors. The result is kept under node_modules by
+ * the content of everything that went into it, so test files share it.
  */
 export async function openKernels(target: KernelTarget): Promise<KernelRunner> {
+  const families = target.only ?? familyNames
   const files: { [name: string]: string } = {
-    'cases.h': printCases(),
-    'driver.c': readFileSync(new URL('driver.c', import.meta.url), 'utf8'),
     'probe.h': printPrototypes('probe', probes),
     'probe.c': readFileSync(new URL('probe.c', import.meta.url), 'utf8'),
   }
-  for (const header of sharedHeaders) files[header] = readFileSync(join(sources, header), 'utf8')
-  for (const family of familyNames) {
-    files[`${family}.h`] = printHeader(family)
-    files[`${family}.c`] = readFileSync(join(sources, family, `${family}.c`), 'utf8')
+  if (target.how === 'driver') {
+    files['cases.h'] = printCases(families)
+    files['driver.c'] = readFileSync(new URL('driver.c', import.meta.url), 'utf8')
+  }
+  for (const header of sharedHeaders) files[`kernels/${header}`] = readFileSync(join(sources, header), 'utf8')
+  for (const family of families) {
+    files[`kernels/${family}.h`] = printHeader(family)
+    files[`kernels/${family}.c`] = readFileSync(join(sources, family, `${family}.c`), 'utf8')
   }
   const key = createHash('sha256')
-    .update(JSON.stringify([target, files, flags]))
+    .update(JSON.stringify([target, files, process.env.CC]))
     .digest('hex')
     .slice(0, 24)
   const built = join(cache, key)
@@ -71,18 +76,26 @@ async function oneAtATime(built: string, make: () => Promise<void>): Promise<voi
 
 async function compile(target: KernelTarget, files: { readonly [name: string]: string }, built: string): Promise<void> {
   const dir = mkdtempSync(`${built}-`)
-  const run = (args: readonly string[]) => execute(target.compiler, args, { cwd: dir })
   try {
+    mkdirSync(join(dir, 'kernels'))
     for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-    const units = [...familyNames, 'probe', ...(target.how === 'driver' ? ['driver'] : [])]
-    const all = [...flags, ...target.flags, `-DCK_PANEL_LANES=${target.lanes}`]
-    const posix = (unit: string) => (unit === 'driver' ? ['-D_POSIX_C_SOURCE=200809L'] : [])
-    for (let at = 0; at < units.length; at += 2)
-      await Promise.all(
-        units.slice(at, at + 2).map((unit) => run([...all, ...posix(unit), '-c', `${unit}.c`, '-o', `${unit}.o`])),
-      )
+    const compiler = await compilerFor(target, await findCompiler())
+    const plan = buildPlan(Object.keys(files), target)
+    const sizeOf = (source: string) => files[source]!.length
+    const steps = compileSteps(plan).toSorted((a, b) => sizeOf(b.source) - sizeOf(a.source))
+    const { signal } = new AbortController()
+    const objects: string[] = []
+    const queue = steps.values()
+    const work = async () => {
+      for (const step of queue)
+        objects.push(await compileObject(dir, step, compiler, join(cacheFolder(), 'objects'), signal))
+    }
+    await Promise.all([work(), work()])
     const kind = target.how === 'library' ? ['-shared'] : []
-    await run([...all, ...kind, ...units.map((unit) => `${unit}.o`), '-o', 'built', '-lm'])
+    const output = ['-o', join(dir, 'built')]
+    const link = [...compiler.command, ...plan.linkFlags, ...target.linkFlags, ...kind, ...objects, ...plan.libraries]
+    const linked = await runCommand([...link, ...output], { cwd: dir })
+    if (linked.status !== 'ended' || linked.code !== 0) throw new Error(`linking failed: ${JSON.stringify(linked)}`)
     renameSync(join(dir, 'built'), built)
   } finally {
     rmSync(dir, { recursive: true, force: true })

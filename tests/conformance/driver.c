@@ -8,6 +8,8 @@
  * itself), its shift from a multiple of 64 bytes, and 1 where the kernel may only read it.
  * RESULTS: of each buffer that is not NULL its bytes, or, of one that is only read, a byte: 1 where it has changed.
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include "cases.h"
 
 #include <stdio.h>

@@ -76,12 +76,18 @@ static inline void ck_emulated_dpbsud(int sum, int a, int b)
     ck_tile_must(ck_tile.is_configured);
     ck_tile_must(ck_tile.rows[sum] == ck_tile.rows[a] && ck_tile.row_bytes[sum] == ck_tile.row_bytes[b]);
     ck_tile_must(ck_tile.row_bytes[a] == 4 * ck_tile.rows[b]);
+    /* b's bytes by the byte of a that they meet, in words, so that the loop over columns becomes vectors. */
+    int32_t met[64][16];
+    for (int k = 0; k < ck_tile.row_bytes[a]; k++)
+        for (int col = 0; col < 16; col++) met[k][col] = ck_tile.data[b][k / 4][4 * col + k % 4];
     for (int row = 0; row < ck_tile.rows[sum]; row++) {
         int32_t out[16];
         memcpy(out, ck_tile.data[sum][row], sizeof out);
-        for (int col = 0; col < ck_tile.row_bytes[sum] / 4; col++)
-            for (int k = 0; k < ck_tile.row_bytes[a]; k++)
-                out[col] += (int8_t)ck_tile.data[a][row][k] * ck_tile.data[b][k / 4][4 * col + k % 4];
+        for (int k = 0; k < ck_tile.row_bytes[a]; k++) {
+            const int32_t factor = (int8_t)ck_tile.data[a][row][k];
+            /* Behind the last column b has zeros. */
+            for (int col = 0; col < 16; col++) out[col] += factor * met[k][col];
+        }
         memcpy(ck_tile.data[sum][row], out, sizeof out);
     }
 }

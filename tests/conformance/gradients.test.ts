@@ -10,7 +10,6 @@ import { randomTensor } from './randomTensor.ts'
 
 /** Why an op has no vjp; all others are differentiated. */
 const withoutVjp: { readonly [name: string]: string } = {
-  accumulate: 'belongs to the step of an optimizer',
   adamW: 'belongs to the step of an optimizer',
   average: 'belongs to the step of an optimizer',
   cachedAttention: 'belongs to programs that keep a cache',
@@ -29,7 +28,6 @@ const withoutVjp: { readonly [name: string]: string } = {
   momentum: 'belongs to the step of an optimizer',
   muonMomentum: 'belongs to the step of an optimizer',
   muonUpdate: 'belongs to the step of an optimizer',
-  poolRows: 'belongs to encoders, which no cross-entropy of tokens trains',
   quantize: 'is made behind the gradients, by quantizeActivations',
   residualRmsNorm: 'is taken apart',
   ropeTable: 'reads positions and constants of the config',

@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { hostArch, hostFeatures } from '../../src/build/cpu.ts'
-import { targets } from '../../src/build/targets.ts'
-import { type Isa, isas } from '../../src/kernels/kernel.ts'
-import type { Family } from '../../src/kernels/registry.ts'
+import { type Target, targets } from '../../src/build/targets.ts'
+import { isas } from '../../src/kernels/kernel.ts'
+import { type Family, familyNames } from '../../src/kernels/registry.ts'
 
 /** A way to run the kernels on this machine. */
-export interface KernelTarget {
-  readonly name: string
-  readonly isa: Isa
+export interface KernelTarget extends Target {
   readonly lanes: number
-  readonly compiler: string
-  readonly flags: readonly string[]
+  /** Of the link alone. */
+  readonly linkFlags: readonly string[]
   /** `library`: in this process. `driver`: in another one, which `command` starts. */
   readonly how: 'library' | 'driver'
   readonly command: readonly string[]
@@ -24,7 +24,7 @@ export interface KernelTarget {
 const host = hostArch()
 const features = hostFeatures()
 const compiler = process.env.CC ?? 'cc'
-const sanitizers = ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g']
+const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
 function answers(program: string): boolean {
   try {
@@ -52,17 +52,20 @@ const partial: { readonly [target: string]: readonly Family[] } = {
   'aarch64+i8mm': withMatrices,
 }
 
+/** The kernel families that a target of src/build compiles otherwise than another one of its ISA does. */
+export function familiesOf(target: string): readonly Family[] {
+  return partial[target] ?? familyNames
+}
+
 const native = targets.map((target): KernelTarget => {
   const emulated = target.arch === 'aarch64' && host !== 'aarch64'
   const lacks = target.cpuFeatures.find((feature) => !features.has(feature))
   const tool = emulated ? firstMissing(['aarch64-linux-gnu-gcc', 'qemu-aarch64']) : firstMissing([compiler])
   const foreign = target.arch !== 'any' && target.arch !== host && !emulated
   return {
-    name: target.name,
-    isa: target.isa,
+    ...target,
     lanes: isas[target.isa].lanes,
-    compiler: emulated ? 'aarch64-linux-gnu-gcc' : compiler,
-    flags: emulated ? [...target.flags, '-static'] : target.flags,
+    linkFlags: emulated ? ['-static'] : [],
     how: emulated ? 'driver' : 'library',
     command: emulated ? ['qemu-aarch64'] : [],
     ...(partial[target.name] ? { only: partial[target.name]! } : {}),
@@ -99,7 +102,9 @@ const inPlainC = native
       { what: 'pairs', file: 'emulatedPairs.h', only: withPairs },
     ].map(({ what, file, only }): KernelTarget => {
       const header = fileURLToPath(new URL(file, import.meta.url))
-      const flags = [...target.flags, '-include', header]
+      // Objects are kept by their flags: those name what the header holds.
+      const content = createHash('sha256').update(readFileSync(header)).digest('hex').slice(0, 16)
+      const flags = [...target.flags, '-include', header, `-DCK_HEADER_HASH=0x${content}`]
       return { ...target, name: `${target.name} with emulated ${what}`, flags, only }
     }),
   )
@@ -107,9 +112,9 @@ const inPlainC = native
 // The sanitizers watch the best body that this CPU runs.
 const best = native.filter((target) => target.how === 'library' && !target.missing).slice(-1)
 const watched = best.map((target): KernelTarget => {
-  const flags = [...target.flags, ...sanitizers]
+  const flags = [...target.flags, '-O1', '-g1', ...sanitizers]
   const { only: _, ...whole } = target
-  return { ...whole, name: `${target.name} under sanitizers`, flags, how: 'driver' }
+  return { ...whole, name: `${target.name} under sanitizers`, flags, linkFlags: sanitizers, how: 'driver' }
 })
 
 /** Every target with the reason why it cannot run here, where there is one. */

@@ -8,18 +8,22 @@ import {
   orderOf,
   refuseWritten,
 } from './kernelCall.ts'
-import { testedKernels } from './probe.kernel.ts'
 
 const guardBytes = 128
 const guardByte = 0xa5
 
-/** Runs calls in this process, from a shared library of all kernels. Guard zones lie around every buffer. */
+/** Runs calls in this process, from a shared library of kernels. Guard zones lie around every buffer. */
 export function openLibrary(path: string, lanes: number): KernelRunner {
   const library = koffi.load(path)
-  const functions = new Map(testedKernels.map((kernel) => [kernel.name, library.func(signature(kernel))]))
+  const functions = new Map<string, (...values: unknown[]) => unknown>()
+  const functionOf = (kernel: Kernel) => {
+    const known = functions.get(kernel.name) ?? library.func(signature(kernel))
+    functions.set(kernel.name, known)
+    return known
+  }
   return {
     lanes,
-    run: (calls) => calls.map((call) => runCall(functions.get(call.kernel.name)!, call, lanes)),
+    run: (calls) => calls.map((call) => runCall(functionOf(call.kernel), call, lanes)),
     close: async () => {},
   }
 }

@@ -8,7 +8,7 @@ import { seededRandom } from './random.ts'
 
 const kernel = matmulForward.nn.f32.f32
 
-for (const target of kernelTargets.filter(({ how }) => how === 'library')) {
+for (const target of kernelTargets.filter(({ how, only }) => how === 'library' && !only)) {
   const title = `the matrix product of ${target.name}${target.missing ? ` (${target.missing})` : ''}`
   describe.skipIf(target.missing)(title, () => {
     let runner: KernelRunner

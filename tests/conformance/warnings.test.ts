@@ -9,6 +9,7 @@ import { hostArch } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
 import { familyNames } from '../../src/kernels/registry.ts'
+import { familiesOf } from './kernelTargets.ts'
 
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const strict = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only']
@@ -26,11 +27,11 @@ function answers(program: string): boolean {
 describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not installed)', () => {
   it.each(targets.filter(({ arch }) => arch === 'any' || arch === hostArch()))(
     'has nothing to warn of in the kernels of $name',
-    async ({ flags }) => {
+    async ({ name: target, flags }) => {
       const dir = mkdtempSync(join(tmpdir(), 'ck-headers-'))
       try {
         for (const family of familyNames) writeFileSync(join(dir, `${family}.h`), printHeader(family))
-        const files = familyNames.map((family) => join(sources, family, `${family}.c`))
+        const files = familiesOf(target).map((family) => join(sources, family, `${family}.c`))
         await promisify(execFile)('clang', [...strict, ...flags, `-I${sources}`, `-I${dir}`, ...files])
       } finally {
         rmSync(dir, { recursive: true, force: true })

@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import { writeBump } from '../../src/formats/bump.ts'
 import { compileTokenizer, type Piece, plainContract } from '../../src/tokenizer/tokenizer.ts'
+import { engine, keptFolder } from './keptFolder.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
 
 export const vocabulary = 300
 export const context = 64
@@ -32,7 +32,7 @@ export interface BuildOptions {
 /** A new empty folder for one test file. */
 export interface Scratch {
   readonly path: string
-  /** Compiles engine and fixture to `path` and returns it. The engine is compiled once for the same flags. */
+  /** Compiles engine and fixture to `path` and returns it. The engine is compiled once for all files with the same flags. */
   build(path: string, options?: BuildOptions): string
   remove(): void
 }
@@ -42,8 +42,8 @@ export function scratchFolder(): Scratch {
   return {
     path: folder,
     build(path, { program, flags = [], defines = [], others = [] } = {}) {
-      const common = ['-std=c11', '-O1', '-g', '-fPIC', '-Wall', '-Wextra', '-Werror', `-I${engine}`, ...flags]
-      const objects = engineObjects(folder, [...common, ...defines.filter((define) => define === noFutex).map(asFlag)])
+      const common = ['-std=c11', '-O1', '-g1', '-fPIC', '-Wall', '-Wextra', '-Werror', `-I${engine}`, ...flags]
+      const objects = engineObjects([...common, ...defines.filter((define) => define === noFutex).map(asFlag)])
       const sources = [join(here, 'fixture.c'), ...(program ? [program] : []), ...others]
       const kind = program ? [] : ['-shared']
       const output = ['-o', path, '-lm', '-lpthread']
@@ -59,13 +59,11 @@ export const noFutex = 'CK_NO_FUTEX'
 
 const asFlag = (define: string) => `-D${define}`
 
-function engineObjects(folder: string, flags: readonly string[]): string[] {
+function engineObjects(flags: readonly string[]): string[] {
   const sources = readdirSync(engine).filter((name) => name.endsWith('.c') && !/^(main|train)/.test(name))
-  const objects = join(folder, `objects-${crc32(flags.join(' '))}`)
-  if (!existsSync(objects)) {
-    mkdirSync(objects)
-    execFileSync('cc', [...flags, '-c', ...sources.map((name) => join(engine, name))], { cwd: objects })
-  }
+  const objects = keptFolder(['cc', ...flags], [], (cwd) => {
+    execFileSync('cc', [...flags, '-c', ...sources.map((name) => join(engine, name))], { cwd })
+  })
   return sources.map((name) => join(objects, name.replace(/c$/, 'o')))
 }
 

@@ -4,9 +4,20 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/formats/openCheckpoint.ts'
+import { type Graph, typeOf } from '../../src/ir/graph.ts'
+import { interpret } from '../../src/ir/interpret.ts'
+import { Rewriter } from '../../src/ir/rewrite.ts'
+import { type Tensor, tensor } from '../../src/ir/tensor.ts'
+import { linear } from '../../src/ops/linear.ts'
+import { ops } from '../../src/ops/registry.ts'
 import { interpretEmbedding } from '../../src/parity/interpretModel.ts'
+import { chooseDtypes } from '../../src/passes/chooseDtypes.ts'
+import { differentiate } from '../../src/passes/differentiate.ts'
+import { differentiableWeights } from '../../src/passes/gradientFlow.ts'
 import { quantizeModel } from '../../src/quantize/quantizeModel.ts'
 import { readModel } from '../../src/templates/readModel.ts'
+import { weightTensor } from '../../src/templates/weightRows.ts'
+import { seededRandom } from '../conformance/random.ts'
 import { build, nmseOf } from './golden.ts'
 
 const recorded = fileURLToPath(new URL('./embeddings/', import.meta.url))
@@ -63,6 +74,64 @@ describe.each(names)('%s against its PyTorch reference', (name) => {
     expect(nmseOf(short, await session.embed(ids.slice(0, 5)))).toBeLessThan(1e-10)
     expect(await session.embed(ids)).toEqual(found)
     for (const threads of [2, 3, 5]) expect(await model.session({ threads }).embed(ids)).toEqual(found)
+  })
+})
+
+/** A graph whose output is the product of a vector, the input `probe`, with the embedding that the given one ends with. */
+function probed(graph: Graph): Graph {
+  const [name = ''] = graph.outputs
+  const to = new Rewriter({ ...graph, outputs: [] }, ops)
+  for (const node of graph.nodes) to.copy(node)
+  const w = to.builder.input('probe', { dtype: 'f32', shape: typeOf(graph, name)!.shape })
+  to.builder.output(to.builder.apply(linear, 'loss', { x: to.value(name), w }, {}))
+  return to.finish()
+}
+
+describe.each(names)('the gradients of %s', (name) => {
+  it('are those that differences of its embedding say, for every weight', () => {
+    const checkpoint = openCheckpoint(join(recorded, name))
+    const model = readModel(checkpoint)
+    const forward = probed(chooseDtypes(model.graph, { strict: true }))
+    const trainable = differentiableWeights(forward, ops)
+    const whole = differentiate(forward, trainable)
+    const random = seededRandom(9)
+    const drawn = (shape: readonly number[]) => {
+      const count = shape.reduce((product, dim) => product * dim, 1)
+      return tensor(
+        shape,
+        Array.from({ length: count }, () => random.normal()),
+      )
+    }
+    const ids = [7, 3, 3, 60, 11]
+    const values = new Map<string, Tensor>([
+      ['probe', drawn([1, model.sizes.embedding!])],
+      ['ids', tensor([5], ids)],
+      ['positions', tensor([5], [0, 1, 2, 3, 4])],
+      ['types', tensor([5])],
+      ...forward.weights.map(({ name: weight, sources, type }): [string, Tensor] => [
+        weight,
+        weightTensor(checkpoint, model, sources, type.shape.map(Number)),
+      ]),
+    ])
+    checkpoint.close()
+    const results = interpret(whole, ops, { given: (value) => values.get(value)! })
+    for (const weight of trainable) {
+      const { shape, data } = values.get(weight)!
+      const [direction, gradient] = [drawn(shape).data, results.get(`${weight}.grad`)!.data]
+      const lossAt = (step: number) => {
+        const moved = tensor(
+          shape,
+          data.map((value, i) => value + step * direction[i]!),
+        )
+        const given = (value: string) => (value === weight ? moved : values.get(value)!)
+        return interpret(forward, ops, { given }).get('loss')!.data[0]!
+      }
+      const h = 1e-4
+      const difference = (8 * (lossAt(h) - lossAt(-h)) - (lossAt(2 * h) - lossAt(-2 * h))) / (12 * h)
+      const expected = gradient.reduce((sum, value, i) => sum + value * direction[i]!, 0)
+      const size = Math.hypot(...gradient) * Math.hypot(...direction)
+      expect(Math.abs(difference - expected), weight).toBeLessThan(1e-7 * size + 1e-10)
+    }
   })
 })
 

@@ -178,12 +178,50 @@ describe('accumulateGradients', () => {
     expect(graph.states.map(({ name }) => name).toSorted()).toEqual(trainable.map((w) => `${w}.grad`).toSorted())
     expect(graph.outputs).toEqual(['loss'])
   })
+
+  it('refuses a gradient that no op can go on with, and one of two weights', () => {
+    const scaled = graphOf(`
+      input targets i32[5]
+      weight w f32[5, 9]
+      y: logits f32[5, 9] = scale(x: w) {factor: 2}
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    const added = graphOf(`
+      input targets i32[5]
+      weight w f32[5, 9]
+      weight v f32[5, 9]
+      y: logits f32[5, 9] = add(x: w, z: v)
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    for (const [forward, trained] of [
+      [scaled, ['w']],
+      [added, ['w', 'v']],
+    ] as const)
+      expect(() => accumulateGradients({ graph: differentiate(forward, trained), trainable: trained })).toThrow(
+        /^w: its gradient '.*' is no chain of additions of its own, which micro-batches could go on with$/,
+      )
+  })
 })
 
 describe('trainedWeights', () => {
   it('tells what each weight is for', () => {
     expect(trainedWeights(model, trainable).map(({ role }) => role)).toEqual(['embedding', 'vector', 'matrix', 'head'])
     expect(trainedWeights(training.graph, trainable).map(({ role }) => role)[3]).toBe('head')
+  })
+
+  it('finds the head before what is done to logits, and no further', () => {
+    const capped = graphOf(`
+      input x f32[5, 4]
+      input targets i32[5]
+      weight inner f32[4, 4]
+      weight head f32[9, 4]
+      y: z f32[5, 4] = linear(x: x, w: inner)
+      y: product f32[5, 9] = linear(x: z, w: head)
+      y: scaled f32[5, 9] = scale(x: product) {factor: 0.5}
+      y: logits f32[5, 9] = softCap(x: scaled) {cap: 30}
+      loss: loss f32[1, 1] = crossEntropy(logits: logits, targets: targets)
+      output loss`)
+    expect(trainedWeights(capped, ['inner', 'head']).map(({ role }) => role)).toEqual(['matrix', 'head'])
   })
 
   it('counts a table that is the head too as an embedding', () => {

@@ -2,9 +2,10 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { engine, keptFolder } from '../engine/keptFolder.ts'
 
-const root = new URL('../../', import.meta.url).pathname
-const engine = join(root, 'src/engine')
+const driver = fileURLToPath(new URL('driver.c', import.meta.url))
 
 export interface Reply {
   readonly status: number
@@ -34,7 +35,7 @@ export const addSpecial = 1
 export const parseSpecial = 2
 
 /**
- * Builds the driver once for a test file; `open` gives a driver per blob, `close` removes everything. `flags` come last and
+ * Builds the driver once for all test files; `open` gives a driver per blob, `close` removes the blobs. `flags` come last and
  * so win.
  */
 export function buildDriver(
@@ -42,16 +43,17 @@ export function buildDriver(
   flags: readonly string[] = [],
 ): { open(blob: Uint8Array): TokenizerDriver; close(): void } {
   const dir = mkdtempSync(join(tmpdir(), 'ck-tokenizer-'))
-  const program = join(dir, 'driver')
   const sources = readdirSync(engine).filter((name) => /^(tokenizer_\w+|refuse|utf8)\.c$/.test(name))
-  execFileSync(compiler, [
-    ...['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', `-I${engine}`],
+  const all = [
+    ...['-std=c11', '-O1', '-g1', '-Wall', '-Wextra', '-Werror', `-I${engine}`],
     ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
     ...flags,
-    ...sources.map((name) => join(engine, name)),
-    join(root, 'tests/tokenizer/driver.c'),
-    ...['-o', program],
-  ])
+  ]
+  const built = keptFolder([compiler, ...all], [driver], (folder) => {
+    const paths = [...sources.map((name) => join(engine, name)), driver]
+    execFileSync(compiler, [...all, ...paths, '-o', join(folder, 'driver')])
+  })
+  const program = join(built, 'driver')
   let blobs = 0
   return {
     open(blob) {

@@ -81,12 +81,17 @@ describe('steps in micro-batches', () => {
     },
   )
 
-  it.each(modelFamilies)('add to no gradient of %s in a pass of its own', (family) => {
+  it.each(modelFamilies)('go on with every gradient of %s in its bytes, however much is kept', (family) => {
     const sizes = { vocab, dim: 32, layers: 4, hidden: 48, heads: 2, contextLen: 16 }
-    const { graph } = readModel(models[family](sizes), length)
     const update = { optimizer, group: decayExcept(0, []) }
-    const { graphs } = trainingPrograms(graph, { size: { batch: 2, length }, update, accumulates: true })
-    expect(graphs.accumulate!.nodes.filter(({ op }) => op === 'accumulate')).toEqual([])
+    for (const tied of [false, true])
+      for (const kept of ['all', 'inputs'] as const) {
+        const { graph } = readModel(models[family]({ ...sizes, tied }), length)
+        const options = { size: { batch: 2, length }, update, accumulates: true, kept: () => kept }
+        const { graphs, trainable } = trainingPrograms(graph, options)
+        const sums = new Set(trainable.map((weight) => `${weight}.grad`))
+        expect(graphs.accumulate!.states.filter(({ name }) => sums.has(name))).toHaveLength(sums.size)
+      }
   })
 
   it('agree within rounding where a table is the head too', async () => {

@@ -1,11 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { optimizerDefaults } from '../../src/base/optimizers.ts'
-import { compileFolder } from '../../src/build/compileFolder.ts'
-import { findCompiler } from '../../src/build/compiler.ts'
-import { resolveTarget } from '../../src/build/targets.ts'
 import { decayExcept } from '../../src/passes/updateSettings.ts'
 import { readModel } from '../../src/templates/readModel.ts'
 import { models } from '../../src/train/models.ts'
@@ -14,6 +11,7 @@ import { loadWeights } from '../../src/train/program/loadWeights.ts'
 import { Trainer } from '../../src/train/program/trainer.ts'
 import { stepRates } from '../../src/train/rates.ts'
 import { seededRandom } from '../conformance/random.ts'
+import { breakCall } from '../engine/breakCall.ts'
 
 const size = { batch: 2, length: 12 }
 const vocab = 67
@@ -51,18 +49,6 @@ async function train(dir: string, threads: number) {
   } finally {
     await trainer.close()
   }
-}
-
-/** Adds one to the first size of the call behind a comment in model.c, and builds the folder again. */
-async function breakCall(dir: string, comment: string): Promise<void> {
-  const path = join(dir, 'model.c')
-  const text = readFileSync(path, 'utf8')
-  const at = text.indexOf(`\n    /* ${comment} f32`)
-  expect(at, comment).toBeGreaterThan(0)
-  const broken = text.slice(0, at) + text.slice(at).replace(/(\(part, parts, \w+),/, '$1 + 1,')
-  expect(broken).not.toBe(text)
-  writeFileSync(path, broken)
-  await compileFolder(dir, { target: resolveTarget(undefined), compiler: await findCompiler() })
 }
 
 describe('a training built with canaries', () => {

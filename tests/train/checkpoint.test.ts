@@ -20,7 +20,7 @@ import { CkError } from '../../src/base/errors.ts'
 import { partialName } from '../../src/formats/writeBeside.ts'
 import { writeSafetensors } from '../../src/formats/writeSafetensors.ts'
 import { openTraining } from '../../src/train/checkpoint/openTraining.ts'
-import { newestWhole, resumeTraining } from '../../src/train/checkpoint/resumeTraining.ts'
+import { isTrained, newestWhole, resumeTraining } from '../../src/train/checkpoint/resumeTraining.ts'
 import { saveCheckpoint } from '../../src/train/checkpoint/saveCheckpoint.ts'
 import { bytesOfTensor, type TrainingTensor } from '../../src/train/checkpoint/trainingState.ts'
 import { mutateBytes, specimen } from '../fuzz/mutateBytes.ts'
@@ -111,6 +111,26 @@ describe('resuming', () => {
     const path = save(folder, 5)
     flip(path, 20)
     expect(() => resumeTraining(folder, tensorsOf(5), 'qwen3')).toThrow(`${folder}: none of its 1 checkpoints is whole`)
+  })
+
+  it('reads the values of the last step alone to tell whether a training is done', () => {
+    const folder = fresh()
+    for (const step of [10, 20]) save(folder, step)
+    const newest = join(folder, names(folder)[1]!)
+    const { config } = factsAt(20)
+    expect(isTrained(folder, { step: 20, config })).toBe(true)
+    expect(isTrained(folder, { step: 20, config: 'cd'.repeat(32) })).toBe(false)
+    flip(newest, readFileSync(newest).length - 3)
+    expect(isTrained(folder, { step: 20, config })).toBe(false)
+    // Values of the only checkpoint are damaged, which nobody reads while it is not of the last step.
+    rmSync(newest)
+    const other = join(folder, names(folder)[0]!)
+    flip(other, readFileSync(other).length - 3)
+    expect(isTrained(folder, { step: 20, config })).toBe(false)
+    expect(() => isTrained(folder, { step: 10, config: factsAt(10).config })).toThrow(
+      'none of its 1 checkpoints is whole',
+    )
+    expect(isTrained(fresh(), { step: 1, config })).toBe(false)
   })
 
   it('refuses a copy under the name of another step', () => {

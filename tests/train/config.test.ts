@@ -38,6 +38,7 @@ describe('the config of a training', () => {
     expect(config.tokenizer).toMatchObject({ kind: 'train', vocabulary: 300, split: 'qwen2' })
     expect(config.stages).toHaveLength(1)
     expect(config.stages[0]).toEqual({
+      task: 'train',
       name: 'train',
       data: expect.objectContaining({
         kind: 'files',
@@ -97,6 +98,21 @@ describe('the config of a training', () => {
     expect(two).toMatchObject({ duration: { epochs: 1 }, length: 64, schedule: { kind: 'constant', rate: 1e-3 } })
     expect(two).not.toHaveProperty('evaluate')
     expect(two).not.toHaveProperty('clip')
+  })
+
+  it('lets a stage only evaluate: data of its own as a whole, else the validation share of all data', () => {
+    const { stages } = parse(`${whole}stages:
+  - { name: held, task: evaluate }
+  - { name: other, task: evaluate, data: { files: deep/c.txt }, batch: 2 }
+`)
+    expect(stages).toEqual([
+      { task: 'evaluate', name: 'held', batch: 8, length: 64, data: expect.anything() },
+      { task: 'evaluate', name: 'other', batch: 2, length: 64, data: expect.anything() },
+    ])
+    const shares = stages.map(({ data }) => (data.kind === 'files' ? data.options.validation : undefined))
+    expect(shares).toEqual([0.05, 0])
+    const alone = 'model: { checkpoint: m }\nstages: [{ name: judge, task: evaluate, data: { prepared: d } }]'
+    expect(parse(alone).stages[0]).toMatchObject({ batch: 8, length: 256, data: { kind: 'prepared' } })
   })
 
   const contradictions: readonly [change: string, text: string, sentence: string][] = [
@@ -223,6 +239,11 @@ describe('the config of a training', () => {
       whole.replace('"*.txt"', 'a.txt, validation: 0').replace('length: 64 }\n', 'evaluate: {} }\n'),
       "'evaluate' has no data, because 'validation' is 0",
     ],
+    [
+      'an optimizer of an evaluation',
+      `${whole}stages: [{ name: a, task: evaluate, optimizer: { decay: 0 } }]`,
+      "5:37: 'optimizer' says nothing to a stage that only evaluates; accepted: it in a stage that trains",
+    ],
     ['two stages of one name', `${whole}stages: [{ name: a }, { name: A }]`, "two stages are called 'A'"],
     [
       'a format that is none',
@@ -304,7 +325,9 @@ describe('the examples', () => {
     put('y/stages.yaml', readFileSync(join(root, 'examples/stages.yaml'), 'utf8'))
     for (const name of ['texts/a/b.txt', 'plays/first.txt', 'plays/second.txt', 'chats.jsonl', 'chat.jinja'])
       put(`y/${name}`, 'x')
-    const { stages } = loadTrainConfig(join(dir, 'y/stages.yaml'))
+    const all = loadTrainConfig(join(dir, 'y/stages.yaml')).stages
+    const stages = all.filter((stage) => stage.task === 'train')
+    expect(all.at(-1)).toMatchObject({ task: 'evaluate', name: 'judge', batch: 8, length: 512 })
     expect(stages.map(({ name, schedule }) => [name, schedule.kind])).toEqual([
       ['pretrain', 'wsd'],
       ['continue', 'wsd'],

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { compile, load, models } from '../../src/index.ts'
 import { prepareData } from '../../src/train/data/prepareData.ts'
+import { makeFreshModel, writeFreshModel } from '../../src/train/freshModel.ts'
 import { trainModel } from '../../src/train/trainModel.ts'
 import { seededRandom } from '../conformance/random.ts'
 
@@ -73,6 +74,20 @@ it('ends with the same bits in bf16 whether it was stopped or not', async () => 
   expect(last(resumed).equals(last(whole))).toBe(true)
   expect(last(whole).includes('.bf16')).toBe(false)
   model.close()
+})
+
+it('goes on from a checkpoint without a tokenizer by files of ids, but not by texts', async () => {
+  const fresh = join(folder, 'fresh')
+  writeFreshModel(fresh, makeFreshModel('llama', { ...size, kvHeads: 2 }, { seed: 1 }), {})
+  const options = { steps: 2, batch: 2, length: 16 }
+  const data = { files: [join(folder, 'ids.bin')] }
+  const trained = await trainModel(fresh, { data, out: join(folder, 'by-ids'), ...options })
+  expect([trained.step, trained.isComplete]).toEqual([2, true])
+  writeFileSync(join(folder, 'text.txt'), 'to be or not to be')
+  const texts = { files: [join(folder, 'text.txt')] }
+  await expect(trainModel(fresh, { data: texts, out: join(folder, 'by-text'), ...options })).rejects.toThrow(
+    /fresh: .*tokenizer/,
+  )
 })
 
 it('refuses what a config may not say', async () => {

@@ -3,6 +3,7 @@
 #include "delta.h"
 
 #include "deltaBack.h"
+#include "reduce.h"
 #include "runs.h"
 #include "simd.h"
 #include "split.h"

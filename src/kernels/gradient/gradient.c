@@ -2,6 +2,7 @@
 #include "gradient.h"
 
 #include "chunks.h"
+#include "reduce.h"
 
 enum {
     CK_STREAMS = 4,         /* read side by side: one stream does not fill the memory's pipes */

@@ -2,6 +2,7 @@
 #include "loss.h"
 
 #include "exp.h"
+#include "reduce.h"
 #include "rowMax.h"
 #include "split.h"
 

@@ -2,6 +2,8 @@
 #include "norm.h"
 
 #include "activate.h"
+#include "reduce.h"
+#include "rowSum.h"
 #include "split.h"
 
 CK_INLINE float ck_inverse_root(ck_vf squares, int64_t cols, float eps)
@@ -51,20 +53,7 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
     }
 }
 
-/* The sum of a row, and per lane the sum of the squares of its differences from `mean`. */
-static float ck_sum_row(int64_t cols, const float *x)
-{
-    ck_vf sum = ck_set(0.0f);
-    int64_t col = 0;
-    for (; col + CK_LANES <= cols; col += CK_LANES) {
-        sum = sum + ck_load(x + col);
-    }
-    if (col < cols) {
-        sum = sum + ck_load_n(x + col, cols - col);
-    }
-    return ck_sum(sum);
-}
-
+/* Per lane the sum of the squares of a row's differences from `mean`. */
 static ck_vf ck_square_differences(int64_t cols, float mean, const float *x)
 {
     ck_vf squares = ck_set(0.0f);

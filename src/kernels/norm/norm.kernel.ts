@@ -1,4 +1,5 @@
 import { type BufferParameter, defineKernel } from '../kernel.ts'
+import { perColumn, vectorsOf } from '../operands.ts'
 
 /** A norm of each vector of `cols` values by itself; a row has `groups` of them. The parameters are alike for all vectors. */
 function vectorNorm<const N extends string, const P extends string>(
@@ -12,9 +13,9 @@ function vectorNorm<const N extends string, const P extends string>(
     dims: ['rows', 'groups', 'cols', 'xRow', 'yRow'],
     attributes: { eps: 'float' },
     buffers: {
-      x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
+      x: vectorsOf('read', 'xRow'),
       ...parameters,
-      y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+      y: vectorsOf('write', 'yRow'),
     },
     inPlace: [['y', 'x']],
     split: { items: ['rows', 'groups'], own: ['x', 'y'] },
@@ -22,13 +23,15 @@ function vectorNorm<const N extends string, const P extends string>(
   })
 }
 
-const perColumn = { dtype: 'f32', access: 'read', shape: ['cols'] } as const
-
 /** y = x * gain / sqrt(mean(x²) + eps), the mean over cols. */
-export const rmsNormForward = vectorNorm('rmsNorm', { gain: perColumn }, 4)
+export const rmsNormForward = vectorNorm('rmsNorm', { gain: perColumn('read') }, 4)
 
 /** y = (x - mean(x)) * gain / sqrt(mean((x - mean(x))²) + eps) + bias, the means over cols. */
-export const layerNormForward = vectorNorm('layerNorm', { gain: perColumn, bias: { ...perColumn, optional: true } }, 8)
+export const layerNormForward = vectorNorm(
+  'layerNorm',
+  { gain: perColumn('read'), bias: { ...perColumn('read'), optional: true } },
+  8,
+)
 
 /** y = x / sqrt(sum(x²) + eps), the sum over cols. */
 export const l2NormForward = vectorNorm('l2Norm', {}, 3)
@@ -42,7 +45,7 @@ export const residualRmsNormForward = defineKernel({
   buffers: {
     x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'] },
     delta: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'] },
-    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
+    gain: perColumn('read'),
     sum: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
     y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
   },
@@ -62,10 +65,10 @@ export const gatedRmsNormForward = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'gateRow', 'yRow'],
   attributes: { eps: 'float' },
   buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'xRow' },
-    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'groups', 'cols'], rowStride: 'gateRow' },
-    gain: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'], rowStride: 'yRow' },
+    x: vectorsOf('read', 'xRow'),
+    gate: vectorsOf('read', 'gateRow'),
+    gain: perColumn('read'),
+    y: vectorsOf('write', 'yRow'),
   },
   inPlace: [
     ['y', 'x'],

@@ -5,6 +5,8 @@
 #include "normgrad.h"
 
 #include "columns.h"
+#include "reduce.h"
+#include "rowSum.h"
 #include "slope.h"
 
 /* How far a vector is from its first one: `row` elements from row to row. */
@@ -155,19 +157,6 @@ CK_INLINE void ck_pull_layer(const ck_layer *layer, const float *x, const float 
     ck_store_some(dx, sum ? v + ck_load_some(sum, count) : v, count);
 }
 
-static float ck_mean(int64_t cols, const float *x)
-{
-    ck_vf sum = ck_set(0.0f);
-    int64_t col = 0;
-    for (; col + CK_LANES <= cols; col += CK_LANES) {
-        sum = sum + ck_load(x + col);
-    }
-    if (col < cols) {
-        sum = sum + ck_load_n(x + col, cols - col);
-    }
-    return ck_sum(sum) / (float)cols;
-}
-
 void ck_layerNorm_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow, int64_t dyRow,
                           int64_t sumRow, int64_t dxRow, float eps, const float *restrict x,
                           const float *restrict gain, const float *restrict dy, const float *sum,
@@ -180,7 +169,7 @@ void ck_layerNorm_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int
         const float *given = dy + ck_vector_at(item, groups, dyRow, cols);
         const float *added = sum ? sum + ck_vector_at(item, groups, sumRow, cols) : NULL;
         float *to = dx + ck_vector_at(item, groups, dxRow, cols);
-        mean[item] = ck_mean(cols, from);
+        mean[item] = ck_sum_row(cols, from) / (float)cols;
         const ck_vf middle = ck_set(mean[item]);
         ck_lane_sums sums = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
         int64_t col = 0;

@@ -1,10 +1,8 @@
 import { defineKernel } from '../kernel.ts'
+import { perColumn, vectorsOf } from '../operands.ts'
 
-const vectors = ['rows', 'groups', 'cols'] as const
-const perVector = { dtype: 'f32', shape: ['rows', 'groups'] } as const
-const perColumn = { dtype: 'f32', shape: ['cols'] } as const
-const read = { access: 'read' } as const
-const write = { access: 'write' } as const
+const perVector = <const A extends 'read' | 'write'>(access: A) =>
+  ({ dtype: 'f32', access, shape: ['rows', 'groups'] }) as const
 
 /**
  * dx = s · (dy · gain - x · s² · mean(dy · gain · x)), and with `sum` that added to it; s = 1 / sqrt(mean(x²) + eps) of each
@@ -16,12 +14,12 @@ export const rmsNormGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow', 'sumRow', 'dxRow'],
   attributes: { eps: 'float' },
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    gain: { ...perColumn, ...read },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    sum: { dtype: 'f32', ...read, shape: vectors, rowStride: 'sumRow', optional: true },
-    scale: { ...perVector, ...write },
-    dx: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dxRow' },
+    x: vectorsOf('read', 'xRow'),
+    gain: perColumn('read'),
+    dy: vectorsOf('read', 'dyRow'),
+    sum: { ...vectorsOf('read', 'sumRow'), optional: true },
+    scale: perVector('write'),
+    dx: vectorsOf('write', 'dxRow'),
   },
   inPlace: [['dx', 'sum']],
   split: { items: ['rows', 'groups'], own: ['x', 'dy', 'sum', 'scale', 'dx'] },
@@ -35,11 +33,11 @@ export const rmsNormGainGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow'],
   attributes: {},
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    scale: { ...perVector, ...read },
-    sum: { ...perColumn, ...read, optional: true },
-    dgain: { ...perColumn, ...write },
+    x: vectorsOf('read', 'xRow'),
+    dy: vectorsOf('read', 'dyRow'),
+    scale: perVector('read'),
+    sum: { ...perColumn('read'), optional: true },
+    dgain: perColumn('write'),
   },
   inPlace: [['dgain', 'sum']],
   split: { items: [{ dim: 'cols', each: 16 }], own: ['sum', 'dgain'] },
@@ -56,13 +54,13 @@ export const layerNormGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow', 'sumRow', 'dxRow'],
   attributes: { eps: 'float' },
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    gain: { ...perColumn, ...read },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    sum: { dtype: 'f32', ...read, shape: vectors, rowStride: 'sumRow', optional: true },
-    mean: { ...perVector, ...write },
-    scale: { ...perVector, ...write },
-    dx: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dxRow' },
+    x: vectorsOf('read', 'xRow'),
+    gain: perColumn('read'),
+    dy: vectorsOf('read', 'dyRow'),
+    sum: { ...vectorsOf('read', 'sumRow'), optional: true },
+    mean: perVector('write'),
+    scale: perVector('write'),
+    dx: vectorsOf('write', 'dxRow'),
   },
   inPlace: [['dx', 'sum']],
   split: { items: ['rows', 'groups'], own: ['x', 'dy', 'sum', 'mean', 'scale', 'dx'] },
@@ -79,14 +77,14 @@ export const layerNormGainGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow'],
   attributes: {},
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    mean: { ...perVector, ...read },
-    scale: { ...perVector, ...read },
-    gainSum: { ...perColumn, ...read, optional: true },
-    biasSum: { ...perColumn, ...read, optional: true },
-    dgain: { ...perColumn, ...write },
-    dbias: { ...perColumn, ...write },
+    x: vectorsOf('read', 'xRow'),
+    dy: vectorsOf('read', 'dyRow'),
+    mean: perVector('read'),
+    scale: perVector('read'),
+    gainSum: { ...perColumn('read'), optional: true },
+    biasSum: { ...perColumn('read'), optional: true },
+    dgain: perColumn('write'),
+    dbias: perColumn('write'),
   },
   inPlace: [
     ['dgain', 'gainSum'],
@@ -103,9 +101,9 @@ export const l2NormGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow', 'dxRow'],
   attributes: { eps: 'float' },
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    dx: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dxRow' },
+    x: vectorsOf('read', 'xRow'),
+    dy: vectorsOf('read', 'dyRow'),
+    dx: vectorsOf('write', 'dxRow'),
   },
   inPlace: [
     ['dx', 'dy'],
@@ -125,14 +123,14 @@ export const gatedRmsNormGradient = defineKernel({
   dims: ['rows', 'groups', 'cols', 'xRow', 'gateRow', 'dyRow', 'dxRow', 'dgateRow'],
   attributes: { eps: 'float' },
   buffers: {
-    x: { dtype: 'f32', ...read, shape: vectors, rowStride: 'xRow' },
-    gate: { dtype: 'f32', ...read, shape: vectors, rowStride: 'gateRow' },
-    gain: { ...perColumn, ...read },
-    dy: { dtype: 'f32', ...read, shape: vectors, rowStride: 'dyRow' },
-    scale: { ...perVector, ...write },
-    dnormed: { dtype: 'f32', ...write, shape: vectors },
-    dx: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dxRow' },
-    dgate: { dtype: 'f32', ...write, shape: vectors, rowStride: 'dgateRow' },
+    x: vectorsOf('read', 'xRow'),
+    gate: vectorsOf('read', 'gateRow'),
+    gain: perColumn('read'),
+    dy: vectorsOf('read', 'dyRow'),
+    scale: perVector('write'),
+    dnormed: { dtype: 'f32', access: 'write', shape: ['rows', 'groups', 'cols'] },
+    dx: vectorsOf('write', 'dxRow'),
+    dgate: vectorsOf('write', 'dgateRow'),
   },
   inPlace: [
     ['dx', 'dy'],

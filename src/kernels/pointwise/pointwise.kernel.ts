@@ -1,4 +1,5 @@
 import { defineKernel } from '../kernel.ts'
+import { perColumn, rowsOf } from '../operands.ts'
 
 /** y = activation(gate) * up, with one of activationCodes. Divided among parts by groups of 16 columns. */
 export const gluForward = defineKernel({
@@ -7,9 +8,9 @@ export const gluForward = defineKernel({
   dims: ['rows', 'cols', 'gateRow', 'upRow', 'yRow'],
   attributes: { activation: 'int64_t' },
   buffers: {
-    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'gateRow' },
-    up: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'upRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+    gate: rowsOf('read', 'gateRow'),
+    up: rowsOf('read', 'upRow'),
+    y: rowsOf('write', 'yRow'),
   },
   inPlace: [
     ['y', 'gate'],
@@ -26,9 +27,9 @@ function binary<N extends 'add' | 'multiply'>(name: N) {
     dims: ['rows', 'cols', 'xRow', 'zRow', 'yRow'],
     attributes: {},
     buffers: {
-      x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-      z: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'zRow' },
-      y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+      x: rowsOf('read', 'xRow'),
+      z: rowsOf('read', 'zRow'),
+      y: rowsOf('write', 'yRow'),
     },
     inPlace: [
       ['y', 'x'],
@@ -56,8 +57,8 @@ function unary<N extends string, A extends string = never>(
     dims: ['rows', 'cols', 'xRow', 'yRow'],
     attributes,
     buffers: {
-      x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-      y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+      x: rowsOf('read', 'xRow'),
+      y: rowsOf('write', 'yRow'),
     },
     inPlace: [['y', 'x']],
     split: { items: ['rows'], own: ['x', 'y'] },
@@ -78,10 +79,10 @@ export const decayGateForward = defineKernel({
   dims: ['rows', 'cols', 'xRow', 'yRow'],
   attributes: {},
   buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    rate: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    bias: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+    x: rowsOf('read', 'xRow'),
+    rate: perColumn('read'),
+    bias: perColumn('read'),
+    y: rowsOf('write', 'yRow'),
   },
   inPlace: [['y', 'x']],
   split: { items: ['rows'], own: ['x', 'y'] },
@@ -98,8 +99,8 @@ export const softCapForward = defineKernel({
   dims: ['rows', 'cols', 'xRow', 'yRow'],
   attributes: { cap: 'float' },
   buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
+    x: rowsOf('read', 'xRow'),
+    y: rowsOf('write', 'yRow'),
   },
   inPlace: [['y', 'x']],
   split: { items: ['rows', 'cols'], own: [] },

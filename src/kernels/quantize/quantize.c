@@ -3,6 +3,7 @@
 
 #include "a8.h"
 #include "codes.h"
+#include "reduce.h"
 #include "split.h"
 
 enum { CK_VECTORS = CK_BLOCK / CK_LANES };

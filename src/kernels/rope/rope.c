@@ -1,8 +1,8 @@
 /* rope.c: rotary position embedding; the table of angles once per step, then one rotation per head. */
 #include "rope.h"
 
-#include "simd.h"
 #include "split.h"
+#include "turn.h"
 
 void ck_ropeTable_fwd_f32(int part, int parts, int64_t tokens, int64_t pairs, double theta, double scale,
                           double magnitude, const int32_t *restrict positions, const float *restrict factors,

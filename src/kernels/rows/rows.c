@@ -1,4 +1,4 @@
-/* rows.c: rows and parts of them moved as they are, with the gradient of that, and their mean. */
+/* rows.c: rows and parts of them moved as they are, and their mean, with the gradients of both. */
 #include "rows.h"
 
 #include "bfloats.h"
@@ -96,5 +96,22 @@ void ck_meanRows_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_
             sum = sum + ck_load_n(x + row * xRow + col, left);
         }
         ck_store_n(y + col, sum / (float)rows, left);
+    }
+}
+
+void ck_meanRows_bwd_f32(int part, int parts, int64_t rows, int64_t taken, int64_t cols, const float *restrict dy,
+                         float *restrict dx)
+{
+    int64_t row, end;
+    ck_share(rows, part, parts, &row, &end);
+    for (; row < end; row++) {
+        float *to = dx + row * cols;
+        if (row >= taken) {
+            memset(to, 0, (size_t)cols * sizeof *to);
+            continue;
+        }
+        for (int64_t col = 0; col < cols; col += CK_LANES) {
+            ck_store_some(to + col, ck_load_some(dy + col, cols - col) / (float)taken, cols - col);
+        }
     }
 }

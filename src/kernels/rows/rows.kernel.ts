@@ -64,6 +64,22 @@ export const meanRowsForward = defineKernel({
   flops: ({ rows, cols }) => rows * cols,
 })
 
+/** dx = dy / taken in the first `taken` rows, 0 in the others. */
+export const meanRowsGradient = defineKernel({
+  name: 'meanRows_bwd_f32',
+  family: 'rows',
+  dims: ['rows', 'taken', 'cols'],
+  attributes: {},
+  buffers: {
+    dy: { dtype: 'f32', access: 'read', shape: [1, 'cols'] },
+    dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'] },
+  },
+  inPlace: [],
+  split: { items: ['rows'], own: ['dx'] },
+  mixesRows: true,
+  flops: ({ taken, cols }) => taken * cols,
+})
+
 function takeRows<D extends 'f32' | 'bf16'>(dtype: D) {
   return defineKernel({
     name: `takeRows_fwd_${dtype}`,

@@ -27,7 +27,7 @@ const attributes = { window: 'int64_t', causal: 'int64_t', scale: 'float', softC
 /** Rows of queries that are worked on together: CK_STRIP in strips.h. */
 export const attentionStrip = 64
 
-// Units of the scratch, in strips.h and selfattention.c: CK_BLOCK_KEYS, CK_RUN_KEYS, CK_LINE_FLOATS.
+// Units of the scratch, in strips.h and lines.h: CK_BLOCK_KEYS, CK_RUN_KEYS, CK_LINE_FLOATS.
 const [blockKeys, runKeys, line] = [16, 64, 16]
 
 const whole = (count: number, unit: number) => Math.ceil(count / unit) * unit

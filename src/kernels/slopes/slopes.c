@@ -2,6 +2,7 @@
 #include "slopes.h"
 
 #include "columns.h"
+#include "reduce.h"
 #include "slope.h"
 #include "softplus.h"
 

@@ -1,4 +1,5 @@
 import { defineKernel } from '../kernel.ts'
+import { perColumn, rowsOf } from '../operands.ts'
 
 /** The gradient of an op of one operand, from `value`: what the op read, or what it gave. */
 function slope<const N extends string, A extends string = never>(
@@ -12,9 +13,9 @@ function slope<const N extends string, A extends string = never>(
     dims: ['rows', 'cols', 'valueRow', 'dyRow', 'dxRow'],
     attributes,
     buffers: {
-      value: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'valueRow' },
-      dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
-      dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dxRow' },
+      value: rowsOf('read', 'valueRow'),
+      dy: rowsOf('read', 'dyRow'),
+      dx: rowsOf('write', 'dxRow'),
     },
     inPlace: [
       ['dx', 'dy'],
@@ -35,11 +36,11 @@ export const gluGradient = defineKernel({
   dims: ['rows', 'cols', 'gateRow', 'upRow', 'dyRow', 'dgateRow', 'dupRow'],
   attributes: { activation: 'int64_t' },
   buffers: {
-    gate: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'gateRow' },
-    up: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'upRow' },
-    dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
-    dgate: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dgateRow' },
-    dup: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dupRow' },
+    gate: rowsOf('read', 'gateRow'),
+    up: rowsOf('read', 'upRow'),
+    dy: rowsOf('read', 'dyRow'),
+    dgate: rowsOf('write', 'dgateRow'),
+    dup: rowsOf('write', 'dupRow'),
   },
   inPlace: [
     ['dgate', 'gate'],
@@ -72,15 +73,15 @@ export const decayGateGradient = defineKernel({
   dims: ['rows', 'cols', 'xRow', 'dyRow', 'dxRow'],
   attributes: {},
   buffers: {
-    x: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'xRow' },
-    rate: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    bias: { dtype: 'f32', access: 'read', shape: ['cols'] },
-    dy: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'dyRow' },
-    rateSum: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
-    biasSum: { dtype: 'f32', access: 'read', shape: ['cols'], optional: true },
-    dx: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dxRow' },
-    drate: { dtype: 'f32', access: 'write', shape: ['cols'] },
-    dbias: { dtype: 'f32', access: 'write', shape: ['cols'] },
+    x: rowsOf('read', 'xRow'),
+    rate: perColumn('read'),
+    bias: perColumn('read'),
+    dy: rowsOf('read', 'dyRow'),
+    rateSum: { ...perColumn('read'), optional: true },
+    biasSum: { ...perColumn('read'), optional: true },
+    dx: rowsOf('write', 'dxRow'),
+    drate: perColumn('write'),
+    dbias: perColumn('write'),
   },
   inPlace: [
     ['dx', 'dy'],

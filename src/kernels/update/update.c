@@ -173,10 +173,3 @@ void ck_weightCopy_fwd_bf16(int part, int parts, int64_t elements, const float *
         ck_narrow(weight + i, end - i, copy + i);
     }
 }
-
-void ck_accumulate_fwd_f32(int part, int parts, int64_t elements, const float *x, float *sum)
-{
-    int64_t i, end;
-    ck_share_elements(elements, part, parts, &i, &end);
-    CK_EACH(i, end, ck_put(sum + i, ck_take(sum + i, n) + ck_take(x + i, n), n);)
-}

@@ -110,18 +110,3 @@ export const weightCopyForward = defineKernel({
   split: { items: [{ dim: 'elements', each: blockElements }], own: ['weight', 'copy'] },
   flops: () => 0,
 })
-
-/** sum += x */
-export const accumulateForward = defineKernel({
-  name: 'accumulate_fwd_f32',
-  family: 'update',
-  dims: ['elements'],
-  attributes: {},
-  buffers: {
-    x: { dtype: 'f32', access: 'read', shape: [1, 'elements'] },
-    sum: { dtype: 'f32', access: 'update', shape: [1, 'elements'] },
-  },
-  inPlace: [],
-  split: { items: [{ dim: 'elements', each: blockElements }], own: ['x', 'sum'] },
-  flops: ({ elements }) => elements,
-})

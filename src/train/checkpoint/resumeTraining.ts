@@ -34,6 +34,19 @@ export function newestWhole(folder: string): Newest<TrainingFacts> | undefined {
   })
 }
 
+/**
+ * Whether the newest whole checkpoint of a folder is of this step and this config; values are only read of one whose header says
+ * so. Refuses `checkpoints_damaged`.
+ */
+export function isTrained(folder: string, { step, config }: Pick<TrainingFacts, 'step' | 'config'>): boolean {
+  const newest = newestOf(folder, (checkpoint) => {
+    const isMeant = checkpoint.facts.step === step && checkpoint.facts.config === config
+    if (isMeant) checkpoint.verify()
+    return isMeant
+  })
+  return newest?.value ?? false
+}
+
 /** What `use` makes of the newest checkpoint that it and its header accept. */
 function newestOf<T>(folder: string, use: (checkpoint: TrainingCheckpoint) => T): Newest<T> | undefined {
   const found = listCheckpoints(folder)

@@ -8,6 +8,7 @@ export const configDefaults = {
   init: { method: 'normal', seed: 1 },
   tokenizer: { split: 'qwen2', special: ['<|endoftext|>'], minFrequency: 0 },
   data: usualDataOptions,
+  task: 'train',
   train: {
     batch: 8,
     length: 256,

@@ -229,10 +229,14 @@ export const stageSchema = record(
       .string({ error: 'a name of letters, digits, - and _' })
       .regex(/^[A-Za-z0-9][\w-]{0,63}$/, 'a name of letters, digits, - and _')
       .describe('the name of its folder: pretrain, tune'),
+    task: usual(
+      word(['train', 'evaluate'], 'evaluate: no weight changes, and the loss on its data is what it gives'),
+      configDefaults.task,
+    ),
     data: dataSchema.optional(),
     ...trainKeys,
   },
-  'one stage of training, which goes on from the one before',
+  'one stage, which goes on from the weights of the last one before it that trains',
 )
 
 export const exportSchema = record(
@@ -253,11 +257,7 @@ export const configSchema = record(
     tokenizer: tokenizerSchema.optional(),
     data: dataSchema.optional(),
     train: trainSchema.optional(),
-    stages: list(
-      stageSchema,
-      'a list of stages',
-      'stages of training in their order; default: one, called train',
-    ).optional(),
+    stages: list(stageSchema, 'a list of stages', 'stages in their order; default: one, called train').optional(),
     export: exportSchema.optional(),
   },
   'A training: model, tokenizer, data, stages, export.',

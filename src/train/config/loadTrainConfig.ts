@@ -8,8 +8,9 @@ import { configDefaults } from './configDefaults.ts'
 import type { WrittenConfig, WrittenData } from './configSchema.ts'
 import { expandFiles } from './expandFiles.ts'
 import { type ConfigFile, type ConfigPath, parseConfig, readConfigFile } from './readConfigFile.ts'
+import { resolveEvaluation } from './resolveEvaluation.ts'
 import { type RefuseAt, resolveStage } from './resolveStage.ts'
-import type { DataConfig, ModelConfig, StageConfig, TokenizerConfig, TrainConfig } from './trainConfig.ts'
+import type { DataConfig, ModelConfig, TokenizerConfig, TrainConfig } from './trainConfig.ts'
 
 /**
  * Reads a config of YAML or JSON, checks it as a whole and gives every key its value. Paths in it are from its own folder.
@@ -112,7 +113,7 @@ function resolveStages(
   model: ModelConfig,
   hasTokenizer: boolean,
   places: Places,
-): readonly StageConfig[] {
+): TrainConfig['stages'] {
   const { train = {}, stages, data } = written
   const { refuse } = places
   const dataOf = (own: WrittenData | undefined, index: number | undefined) => {
@@ -126,11 +127,14 @@ function resolveStages(
       ? [resolveStage(train, { name: 'train' }, undefined, dataOf(undefined, undefined), refuse)]
       : []
   }
-  return stages.map(({ data: own, ...stage }, index) => {
+  return stages.map(({ data, ...stage }, index) => {
     const same = stages.findIndex(({ name }) => name.toLowerCase() === stage.name.toLowerCase())
     if (same !== index)
       refuse(['stages', index, 'name'], `two stages are called '${stage.name}'`, 'a name of its own for each')
-    return resolveStage(train, stage, index, dataOf(own, index), refuse)
+    if (stage.task !== 'evaluate') return resolveStage(train, stage, index, dataOf(data, index), refuse)
+    // Nothing of what it is given for itself is to be learnt.
+    const own = data?.files === undefined ? data : { validation: 0, ...data }
+    return resolveEvaluation(train, stage, index, dataOf(own, index), refuse)
   })
 }
 
@@ -172,7 +176,7 @@ function checkModel(
   { model: written }: WrittenConfig,
   model: ModelConfig,
   tokenizer: TokenizerConfig | undefined,
-  stages: readonly StageConfig[],
+  stages: TrainConfig['stages'],
   refuse: RefuseAt,
 ): void {
   if (model.kind === 'checkpoint') return

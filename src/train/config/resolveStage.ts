@@ -67,6 +67,7 @@ export function resolveStage(
   const sample = merged.sample && { ...d.sample, ...train.sample, ...own.sample }
   const spikes = merged.spikes && { ...d.spikes, ...train.spikes, ...own.spikes }
   return {
+    task: 'train',
     name: stage.name,
     data,
     duration: steps === undefined ? { epochs: epochs! } : { steps },

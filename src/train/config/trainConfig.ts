@@ -11,8 +11,8 @@ export interface TrainConfig {
   readonly model: ModelConfig
   /** Absent: that of the checkpoint, or none. */
   readonly tokenizer?: TokenizerConfig
-  /** In their order; each goes on from the weights of the one before. */
-  readonly stages: readonly StageConfig[]
+  /** In their order; each goes on from the weights of the last one that trains before it. */
+  readonly stages: readonly (StageConfig | EvaluationConfig)[]
   readonly export?: ExportConfig
 }
 
@@ -49,8 +49,14 @@ export type DataConfig =
       readonly options: DataOptions
     }
 
+/** A stage that changes no weight: the loss on all of its validation data, or on all data where there are none. */
+export interface EvaluationConfig extends Pick<StageConfig, 'name' | 'data' | 'batch' | 'length' | 'threads'> {
+  readonly task: 'evaluate'
+}
+
 /** One stage of training. */
 export interface StageConfig {
+  readonly task: 'train'
   readonly name: string
   readonly data: DataConfig
   readonly duration: { readonly steps: number } | { readonly epochs: number }

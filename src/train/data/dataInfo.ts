@@ -18,6 +18,9 @@ export interface PartInfo extends TokenCounts {
   readonly sha256: string
 }
 
+/** What an input is: plain text, JSON lines, ids of a data set, bare ids. */
+export type InputKind = 'text' | 'lines' | 'prepared' | 'ids'
+
 /** How a data set was made; every field has a value. */
 export interface DataOptions {
   readonly separator: string | null
@@ -43,7 +46,7 @@ export interface DataInfo {
   readonly tokenizer: { readonly sha256: string; readonly template: string | null } | null
   readonly vocabulary: number
   readonly options: DataOptions
-  readonly inputs: readonly { readonly name: string; readonly bytes: number }[]
+  readonly inputs: readonly { readonly name: string; readonly bytes: number; readonly kind?: InputKind }[]
   readonly findings: Findings
   readonly train: PartInfo
   readonly validation: PartInfo
@@ -78,6 +81,11 @@ export function readDataInfo(folder: string): DataInfo {
   } finally {
     source.close()
   }
+}
+
+/** Whether bytes of a data set are known to be those of texts. */
+export function isOfTexts({ tokenizer, inputs }: DataInfo): boolean {
+  return tokenizer !== null && inputs.every(({ kind }) => kind === 'text' || kind === 'lines')
 }
 
 /** The tokenizer's tables of a data set; undefined where it was made of ids. Refuses `file_missing`. */

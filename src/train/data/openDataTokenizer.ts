@@ -12,10 +12,10 @@ import {
 import { readBumpHeader } from '../../formats/bump.ts'
 import { openFile, statPath } from '../../formats/byteSource.ts'
 import type { CheckpointDescription, Json } from '../../formats/checkpoint.ts'
-import { openCheckpoint } from '../../formats/openCheckpoint.ts'
 import { parseJson, readText } from '../../formats/parseJson.ts'
 import { openTokenizer, type Tokenizer } from '../../run/tokenizerLibrary.ts'
 import { compileTokenizer, readTokenizer } from '../../tokenizer/tokenizer.ts'
+import { openTrained } from '../export/openTrained.ts'
 
 /** A tokenizer, and how its model chats. */
 export interface DataTokenizer {
@@ -30,8 +30,8 @@ export interface DataTokenizer {
 }
 
 /**
- * The tokenizer of a run folder, of a checkpoint, or of a `tokenizer.json`, with the chat template that stands beside it or
- * was `given`. Nothing of the model is compiled. Refuses `tokenizer_missing`, `tokenizer_invalid`, and as `openCheckpoint`.
+ * The tokenizer of a run folder, of a checkpoint or a training, or of a `tokenizer.json`, with the chat template that stands beside it or
+ * was `given`. Nothing of the model is compiled. Refuses `tokenizer_missing`, `tokenizer_invalid`, and as `openTrained`.
  */
 export async function openDataTokenizer(
   path: string,
@@ -77,7 +77,7 @@ function readDescription(path: string, template: GivenTemplate | undefined): Fou
     ? existsSync(join(path, 'tokenizer.json')) && !existsSync(join(path, 'config.json'))
     : path.endsWith('.json')
   if (isBare) return found(describeBare(isFolder ? join(path, 'tokenizer.json') : path))
-  const checkpoint = openCheckpoint(path)
+  const { checkpoint } = openTrained(path, 'weight')
   try {
     return found(checkpoint.description)
   } finally {

@@ -87,7 +87,7 @@ export async function prepareData(
       tokenizer: tokenizer ? { sha256: tokenizer.sha256, template: templateHash(tokenizer) } : null,
       vocabulary,
       options,
-      inputs: inputs.map(({ name, bytes }) => ({ name, bytes })),
+      inputs: inputs.map(({ name, bytes, kind }) => ({ name, bytes, kind })),
       findings: findings(),
       ...parts,
     }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fail } from '../../base/errors.ts'
 import { openFile, statPath } from '../../formats/byteSource.ts'
-import { dataFile, dataParts, partFile, readDataInfo } from './dataInfo.ts'
+import { dataFile, dataParts, type InputKind, partFile, readDataInfo } from './dataInfo.ts'
 import type { Document } from './document.ts'
 import { readJsonLines } from './readJsonLines.ts'
 import { hasTokenMagic, readPlainIds, readPreparedIds, sidecarOf } from './readTokenIds.ts'
@@ -23,7 +23,7 @@ export interface Input {
   readonly path: string
   readonly name: string
   readonly bytes: number
-  readonly kind: 'text' | 'lines' | 'prepared' | 'ids'
+  readonly kind: InputKind
   /** Ids are below this; absent for text. */
   readonly vocabulary?: number
 }
@@ -49,6 +49,11 @@ export function findInputs(paths: readonly string[], { tokenizer }: Pick<ReadOpt
     expected ??= found
     return dataParts.filter((part) => info[part].tokens > 0).map((part) => inputOf(join(path, partFile(part))))
   })
+}
+
+/** Whether some of the files are texts, which become ids by a tokenizer. Refuses as `findInputs`. */
+export function hasTexts(paths: readonly string[]): boolean {
+  return findInputs(paths, { tokenizer: null }).some(({ vocabulary }) => vocabulary === undefined)
 }
 
 function inputOf(path: string): Input {

@@ -44,6 +44,11 @@ interface Table {
 const pieceBytes = 2 ** 22
 const mostTableBytes = 16 * 2 ** 20
 
+/** Whether `saveModelFolder` wrote a folder. */
+export function isModelFolder(folder: string): boolean {
+  return existsSync(join(folder, tableFile))
+}
+
 /**
  * Writes what a training needs to know of the model that it began with, so that its folder stands alone: description,
  * tokenizer, the table of tensors, and the values of those that are not in training. `weights` are our names of what is. Refuses

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fail } from '../../base/errors.ts'
 import type { Checkpoint } from '../../formats/checkpoint.ts'
@@ -8,7 +8,7 @@ import { isTrainingCheckpoint } from '../checkpoint/checkpointHeader.ts'
 import { openTraining, type TrainingCheckpoint } from '../checkpoint/openTraining.ts'
 import { newestWhole } from '../checkpoint/resumeTraining.ts'
 import { storedName } from '../checkpoint/trainingState.ts'
-import { openModelFolder } from './modelFolder.ts'
+import { isModelFolder, openModelFolder } from './modelFolder.ts'
 import { type TrainedWeights, trainedCheckpoint } from './trainedCheckpoint.ts'
 
 /** The folders of a training's run folder. */
@@ -24,19 +24,36 @@ export interface Opened {
 }
 
 /**
- * Opens a model: the newest whole checkpoint of a training's run folder, one of its checkpoints, or as `openCheckpoint`. All values
- * of a training checkpoint are compared with their sums first. Refuses `checkpoints_damaged`, `file_malformed`, and `option_invalid`
- * where averages are asked for and there are none.
+ * Opens a model: the newest whole checkpoint of a stage's folder, or of a training's with one stage, one of its checkpoints, or as
+ * `openCheckpoint`. All values of a training checkpoint are compared with their sums first. Refuses `checkpoints_damaged`,
+ * `file_malformed`, and `option_invalid` where a folder has several stages, or averages are asked for and there are none.
  */
 export function openTrained(path: string, kind: TrainedKind): Opened {
-  const checkpoints = join(path, runFolders.checkpoints)
-  if (isFolder(checkpoints) && isFolder(join(path, runFolders.model))) {
+  const stage = stageOf(path)
+  if (stage !== undefined) {
+    const checkpoints = join(stage, runFolders.checkpoints)
     const newest = newestWhole(checkpoints)
     if (!newest) fail('file_missing', { path: checkpoints, cause: 'no checkpoint is in it' })
     return { checkpoint: openOne(newest.path, kind), notes: newest.passedOver }
   }
   return { checkpoint: isTraining(path) ? openVerified(path, kind) : openPlain(path, kind), notes: [] }
 }
+
+/** The folder of a stage that a path means; undefined where it is none of a training. */
+function stageOf(path: string): string | undefined {
+  if (isStage(path) || !isFolder(path)) return isStage(path) ? path : undefined
+  const stages = readdirSync(path)
+    .filter((name) => isStage(join(path, name)))
+    .toSorted()
+  const [only, ...others] = stages
+  if (others.length > 0) {
+    const accepted = `the folder of one of its stages: ${stages.join(', ')}`
+    fail('option_invalid', { option: 'MODEL', found: path, accepted })
+  }
+  return only === undefined ? undefined : join(path, only)
+}
+
+const isStage = (path: string) => isModelFolder(join(path, runFolders.model))
 
 function openPlain(path: string, kind: TrainedKind): Checkpoint {
   if (kind === 'average') {

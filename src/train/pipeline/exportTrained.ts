@@ -1,25 +1,29 @@
 import { join } from 'node:path'
 import { makeFolder } from '../../base/makeFolder.ts'
 import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
+import type { Checkpoint } from '../../formats/checkpoint.ts'
 import { quantizeModel } from '../../quantize/quantizeModel.ts'
 import type { RecipeName } from '../../quantize/recipes.ts'
-import type { TrainConfig } from '../config/trainConfig.ts'
+import type { StageConfig, TrainConfig } from '../config/trainConfig.ts'
 import { exportTransformers } from '../export/exportTransformers.ts'
 import { openTrained } from '../export/openTrained.ts'
 import { trainingPlaces } from './runFolder.ts'
 
-/** Writes the model that the last stage ended with as the config asks for, under its name, and gives the paths. Refuses as `ck export`. */
+/**
+ * Writes a model as the config asks for, under its name, and gives the paths. `base`: the folder of `last`, the last stage that
+ * trained, or the model of a config without any; an open one stays open. Refuses as `ck export`.
+ */
 export async function exportTrained(
-  { name, stages, export: wanted }: TrainConfig,
-  out: string,
-  { signal }: { readonly signal: AbortSignal },
+  { name, export: wanted }: TrainConfig,
+  last: StageConfig | undefined,
+  base: string | Checkpoint,
+  { out, signal }: { readonly out: string; readonly signal: AbortSignal },
 ): Promise<readonly string[]> {
-  const last = stages.at(-1)
-  if (!wanted || !last) return []
+  if (!wanted) return []
   const places = trainingPlaces(out)
-  const kind = wanted.average && last.ema !== undefined ? 'average' : 'weight'
-  const { checkpoint: trained } = openTrained(places.stage(last.name), kind)
-  const checkpoint = { ...trained, name }
+  const kind = wanted.average && last?.ema !== undefined ? 'average' : 'weight'
+  const model = typeof base === 'string' ? openTrained(base, kind).checkpoint : base
+  const checkpoint = { ...model, name }
   try {
     orRefuseWrite(places.export, () => makeFolder(places.export))
     const written: string[] = []
@@ -30,11 +34,11 @@ export async function exportTrained(
     }
     if (wanted.transformers) {
       const path = join(places.export, 'transformers')
-      exportTransformers(checkpoint, path, { signal })
+      await exportTransformers(checkpoint, path, { signal })
       written.push(path)
     }
     return written
   } finally {
-    checkpoint.close()
+    if (model !== base) model.close()
   }
 }

@@ -8,11 +8,19 @@ import { readTokenizerFiles } from '../init/tokenizerFiles.ts'
 import { trainTokenizer } from '../tokenizer/trainTokenizer.ts'
 import { trainingPlaces } from './runFolder.ts'
 
+/** What makes ids of texts. */
+export interface TokenizerSource {
+  /** Of a tokenizer.json or what has one. */
+  readonly path: string
+  /** Whether it is only known from the model, which may have none where data are ids. */
+  readonly isOfModel: boolean
+}
+
 /** Where the first stage begins: a model, and the tokenizer of its texts. */
 export interface PreparedModel {
   readonly path: string
-  /** A tokenizer.json or what has one; absent: data must be ids. */
-  readonly tokenizer?: string
+  /** Absent: data must be ids. */
+  readonly tokenizer?: TokenizerSource
 }
 
 /**
@@ -35,7 +43,9 @@ export async function prepareModel(
       onNote(`tokenizer: ${trained.vocabulary} tokens, ${trained.merges} merges`)
     }
   }
-  if (model.kind === 'checkpoint') return { path: model.path, tokenizer: path ?? model.path }
+  const asked = path === undefined ? {} : { tokenizer: { path, isOfModel: false } }
+  if (model.kind === 'checkpoint')
+    return { path: model.path, tokenizer: { path: model.path, isOfModel: true }, ...asked }
   if (!existsSync(`${places.init}/config.json`)) {
     const files = path === undefined ? undefined : readTokenizerFiles(path)
     const vocab = model.shape.vocab ?? files?.vocabulary ?? 0
@@ -43,5 +53,5 @@ export async function prepareModel(
     writeFreshModel(places.init, fresh, files ?? {})
     onNote(`model: fresh ${model.template} of ${fresh.parameters} parameters`)
   }
-  return { path: places.init, ...(path === undefined ? {} : { tokenizer: path }) }
+  return { path: places.init, ...asked }
 }

@@ -3,13 +3,12 @@ import { fail } from '../../base/errors.ts'
 import { makeFolder } from '../../base/makeFolder.ts'
 import { orRefuseWrite } from '../../base/orRefuseWrite.ts'
 import type { Checkpoint } from '../../formats/checkpoint.ts'
-import { readModel } from '../../templates/readModel.ts'
-import { newestWhole } from '../checkpoint/resumeTraining.ts'
+import { isTrained } from '../checkpoint/resumeTraining.ts'
 import type { TrainingTensor } from '../checkpoint/trainingState.ts'
 import type { ConfigHash } from '../config/hashConfig.ts'
 import type { StageConfig, TrainConfig } from '../config/trainConfig.ts'
 import { saveModelFolder } from '../export/modelFolder.ts'
-import { openTrained, runFolders } from '../export/openTrained.ts'
+import { runFolders } from '../export/openTrained.ts'
 import { trainedCheckpoint } from '../export/trainedCheckpoint.ts'
 import { type CompiledTraining, compileTraining } from '../program/compileTraining.ts'
 import { loadWeights } from '../program/loadWeights.ts'
@@ -19,8 +18,10 @@ import type { StageSettings } from '../stage/stageSettings.ts'
 import { keptStates, trainingTensors } from '../stage/trainingTensors.ts'
 import { type StageResult, type StepReport, trainStage } from '../stage/trainStage.ts'
 import { exportTrained } from './exportTrained.ts'
+import { type Judgement, judgeModel } from './judgeModel.ts'
+import { openBase } from './openBase.ts'
 import { openTrace } from './openTrace.ts'
-import { prepareModel } from './prepareModel.ts'
+import { prepareModel, type TokenizerSource } from './prepareModel.ts'
 import { prepareStageData } from './prepareStageData.ts'
 import { openTrainingFolder, trainingPlaces } from './runFolder.ts'
 
@@ -57,6 +58,8 @@ export interface TrainingResult {
   /** Whether every stage that was asked for has done all its steps. */
   readonly isComplete: boolean
   readonly stages: readonly { readonly name: string; readonly result: StageResult }[]
+  /** Of the stages that only evaluate. */
+  readonly judgements: readonly { readonly name: string; readonly judgement: Judgement }[]
   /** The files and folders that were exported. */
   readonly exported: readonly string[]
 }
@@ -80,24 +83,38 @@ export async function runTraining(
   const prepared = options.base ? { path: options.base } : await prepareModel(config, out, { threads, signal, onNote })
   const places = trainingPlaces(out)
   const results: { name: string; result: StageResult }[] = []
-  const tokenizer = 'tokenizer' in prepared ? prepared.tokenizer : tokenizerPath(config)
+  const tokenizer = 'tokenizer' in prepared ? prepared.tokenizer : askedTokenizer(config)
   let base: string | Checkpoint = prepared.path
+  const judgements: { name: string; judgement: Judgement }[] = []
   for (const stage of config.stages) {
     if (!options.stages || options.stages.includes(stage.name)) {
       const data = await prepareStageData(stage, out, tokenizer, { signal, onNote })
       try {
-        const result = await runStage(stage, base, data, hash.sha256, options)
-        results.push({ name: stage.name, result })
-        if (!result.isComplete) return { isComplete: false, stages: results, exported: [] }
+        let isComplete: boolean
+        if (stage.task === 'train') {
+          const result = await runStage(stage, base, data, hash.sha256, options)
+          results.push({ name: stage.name, result })
+          isComplete = result.isComplete
+        } else {
+          const judgement = await judgeModel(stage, base, data, {
+            ...options,
+            folder: places.stage(stage.name),
+            onNote,
+          })
+          if (judgement) judgements.push({ name: stage.name, judgement })
+          isComplete = judgement !== undefined
+        }
+        if (!isComplete) return { isComplete, stages: results, judgements, exported: [] }
       } finally {
         data.close()
       }
     }
-    base = places.stage(stage.name)
+    if (stage.task === 'train') base = places.stage(stage.name)
   }
-  const isWhole = !options.stages || options.stages.includes(known.at(-1)!)
-  const exported = config.export && isWhole ? await exportTrained(config, out, options) : []
-  return { isComplete: true, stages: results, exported }
+  const last = config.stages.findLast((stage): stage is StageConfig => stage.task === 'train')
+  const isWhole = !options.stages || (last !== undefined && options.stages.includes(last.name))
+  const exported = isWhole ? await exportTrained(config, last, base, options) : []
+  return { isComplete: true, stages: results, judgements, exported }
 }
 
 async function runStage(
@@ -108,20 +125,16 @@ async function runStage(
   { out, threads, memory = stage.memory, target, debug = false, signal, watch }: RunTrainingOptions,
 ): Promise<StageResult> {
   const folder = trainingPlaces(out).stage(stage.name)
-  const { checkpoint, notes } = typeof base === 'string' ? openTrained(base, 'weight') : { checkpoint: base, notes: [] }
-  for (const note of notes) watch.onNote(`passed over: ${note}`)
+  const onNote = (note: string) => watch.onNote(note)
+  const { checkpoint, model, close } = openBase(base, data, { length: stage.length, onNote })
+  const { vocabulary, context } = model.sizes
   try {
-    const model = readModel(checkpoint, stage.length)
-    const { vocabulary, context } = model.sizes
-    data.requireVocabulary(vocabulary)
-    if (stage.length > context) fail('context_exceeded', { tokens: stage.length, context })
     const size = { batch: stage.batch, tokens: stage.length, seed: stage.seed }
     const settings = settingsOf(
       threads === undefined ? stage : { ...stage, threads },
       data.batches(size).batchesPerEpoch,
     )
-    const done = newestWhole(`${folder}/${runFolders.checkpoints}`)
-    if (done?.value.step === settings.steps && done.value.config === config) {
+    if (isTrained(`${folder}/${runFolders.checkpoints}`, { step: settings.steps, config })) {
       watch.onNote(`stage ${stage.name}: all ${settings.steps} steps are done`)
       return { step: settings.steps, isComplete: true, validation: undefined }
     }
@@ -152,7 +165,7 @@ async function runStage(
         await watch.sample(stage, trainedCheckpoint(checkpoint, { names: stored, valuesOf }))
       }
       return await trainStage({
-        ...{ trainer, data, settings, tensors, folder, signal, onNote: (note) => watch.onNote(note) },
+        ...{ trainer, data, settings, tensors, folder, signal, onNote },
         tensorboard: stage.metrics.tensorboard,
         openTrace: () =>
           openTrace(model, {
@@ -169,12 +182,12 @@ async function runStage(
       await trainer.close()
     }
   } finally {
-    if (checkpoint !== base) checkpoint.close()
+    close()
   }
 }
 
-function tokenizerPath({ tokenizer }: TrainConfig): string | undefined {
-  return tokenizer?.kind === 'path' ? tokenizer.path : undefined
+function askedTokenizer({ tokenizer }: TrainConfig): TokenizerSource | undefined {
+  return tokenizer?.kind === 'path' ? { path: tokenizer.path, isOfModel: false } : undefined
 }
 
 /** An average begins as its weight. */

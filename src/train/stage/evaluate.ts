@@ -8,10 +8,15 @@ export interface Evaluation {
   readonly targets: number
 }
 
-/** The mean loss of the targets of at most `most` batches, which are read in their order. */
-export async function evaluate(trainer: Trainer, batches: Batches, most: number): Promise<Evaluation> {
+/** The mean loss of the targets of at most `most` batches, which are read in their order; of fewer where `signal` is aborted. */
+export async function evaluate(
+  trainer: Trainer,
+  batches: Batches,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Evaluation> {
   let [sum, targets] = [0, 0]
-  for (let at = 0; at < Math.min(most, batches.batchesPerEpoch); at++) {
+  for (let at = 0; at < Math.min(most, batches.batchesPerEpoch) && !signal?.aborted; at++) {
     const batch = batches.batchAt(at)
     if (batch.targetCount === 0) continue
     giveBatch(trainer, batch, batch.targetCount)

@@ -1,7 +1,7 @@
 import { activationOf } from '../../../src/ops/activations.ts'
 import type { References } from './reference.ts'
 import { eachRow } from './rowValues.ts'
-import { around, counts, mixed, strided } from './sizes.ts'
+import { around, counts, mixed, vectorsOf } from './sizes.ts'
 
 function normalise(x: Float64Array, gain: Float64Array, eps: number): Float64Array {
   const cols = gain.length
@@ -14,26 +14,14 @@ function normalise(x: Float64Array, gain: Float64Array, eps: number): Float64Arr
 /** How the kernels of the family `norm` are judged. */
 export const norm: References<'norm'> = {
   rmsNorm_fwd_f32: {
-    sizes: (lanes) =>
-      strided(
-        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
-        ({ groups, cols }) => groups! * cols!,
-        'xRow',
-        'yRow',
-      ),
+    sizes: (lanes) => vectorsOf(around(lanes), 'xRow', 'yRow'),
     attributes: { eps: 1e-5 },
     compute: ({ x, gain }, _dims, { eps }) => ({ y: normalise(x!, gain!, eps!) }),
     epsilons: 8,
   },
   layerNorm_fwd_f32: {
     // A row of one number is its own mean; what is left of it is a rounding.
-    sizes: (lanes) =>
-      strided(
-        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes).slice(1) }),
-        ({ groups, cols }) => groups! * cols!,
-        'xRow',
-        'yRow',
-      ),
+    sizes: (lanes) => vectorsOf(around(lanes).slice(1), 'xRow', 'yRow'),
     attributes: { eps: 1e-5 },
     fill: {
       bias: ({ rows, cols }, random) => (rows! % 2 ? null : Array.from({ length: cols! }, () => random.normal())),
@@ -49,13 +37,7 @@ export const norm: References<'norm'> = {
     epsilons: 8,
   },
   l2Norm_fwd_f32: {
-    sizes: (lanes) =>
-      strided(
-        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
-        ({ groups, cols }) => groups! * cols!,
-        'xRow',
-        'yRow',
-      ),
+    sizes: (lanes) => vectorsOf(around(lanes), 'xRow', 'yRow'),
     attributes: { eps: 1e-6 },
     compute: ({ x }, { cols }, { eps }) => ({
       y: eachRow(x!, cols!, (row) => {
@@ -75,14 +57,7 @@ export const norm: References<'norm'> = {
     epsilons: 8,
   },
   gatedRmsNorm_fwd_f32: {
-    sizes: (lanes) =>
-      strided(
-        mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes) }),
-        ({ groups, cols }) => groups! * cols!,
-        'xRow',
-        'gateRow',
-        'yRow',
-      ),
+    sizes: (lanes) => vectorsOf(around(lanes), 'xRow', 'gateRow', 'yRow'),
     attributes: { eps: 1e-5 },
     compute: ({ x, gate, gain }, _dims, { eps }) => ({
       y: normalise(x!, gain!, eps!).map((value, i) => value * activationOf.silu(gate![i]!)),

@@ -4,19 +4,20 @@ import type { Dims } from '../placement.ts'
 import type { Random } from '../random.ts'
 import type { References } from './reference.ts'
 import { someSum } from './rowValues.ts'
-import { around, counts, mixed, strided } from './sizes.ts'
+import { around, strided, vectorsOf } from './sizes.ts'
 
 /** Vectors of more than one number: alone, one is all but normed away, and its gradient is what rounding leaves. */
-const vectors = (lanes: number, ...strides: readonly string[]) =>
-  strided(
+const vectors = (lanes: number, ...strides: readonly string[]) => [
+  ...vectorsOf(around(lanes).slice(1), ...strides),
+  ...strided(
     [
-      ...mixed(14, { rows: counts, groups: [1, 3], cols: around(lanes).slice(1) }),
       { rows: 2, groups: 5, cols: 64 },
       { rows: 9, groups: 1, cols: 160 },
     ],
     ({ groups, cols }) => groups! * cols!,
     ...strides,
-  )
+  ),
+]
 
 const perVector = ['rows', 'groups']
 const perElement = [...perVector, 'cols']
@@ -50,6 +51,12 @@ function eachVector(
 const meanOf = (row: Float64Array) => row.reduce((sum, value) => sum + value, 0) / row.length
 const productOf = (a: Float64Array, b: Float64Array) => a.map((value, i) => value * b[i]!)
 
+const rmsGradient = (eps: number) => (x: Float64Array, given: Float64Array) => {
+  const s = 1 / Math.sqrt(meanOf(productOf(x, x)) + eps)
+  const along = meanOf(productOf(x, given))
+  return { dx: given.map((value, c) => s * value - x[c]! * s ** 3 * along), scale: s, mean: 0 }
+}
+
 /** start + Σ terms of each column. */
 function columnSums(cols: number, terms: Float64Array, start: Float64Array | undefined): Float64Array {
   const sums = start?.slice() ?? new Float64Array(cols)
@@ -66,11 +73,7 @@ export const normgrad: References<'normgrad'> = {
     attributes: { eps: 1e-5 },
     fill: { sum: someSum(...perElement) },
     compute(values, { cols }, { eps }) {
-      const { scale, dx } = eachVector(values, cols!, (x, given) => {
-        const s = 1 / Math.sqrt(meanOf(productOf(x, x)) + eps!)
-        const along = meanOf(productOf(x, given))
-        return { dx: given.map((value, c) => s * value - x[c]! * s ** 3 * along), scale: s, mean: 0 }
-      })
+      const { scale, dx } = eachVector(values, cols!, rmsGradient(eps!))
       return { scale, dx }
     },
     epsilons: 16,
@@ -142,11 +145,7 @@ export const normgrad: References<'normgrad'> = {
     attributes: { eps: 1e-5 },
     compute({ x, gate, gain, dy }, { cols }, { eps }) {
       const dnormed = gate!.map((value, i) => dy![i]! * activationOf.silu(value))
-      const { scale, dx } = eachVector({ x: x!, gain: gain!, dy: dnormed }, cols!, (row, given) => {
-        const s = 1 / Math.sqrt(meanOf(productOf(row, row)) + eps!)
-        const along = meanOf(productOf(row, given))
-        return { dx: given.map((value, c) => s * value - row[c]! * s ** 3 * along), scale: s, mean: 0 }
-      })
+      const { scale, dx } = eachVector({ x: x!, gain: gain!, dy: dnormed }, cols!, rmsGradient(eps!))
       const dgate = gate!.map(
         (value, i) => dy![i]! * x![i]! * scale[Math.floor(i / cols!)]! * gain![i % cols!]! * slopeOf.silu(value),
       )

@@ -66,6 +66,17 @@ export const rows: References<'rows'> = {
     // A sum may cancel.
     epsilons: 32,
   },
+  meanRows_bwd_f32: {
+    sizes: (lanes) =>
+      mixed(14, { rows: [1, 2, 5, 70], cols: around(lanes) }).map((dims, at) => ({
+        ...dims,
+        taken: at % 3 === 0 ? 1 : dims.rows!,
+      })),
+    compute: ({ dy }, { rows, taken, cols }) => ({
+      dx: Float64Array.from({ length: rows! * cols! }, (_, i) => (i < taken! * cols! ? dy![i % cols!]! / taken! : 0)),
+    }),
+    epsilons: 1,
+  },
   takeRows_fwd_f32: taking,
   takeRows_fwd_bf16: taking,
 }

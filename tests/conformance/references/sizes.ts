@@ -26,6 +26,10 @@ export const around = (lanes: number) => [1, lanes - 1, lanes, lanes + 1, 2 * la
 /** Small numbers of rows. */
 export const counts = [1, 2, 3, 7]
 
+/** Vectors of these numbers of columns, of which a row has one or three, between strides. */
+export const vectorsOf = (cols: readonly number[], ...strides: readonly string[]) =>
+  strided(mixed(14, { rows: counts, groups: [1, 3], cols }), ({ groups, cols: width }) => groups! * width!, ...strides)
+
 /** Sizes of a kernel that works on rows of any width. */
 export const rowsOf = (lanes: number, wide = 1000) =>
   strided(mixed(16, { rows: counts, cols: [...around(lanes), wide] }), ({ cols }) => cols!, 'xRow', 'yRow')

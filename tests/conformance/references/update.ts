@@ -110,9 +110,4 @@ export const update: References<'update'> = {
     compute: ({ weight }: Values) => ({ copy: weight!.map(roundToBfloat16) }),
     epsilons: 0,
   },
-  accumulate_fwd_f32: {
-    sizes,
-    compute: ({ x, sum }: Values) => ({ sum: sum!.map((value, i) => value + x![i]!) }),
-    epsilons: 1,
-  },
 }
