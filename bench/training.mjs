@@ -27,6 +27,8 @@ const races = [
   { name: 'gpt2-124m-b4-t64', shape: 'gpt2-124m', vocabulary: 50257, batch: 4, length: 64, steps: 4 },
   { name: 'gpt2-124m-b4-t256', shape: 'gpt2-124m', vocabulary: 50257, batch: 4, length: 256, steps: 2 },
   { name: 'qwen3-1m-b16-t128', shape: 'qwen3-1m', vocabulary: 2048, batch: 16, length: 128, steps: 20 },
+  { name: 'qwen3-1m-deep-b16-t128', shape: 'qwen3-1m-deep', vocabulary: 256, batch: 16, length: 128, steps: 20 },
+  { name: 'qwen3-1m-words-b16-t128', shape: 'qwen3-1m-words', vocabulary: 8192, batch: 16, length: 128, steps: 20 },
 ]
 
 const { values: options } = parseArgs({

@@ -19,19 +19,27 @@ from transformers.utils import logging
 logging.disable_progress_bar()
 logging.set_verbosity_error()
 
-SHAPES = {
-    "gpt2-124m": GPT2Config(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0),
-    "qwen3-1m": Qwen3Config(
-        vocab_size=2048,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+
+def qwen3(vocabulary: int, width: int, layers: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=32,
+        head_dim=width // 4,
         max_position_embeddings=256,
         tie_word_embeddings=True,
-    ),
+    )
+
+
+SHAPES = {
+    "gpt2-124m": GPT2Config(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0),
+    # A million parameters each: few wide layers, many narrow ones, and half of all in the vocabulary.
+    "qwen3-1m": qwen3(vocabulary=2048, width=128, layers=4),
+    "qwen3-1m-deep": qwen3(vocabulary=256, width=64, layers=20),
+    "qwen3-1m-words": qwen3(vocabulary=8192, width=64, layers=10),
 }
 
 
