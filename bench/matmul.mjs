@@ -139,6 +139,7 @@ if (![...threadCounts, repeat].every((count) => Number.isInteger(count) && count
 
 const products = values.product.map(readProduct)
 const dir = mkdtempSync(join(tmpdir(), 'ck-matmul-'))
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 const target = await build(dir, values.target, Math.max(...threadCounts))
 const rows = []
 for (const threads of threadCounts) {
@@ -159,4 +160,3 @@ if (values.write) {
   const results = join(here, 'RESULTS.md')
   writeFileSync(results, withSection(readFileSync(results, 'utf8'), 'Matrix products', printProducts(rows)))
 }
-rmSync(dir, { recursive: true })
