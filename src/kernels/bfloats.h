@@ -2,7 +2,7 @@
 #ifndef CK_BFLOATS_H
 #define CK_BFLOATS_H
 
-#include "simd.h"
+#include "halves.h"
 
 /* to = from, each value rounded to the nearest bfloat16. */
 CK_INLINE void ck_narrow(const float *restrict from, int64_t count, uint16_t *restrict to)

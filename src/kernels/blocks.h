@@ -8,6 +8,7 @@
 
 #include "a8.h"
 #include "dot.h"
+#include "halves.h"
 
 enum {
     CK_F32,

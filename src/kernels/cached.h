@@ -8,7 +8,7 @@
 #ifndef CK_CACHED_H
 #define CK_CACHED_H
 
-#include "simd.h"
+#include "halves.h"
 
 enum { CK_CACHED_F32, CK_CACHED_F16, CK_CACHED_Q8_0 };
 

@@ -2,16 +2,12 @@
 #ifndef CK_LINES_H
 #define CK_LINES_H
 
+#include "split.h"
 #include "strips.h"
 #include "turn.h"
 
 /* Floats of a line, to which rows of copies are padded. */
 enum { CK_LINE_FLOATS = 16 };
-
-CK_INLINE int64_t ck_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 CK_INLINE int64_t ck_whole(int64_t count, int64_t unit)
 {

@@ -4,6 +4,7 @@
 #ifndef CK_PANELS_H
 #define CK_PANELS_H
 
+#include "split.h"
 #include "tiles.h"
 #include "turn.h"
 
@@ -24,11 +25,6 @@ enum { CK_GROUP = 8 };
 typedef struct {
     int64_t begin, end;
 } ck_range;
-
-CK_INLINE int64_t ck_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 CK_INLINE ck_vf ck_load_values(const int format, const void *values, int64_t index, int64_t count)
 {

@@ -161,6 +161,7 @@ export const sharedHeaders: readonly string[] = [
     'deltaBack.h',
     'dot.h',
     'exp.h',
+    'halves.h',
     'lines.h',
     'matrix.h',
     'pairs.h',

@@ -11,4 +11,10 @@ static inline void ck_share(int64_t items, int part, int parts, int64_t *begin, 
     *end = items * (part + 1) / parts;
 }
 
+/* The smaller of two counts. */
+static inline __attribute__((always_inline)) int64_t ck_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 #endif

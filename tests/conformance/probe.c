@@ -3,6 +3,7 @@
 
 #include "dot.h"
 #include "exp.h"
+#include "halves.h"
 
 void ck_probe_fwd_exp(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
 {

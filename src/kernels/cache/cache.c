@@ -3,6 +3,7 @@
 
 #include "cached.h"
 #include "codes.h"
+#include "halves.h"
 #include "split.h"
 
 /* Where a head of a token goes: cache row (sequence, head) and position in it. */

@@ -17,11 +17,6 @@ enum {
     CK_MOST_TAPS = 16
 };
 
-CK_INLINE int64_t ck_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Floats of a panel of weights: whole lines of 64 bytes. */
 CK_INLINE int64_t ck_panel(int64_t taps)
 {
