@@ -46,6 +46,7 @@ ck_status ck_map_file(const char *path, const uint8_t **bytes, uint64_t *count, 
         return ck_refuse(error, CK_ERROR_FILE, "%s: %lld bytes cannot be mapped (%s)", path, (long long)status.st_size,
                          strerror(refused));
     }
+    ck_prefer_large_pages(address, (uint64_t)status.st_size);
     *bytes = address;
     *count = (uint64_t)status.st_size;
     return CK_OK;

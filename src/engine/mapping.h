@@ -4,7 +4,8 @@
 
 #include "ck.h"
 
-/* Maps a regular file read-only, shared with every other process that maps it. Empty files are refused. */
+/* Maps a regular file read-only, shared with every other process that maps it, in large pages where the system keeps
+ * the file in such. Empty files are refused. */
 ck_status ck_map_file(const char *path, const uint8_t **bytes, uint64_t *count, ck_error *error);
 void ck_unmap_file(const uint8_t *bytes, uint64_t count);
 
@@ -12,8 +13,8 @@ void ck_unmap_file(const uint8_t *bytes, uint64_t count);
 uint8_t *ck_map_zeros(uint64_t count);
 void ck_unmap_zeros(uint8_t *bytes, uint64_t count);
 
-/* Asks that mapped zeros, all of which will be written to, lie in large pages: what goes over them looks up fewer
- * addresses. A system that has none, or that the user forbade them, leaves them as they are. */
+/* Asks that mapped bytes lie in large pages: what goes over them looks up fewer addresses. For zeros that will all be
+ * written to, and for files. A system that has none, or whose user forbade them, leaves them as they are. */
 void ck_prefer_large_pages(uint8_t *bytes, uint64_t count);
 
 #endif

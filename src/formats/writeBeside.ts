@@ -28,6 +28,12 @@ export interface WriteOptions {
   readonly isDurable?: boolean
 }
 
+/**
+ * Bytes that go to the system at once, at multiples of as many: file systems that can then keep a file in pages of this
+ * size, and whoever maps it looks up fewer addresses.
+ */
+export const blockBytes = 2 ** 21
+
 /** The name that a file of this path has until it is whole. */
 export const partialName = (path: string) => `${path}.partial-${process.pid}`
 
@@ -36,9 +42,11 @@ export function beginBeside(path: string, { isDurable = false }: WriteOptions = 
   const partial = partialName(path)
   const fd = orRefuseWrite(path, () => openSync(partial, 'w'))
   let isOpen = true
+  const file = new BlockFile(path, fd)
   return {
-    file: partialFile(path, fd),
+    file,
     commit() {
+      file.flush()
       if (isDurable) orRefuseWrite(path, () => fsyncSync(fd))
       isOpen = false
       orRefuseWrite(path, () => closeSync(fd))
@@ -76,24 +84,67 @@ function syncFolder(path: string): void {
   }
 }
 
-function partialFile(path: string, fd: number): PartialFile {
-  let size = 0
-  const writeAt = (bytes: Uint8Array, offset: number) => {
+/** Gathers what is appended into blocks. */
+class BlockFile implements PartialFile {
+  readonly #path: string
+  readonly #fd: number
+  readonly #block = Buffer.allocUnsafeSlow(blockBytes)
+  /** Bytes at the end of the file that only the block has yet. */
+  #gathered = 0
+  #written = 0
+
+  constructor(path: string, fd: number) {
+    this.#path = path
+    this.#fd = fd
+  }
+
+  get size(): number {
+    return this.#written + this.#gathered
+  }
+
+  append(bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; ) {
-      const wanted = Math.min(bytes.length - done, 2 ** 30)
-      done += orRefuseWrite(path, () => writeSync(fd, bytes, done, wanted, offset + done))
+      const left = bytes.subarray(done)
+      const room = blockBytes - (this.size % blockBytes)
+      if (room === blockBytes && left.length >= blockBytes) {
+        const whole = left.length - (left.length % blockBytes)
+        this.#write(left.subarray(0, whole))
+        done += whole
+      } else {
+        const taken = left.subarray(0, room)
+        this.#block.set(taken, this.#gathered)
+        this.#gathered += taken.length
+        done += taken.length
+        if (taken.length === room) this.flush()
+      }
     }
   }
-  const append = (bytes: Uint8Array) => {
-    writeAt(bytes, size)
-    size += bytes.length
+
+  pad(alignment: number): void {
+    this.append(new Uint8Array(Math.ceil(this.size / alignment) * alignment - this.size))
   }
-  return {
-    get size() {
-      return size
-    },
-    append,
-    pad: (alignment) => append(new Uint8Array(Math.ceil(size / alignment) * alignment - size)),
-    overwrite: (offset, bytes) => writeAt(bytes, offset),
+
+  overwrite(offset: number, bytes: Uint8Array): void {
+    this.flush()
+    this.#writeAt(offset, bytes)
+  }
+
+  /** Writes what was gathered. */
+  flush(): void {
+    const gathered = this.#block.subarray(0, this.#gathered)
+    this.#gathered = 0
+    this.#write(gathered)
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#writeAt(this.#written, bytes)
+    this.#written += bytes.length
+  }
+
+  #writeAt(offset: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const wanted = Math.min(bytes.length - done, 2 ** 30)
+      done += orRefuseWrite(this.#path, () => writeSync(this.#fd, bytes, done, wanted, offset + done))
+    }
   }
 }

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from './openCheckpoint.ts'
 import { openSafetensors } from './openSafetensors.ts'
 import type { TensorData } from './tensorData.ts'
-import { writeBeside } from './writeBeside.ts'
+import { blockBytes, writeBeside } from './writeBeside.ts'
 import { writeGguf } from './writeGguf.ts'
 import { streamSafetensors, writeSafetensors } from './writeSafetensors.ts'
 
@@ -134,6 +134,24 @@ describe('writeBeside', () => {
     expect(action).toThrow('the source broke')
     expect(readFileSync(path, 'utf8')).toBe('older')
     expect(readdirSync(dir).filter((name) => name.startsWith('older'))).toEqual(['older'])
+  })
+
+  it('writes pieces of any size, and what is overwritten between them, byte for byte', () => {
+    const path = join(dir, 'pieces')
+    const expected = bytes(4 * blockBytes + 300, 7)
+    const sizes = [1, blockBytes - 2, 2, 2 * blockBytes, 100]
+    writeBeside(path, (file) => {
+      let at = 0
+      for (const size of sizes) {
+        file.append(expected.subarray(at, at + size))
+        at += size
+        expect(file.size).toBe(at)
+      }
+      expected.set([1, 2, 3], at - 2)
+      file.overwrite(at - 2, expected.subarray(at - 2, at))
+      file.append(expected.subarray(at))
+    })
+    expect(readFileSync(path).equals(expected)).toBe(true)
   })
 
   it('names the path and the cause where the folder is missing', () => {
