@@ -1,6 +1,6 @@
 import type { Site } from '../plan/sites.ts'
 import type { Counter, Model, Session } from '../run/session.ts'
-import { type Configurations, idsFor, type Timing, timeDecode, timePrefill, timingsOf } from './measureRates.ts'
+import { type Configurations, idsFor, logitsFor, type Timing, timeOnce, timingsOf } from './measureRates.ts'
 
 /** What the sites of one mode have cost in one round of a configuration, summed over its steps. */
 export interface OpTiming extends Omit<Timing, 'seconds'> {
@@ -27,7 +27,9 @@ export async function measureOps(
   signal: AbortSignal,
 ): Promise<readonly OpTiming[]> {
   const timings = timingsOf(configurations)
-  const ids = idsFor(timings, model.info.vocabulary)
+  const { vocabulary } = model.info
+  const ids = idsFor(timings, vocabulary)
+  const logits = logitsFor(timings, vocabulary)
   const runs = timings.map((timing) => ({
     timing,
     session: model.session({ threads: timing.threads }),
@@ -35,11 +37,11 @@ export async function measureOps(
   }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing, rounds } of runs) {
-      const { kind, depth, tokens } = timing
-      if (kind === 'decode') await timeDecode(session, ids, depth, 1, signal)
+      const bench = { session, ids, vocabulary, logits, signal }
+      // What is held before, and the first decoded token, do not count.
+      if (timing.kind === 'decode') await timeOnce(bench, { ...timing, tokens: 1 })
       session.resetProfile()
-      if (kind === 'prefill') await timePrefill(session, ids.subarray(0, tokens), signal)
-      else await timeDecode(session, ids, depth, tokens, signal)
+      await timeOnce(bench, timing)
       if (round > 0) rounds.push(readRound(session, sites, timing))
     }
   }

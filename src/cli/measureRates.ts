@@ -35,7 +35,8 @@ export function idsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: 
 }
 
 /**
- * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. A round before
+ * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. One call of the
+ * engine is timed: it takes a prompt as blocks, decoded tokens one after the other, with the logits of each. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
  */
 export async function measureRates(
@@ -45,7 +46,9 @@ export async function measureRates(
   signal: AbortSignal,
 ): Promise<readonly Timing[]> {
   const timings = timingsOf(configurations)
-  const ids = idsFor(timings, model.info.vocabulary)
+  const { vocabulary } = model.info
+  const ids = idsFor(timings, vocabulary)
+  const logits = logitsFor(timings, vocabulary)
   const runs = timings.map((timing) => ({
     timing: { ...timing, seconds: [] as number[] },
     // One of its own, so that a depth is filled once and not in every round.
@@ -53,39 +56,41 @@ export async function measureRates(
   }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing } of runs) {
-      const { kind, depth, tokens, seconds } = timing
-      const taken =
-        kind === 'prefill'
-          ? await timePrefill(session, ids.subarray(0, tokens), signal)
-          : await timeDecode(session, ids, depth, tokens, signal)
-      if (round > 0) seconds.push(taken)
+      const taken = await timeOnce({ session, ids, vocabulary, logits, signal }, timing)
+      if (round > 0) timing.seconds.push(taken)
     }
   }
   return runs.map(({ timing }) => timing)
 }
 
-/** Seconds of a prefill from an empty session. */
-export async function timePrefill(session: Session, ids: Int32Array, signal: AbortSignal): Promise<number> {
-  const start = performance.now()
-  await session.logits(ids, { rows: 1, signal })
-  return (performance.now() - start) / 1000
+/** What configurations are timed with. */
+export interface Bench {
+  /** Whatever it holds must be the first of `ids`. */
+  readonly session: Session
+  readonly ids: Int32Array
+  readonly vocabulary: number
+  /** From `logitsFor`. */
+  readonly logits: Float32Array
+  readonly signal: AbortSignal
 }
 
-/** Seconds of decoding `tokens` ids behind `depth`. Whatever the session holds must be the first of `ids`. */
-export async function timeDecode(
-  session: Session,
-  ids: Int32Array,
-  depth: number,
-  tokens: number,
-  signal: AbortSignal,
-): Promise<number> {
-  const { position } = session
-  if (position > depth) session.rewind(depth)
-  else if (position < depth) await session.append(ids.subarray(position, depth), { signal })
+/** Room for the logits of each configuration, touched, so that no measured call waits for a page of it. */
+export function logitsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Float32Array {
+  const rows = Math.max(...timings.map(({ kind, tokens }) => (kind === 'decode' ? tokens : 1)))
+  return new Float32Array(rows * vocabulary).fill(1)
+}
+
+/** Seconds of a configuration: of a prefill from an empty session, or of decoding behind its depth. */
+export async function timeOnce(bench: Bench, { kind, depth, tokens }: Omit<Timing, 'seconds'>): Promise<number> {
+  const { session, ids, vocabulary, logits, signal } = bench
+  const isDecode = kind === 'decode'
+  const held = isDecode ? depth : 0
+  if (session.position > held) session.rewind(held)
+  else if (session.position < held) await session.append(ids.subarray(session.position, held), { signal })
+  const rows = isDecode ? tokens : 1
+  const into = logits.subarray(0, rows * vocabulary)
   const start = performance.now()
-  for (let at = depth; at < depth + tokens; at++) {
-    await session.append(ids.subarray(at, at + 1), { mode: 'decode', rows: 1, signal })
-  }
+  await session.append(ids.subarray(held, held + tokens), { mode: kind, rows, into, signal })
   return (performance.now() - start) / 1000
 }
 

@@ -1,5 +1,5 @@
-import type { Model, Session } from '../run/session.ts'
-import { type Configurations, idsFor, type Timing, timeDecode, timePrefill, timingsOf } from './measureRates.ts'
+import type { Model } from '../run/session.ts'
+import { type Configurations, idsFor, logitsFor, type Timing, timeOnce, timingsOf } from './measureRates.ts'
 import type { PeerContext, PeerModel } from './peers/llamaCpp.ts'
 
 /** A configuration with the seconds of both engines, round by round. */
@@ -19,17 +19,20 @@ export async function measureVersus(
   signal: AbortSignal,
 ): Promise<readonly VersusTiming[]> {
   const timings = timingsOf(configurations)
-  const ids = idsFor(timings, Math.min(model.info.vocabulary, peer.vocabulary))
+  const { vocabulary } = model.info
+  const ids = idsFor(timings, Math.min(vocabulary, peer.vocabulary))
+  const logits = logitsFor(timings, vocabulary)
   const results: VersusTiming[] = []
   for (const threads of configurations.threads) {
     const session = model.session({ threads })
+    const bench = { session, ids, vocabulary, logits, signal }
     const other = fromStart(peer.open({ threads, context: model.info.context }), ids)
     try {
       for (const timing of timings.filter((own) => own.threads === threads)) {
         const seconds: number[] = []
         const peerSeconds: number[] = []
         for (let round = 0; round <= repeat; round++) {
-          const pair = [await timeOurs(session, ids, timing, signal), other.time(timing)] as const
+          const pair = [await timeOnce(bench, timing), other.time(timing)] as const
           if (round === 0) continue
           seconds.push(pair[0])
           peerSeconds.push(pair[1])
@@ -42,16 +45,6 @@ export async function measureVersus(
     }
   }
   return results
-}
-
-function timeOurs(
-  session: Session,
-  ids: Int32Array,
-  { kind, depth, tokens }: Omit<Timing, 'seconds'>,
-  signal: AbortSignal,
-): Promise<number> {
-  if (kind === 'prefill') return timePrefill(session, ids.subarray(0, tokens), signal)
-  return timeDecode(session, ids, depth, tokens, signal)
 }
 
 /** A context of the peer that always holds the first of `ids`, so that a depth is filled once and not in every round. */

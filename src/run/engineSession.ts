@@ -59,7 +59,7 @@ export class Session extends Sequence {
    */
   async appendTogether(
     parts: readonly SequenceTokens[],
-    options: Omit<EvalOptions, 'rows'> = {},
+    options: Omit<EvalOptions, 'rows' | 'into'> = {},
   ): Promise<readonly Float32Array[]> {
     const foreign = parts.find(({ sequence }) => this.#sequences.get(sequence.index) !== sequence)
     if (foreign) {

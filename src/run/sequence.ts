@@ -23,6 +23,8 @@ export interface EvalOptions {
   readonly mode?: EvalMode
   /** Logits of this many last ids. Default: all of them for `logits`, 0 for `append`. */
   readonly rows?: number
+  /** An array of rows times vocabulary that receives the logits and is the result. Default: a new one. */
+  readonly into?: Float32Array
   /** Aborting it ends the call with the refusal `aborted`; `position` then says how many ids were taken. */
   readonly signal?: AbortSignal
 }
@@ -161,7 +163,7 @@ export class Sequence {
       const rows = whole('rows', options.rows ?? 0, ids.length)
       const checked = this.#checkedIds(ids, false, fromEmpty ? 0 : this.position)
       const { library, context } = this.#calls
-      const logits = new Float32Array(rows * this.#owner.info.vocabulary)
+      const logits = receiverOf(options.into, rows * this.#owner.info.vocabulary)
       const batch = { ids: checked, sequences: this.index, outputs: rows }
       const start = async () => {
         const rewound: Answer<void> = fromEmpty
@@ -277,7 +279,7 @@ export class Sequence {
   /** `session.appendTogether`: all sequences are of one session. */
   static async evaluateTogether(
     parts: readonly SequenceTokens[],
-    { mode = 'prefill', signal }: Omit<EvalOptions, 'rows'>,
+    { mode = 'prefill', signal }: Omit<EvalOptions, 'rows' | 'into'>,
   ): Promise<readonly Float32Array[]> {
     const [first] = parts
     if (first === undefined) return []
@@ -360,4 +362,12 @@ export class Sequence {
     }
     return Int32Array.from(ids)
   }
+}
+
+/** `into`, or a new array; refuses one that does not hold exactly `count` numbers. */
+function receiverOf(into: Float32Array | undefined, count: number): Float32Array {
+  if (into && into.length !== count) {
+    fail('option_invalid', { option: 'into', found: `of ${into.length} numbers`, accepted: `an array of ${count}` })
+  }
+  return into ?? new Float32Array(count)
 }
