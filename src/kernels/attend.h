@@ -13,6 +13,7 @@
 #include "attendTiles.h"
 #include "exp.h"
 #include "reduce.h"
+#include "split.h"
 
 /* Positions of a segment. */
 enum { CK_SEGMENT = 1024 };
@@ -34,50 +35,77 @@ CK_INLINE int ck_row_limit(int64_t width)
 CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
 {
     const int left = rows->count - row;
-    return left >= 8 && CK_TILE_ROWS == 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    return left >= 8 && CK_TILE_ROWS == 8 && rows->is_wide ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
 /* Every format's tiles are compiled once: here and in ck_add_to_rows. */
-static void ck_score_tile_rows(int format, int R, ck_rows *rows, int row, int64_t width, const uint8_t *keys,
-                               const uint8_t *ahead, int64_t from, int64_t to)
+static void ck_score_tile_rows(int format, int R, ck_rows *rows, int row, int64_t width, const ck_source *keys,
+                               int64_t panels, const uint8_t *ahead, int64_t at)
 {
-    switch (format) {
-    case CK_CACHED_F32:
-        ck_score(CK_CACHED_F32, R, rows, row, width, keys, ahead, from, to);
-        break;
-    case CK_CACHED_F16:
-        ck_score(CK_CACHED_F16, R, rows, row, width, keys, ahead, from, to);
-        break;
-    default:
-        ck_score(CK_CACHED_Q8_0, R, rows, row, width, keys, ahead, from, to);
-        break;
+#define CK_SCORE(codes, is_scaled) ck_score(codes, is_scaled, R, rows, row, width, keys, panels, ahead, at)
+    if (format == CK_CACHED_Q8_0) {
+        if (rows->is_wide) {
+            CK_SCORE(CK_CACHED_F32, 1);
+        } else {
+            CK_SCORE(CK_CACHED_Q8_0, 1);
+        }
+    } else if (format == CK_CACHED_F32 || rows->is_wide) {
+        CK_SCORE(CK_CACHED_F32, 0);
+    } else {
+        CK_SCORE(CK_CACHED_F16, 0);
     }
+#undef CK_SCORE
 }
 
-static void ck_add_to_rows(int format, int R, ck_rows *rows, int row, int64_t width, const uint8_t *values,
-                           const uint8_t *ahead, int from, int to)
+static void ck_add_to_rows(int format, int R, ck_rows *rows, const ck_weighed w, int64_t width, const ck_source *values,
+                           int64_t end, const uint8_t *ahead)
 {
-    switch (format) {
-    case CK_CACHED_F32:
-        ck_add(CK_CACHED_F32, R, rows, row, width, values, ahead, from, to);
-        break;
-    case CK_CACHED_F16:
-        ck_add(CK_CACHED_F16, R, rows, row, width, values, ahead, from, to);
-        break;
-    default:
-        ck_add(CK_CACHED_Q8_0, R, rows, row, width, values, ahead, from, to);
-        break;
+#define CK_ADD(codes, is_scaled) ck_add(codes, is_scaled, R, rows, w, width, values, end, ahead)
+    if (format == CK_CACHED_Q8_0) {
+        if (rows->is_wide) {
+            CK_ADD(CK_CACHED_F32, 1);
+        } else {
+            CK_ADD(CK_CACHED_Q8_0, 1);
+        }
+    } else if (format == CK_CACHED_F32 || rows->is_wide) {
+        CK_ADD(CK_CACHED_F32, 0);
+    } else {
+        CK_ADD(CK_CACHED_F16, 0);
     }
+#undef CK_ADD
 }
 
-/* Scores of all rows with the positions `from` to `to` of the chunk at `keys`; asks for the bytes at `ahead` once. */
-static void ck_score_chunk(int format, ck_rows *rows, int64_t width, const uint8_t *keys, const uint8_t *ahead,
-                           int64_t from, int64_t to)
+/* Scores of all rows with `panels` panels of the source, which hold the chunk's positions from `at` on. Asks for the
+ * bytes at `ahead` once. */
+static void ck_score_panels(int format, ck_rows *rows, int64_t width, const ck_source *keys, int64_t panels,
+                            const uint8_t *ahead, int64_t at)
 {
     int R;
     for (int row = 0; row < rows->count; row += R) {
         R = ck_tile_rows(rows, row);
-        ck_score_tile_rows(format, R, rows, row, width, keys, row == 0 ? ahead : keys, from, to);
+        ck_score_tile_rows(format, R, rows, row, width, keys, panels, row == 0 ? ahead : keys->codes, at);
+    }
+}
+
+/* Scores of all rows with the positions `from` to `to` of the chunk at `keys`, in whole panels. */
+static void ck_score_chunk(int format, ck_rows *rows, int64_t width, const uint8_t *keys, const uint8_t *ahead,
+                           int64_t from, int64_t to)
+{
+    const int64_t first = from / CK_LANES, end = (to + CK_LANES - 1) / CK_LANES;
+    const int64_t most = rows->is_wide && format != CK_CACHED_F32 ? CK_WIDE_FLOATS / (width * CK_LANES) : end - first;
+    for (int64_t panel = first, panels; panel < end; panel += panels) {
+        const int64_t bytes = ck_cached_bytes(format, panel * CK_LANES * width);
+        ck_source source = ck_stored(format, keys + bytes, width);
+        panels = ck_least(end - panel, most);
+        if (rows->is_wide && format != CK_CACHED_F32) {
+            for (int64_t i = 0; i < panels; i++) {
+                ck_widen(format, source.codes + i * source.code_bytes, width * CK_LANES,
+                         rows->wide + i * width * CK_LANES);
+            }
+            source.codes = (const uint8_t *)rows->wide;
+            source.code_bytes = width * CK_LANES * (int64_t)sizeof(float);
+        }
+        ck_score_panels(format, rows, width, &source, panels, ahead + bytes, panel * CK_LANES);
     }
 }
 
@@ -143,45 +171,77 @@ static void ck_weigh_rows(ck_rows *rows)
 }
 
 /*
- * Adds the weighed values of the chunk at `values` to all rows. The positions that all rows of a tile attend to are taken
- * together; what a row has before and behind them, alone and in its place in the order.
+ * Adds the weighed values of the source's columns up to `end` to all rows. The positions that all rows of a tile attend to
+ * are taken together; what a row has before and behind them, alone and in its place in the order.
  */
-static void ck_value_chunk(int format, ck_rows *rows, int64_t width, const uint8_t *values, const uint8_t *ahead)
+static void ck_value_columns(int format, ck_rows *rows, int64_t width, const ck_source *values, int64_t end,
+                             const uint8_t *ahead)
 {
     int R;
     for (int row = 0; row < rows->count; row += R) {
         R = ck_tile_rows(rows, row);
+        float decay[CK_TILE_ROWS];
         int first = 0, last = CK_CHUNK;
-        for (int r = row; r < row + R; r++) {
-            first = rows->from[r] > first ? rows->from[r] : first;
-            last = rows->to[r] < last ? rows->to[r] : last;
+        for (int r = 0; r < R; r++) {
+            const int from = rows->from[row + r], to = rows->to[row + r];
+            decay[r] = rows->decay[row + r];
+            first = from > first ? from : first;
+            last = to < last ? to : last;
         }
         if (first >= last) {
             first = last = 0;
         }
-        for (int r = row; r < row + R; r++) {
-            if (rows->from[r] < first) {
-                ck_add_to_rows(format, 1, rows, r, width, values, values, rows->from[r], first);
-                rows->decay[r] = 1.0f;
+        for (int r = 0; r < R; r++) {
+            const int from = rows->from[row + r];
+            if (from < first) {
+                const ck_weighed before = {row + r, from, first, &decay[r]};
+                ck_add_to_rows(format, 1, rows, before, width, values, end, values->codes);
+                decay[r] = 1.0f;
             }
         }
         if (first < last) {
-            ck_add_to_rows(format, R, rows, row, width, values, row == 0 ? ahead : values, first, last);
+            const ck_weighed all = {row, first, last, decay};
+            ck_add_to_rows(format, R, rows, all, width, values, end, row == 0 ? ahead : values->codes);
         }
-        for (int r = row; r < row + R; r++) {
-            const int from = rows->from[r] > last ? rows->from[r] : last;
-            if (from < rows->to[r]) {
-                rows->decay[r] = last > 0 ? 1.0f : rows->decay[r];
-                ck_add_to_rows(format, 1, rows, r, width, values, values, from, rows->to[r]);
+        for (int r = 0; r < R; r++) {
+            const int to = rows->to[row + r], from = rows->from[row + r] > last ? rows->from[row + r] : last;
+            if (from < to) {
+                decay[r] = last > 0 ? 1.0f : decay[r];
+                const ck_weighed behind = {row + r, from, to, &decay[r]};
+                ck_add_to_rows(format, 1, rows, behind, width, values, end, values->codes);
             }
         }
     }
 }
 
-/* Lays the queries of all rows out for the tiles, times `scale`. */
-static void ck_set_queries(ck_rows *rows, int64_t width, float scale)
+/* Adds the weighed values of the positions `from` to `to` of the chunk at `values` to all rows. */
+static void ck_value_chunk(int format, ck_rows *rows, int64_t width, const uint8_t *values, const uint8_t *ahead,
+                           int64_t from, int64_t to)
 {
+    enum { COLS = CK_WIDE_FLOATS / CK_CHUNK };
+    const ck_source stored = ck_stored(format, values, width);
+    if (!rows->is_wide || format == CK_CACHED_F32) {
+        ck_value_columns(format, rows, width, &stored, width, ahead);
+        return;
+    }
+    for (int64_t col = 0; col < width; col += COLS) {
+        const int64_t cols = ck_least(width - col, COLS), row = (cols + CK_LANES - 1) / CK_LANES * CK_LANES;
+        for (int64_t at = from; at < to; at++) {
+            const uint8_t *panel = stored.codes + at / CK_LANES * stored.code_bytes;
+            const int64_t place = at % CK_LANES * width + col;
+            ck_widen(format, panel + place * ck_cached_code_bytes(format), cols, rows->wide + at * row);
+        }
+        const ck_source wide = {(const uint8_t *)rows->wide, values, 0, stored.scale_bytes, row, col};
+        ck_value_columns(format, rows, width, &wide, col + cols, (const uint8_t *)rows->wide);
+    }
+}
+
+/* Lays the queries of all rows out for the tiles, times `scale`. */
+static void ck_set_queries(int format, ck_rows *rows, int64_t width, float scale)
+{
+    const int is_worth_it = rows->count >= CK_MANY_ROWS && width * CK_LANES <= CK_WIDE_FLOATS;
     int of;
+    rows->is_wide = format == CK_CACHED_F32 || is_worth_it;
     for (int row = 0; row < rows->count; row += of) {
         of = ck_tile_rows(rows, row);
         float *tile = rows->queries + row * width;
@@ -221,13 +281,13 @@ static void ck_attend_segment(int format, const ck_cache_row cache, ck_rows *row
             rows->from[row] = ck_clamp_to_chunk(rows->begin[row] - chunk);
             rows->to[row] = ck_clamp_to_chunk(rows->end[row] - chunk);
         }
-        ck_score_chunk(format, rows, width, keys, values, low > chunk ? low - chunk : 0,
-                       high - chunk < CK_CHUNK ? high - chunk : CK_CHUNK);
+        const int64_t from = low > chunk ? low - chunk : 0, to = ck_least(high - chunk, CK_CHUNK);
+        ck_score_chunk(format, rows, width, keys, values, from, to);
         if (cap > 0.0f) {
             ck_cap_rows(rows, cap);
         }
         ck_weigh_rows(rows);
-        ck_value_chunk(format, rows, width, values, next);
+        ck_value_chunk(format, rows, width, values, next, from, to);
     }
 }
 

@@ -45,7 +45,7 @@ CK_INLINE ck_cache_row ck_cache_of(const ck_attention *a, int64_t row)
 /* Lays the queries out so that scores are scaled, and divided by the cap where there is one. */
 static void ck_scale_queries(const ck_attention *a, ck_rows *rows)
 {
-    ck_set_queries(rows, a->width, a->soft_cap > 0.0f ? a->scale / a->soft_cap : a->scale);
+    ck_set_queries(a->format, rows, a->width, a->soft_cap > 0.0f ? a->scale / a->soft_cap : a->scale);
 }
 
 static void ck_add_row(const ck_attention *a, ck_rows *rows, int64_t token, int64_t head, float *y)

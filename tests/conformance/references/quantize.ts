@@ -1,11 +1,12 @@
 import type { Fill, References } from './reference.ts'
 import { counts, mixed, strided } from './sizes.ts'
 
-/** Blocks of every kind: ordinary, zero, tiny, with ties, and with values that are no numbers. */
+/** Sixteen ordinary blocks, then as many of every kind: zero, tiny, with ties, with values that are no numbers; and so on. */
 const blocksToQuantise: Fill = ({ tokens, cols }, random) => {
   const factors = [1, 1, 0, 1e-35, 1e30, 1, 100]
   return Float64Array.from({ length: tokens! * cols! }, (_, i) => {
     const block = Math.floor(i / 32)
+    if (block % 32 < 16) return random.normal()
     if (block % 11 === 9) return (i % 255) - 127.5
     if (block % 13 === 12 && i % 32 === 5) return [Number.NaN, Number.POSITIVE_INFINITY][block % 2]!
     return random.normal() * factors[block % factors.length]!
