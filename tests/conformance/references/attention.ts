@@ -58,7 +58,12 @@ function weigh(
 }
 
 const queryRows = ({ heads, width }: Dims) => heads! * width!
-const attentionAttributes = ({ window, cap }: Dims) => ({ scale: 0.25, window: window ?? 0, softCap: cap ?? 0 })
+const attentionAttributes = ({ width, window, cap }: Dims) => ({
+  // Scores of wide heads stay as exact as those of others: their chains are longer.
+  scale: Math.min(0.25, 16 / width!),
+  window: window ?? 0,
+  softCap: cap ?? 0,
+})
 const attentionFill = (dtype: CacheDtype): { readonly [buffer: string]: Fill } => ({
   keys: cached(dtype),
   values: cached(dtype),
@@ -92,6 +97,10 @@ function whole(dtype: CacheDtype): Reference {
           },
           { tokens: 1, heads: 2, kvHeads: 1, width: 10, context: 128, sequenceCount: 1, reach: 101, window: 1 },
           { tokens: 3, heads: 2, kvHeads: 2, width: 4, context: 3136, sequenceCount: 1, reach: 3073, window: 1026 },
+          // Heads of which a chunk is widened by parts, by single panels, and not at all.
+          { tokens: 6, heads: 2, kvHeads: 1, width: 8 * 16 + 3, context: 128, sequenceCount: 1, reach: 70 },
+          { tokens: 5, heads: 2, kvHeads: 1, width: 320, context: 128, sequenceCount: 1, reach: 90, window: 40 },
+          { tokens: 5, heads: 2, kvHeads: 1, width: 2112, context: 64, sequenceCount: 1, reach: 40 },
         ].map((size) => ({ ...size, width: headWidth(dtype, size.width) })),
         queryRows,
         'qRow',
