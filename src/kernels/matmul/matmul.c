@@ -99,14 +99,18 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, int64_t count,
     for (int i = 0; i < CK_VECTORS * height; i++) {
         sum[i] = ck_load(from + i / CK_VECTORS * from_row + i % CK_VECTORS * CK_LANES);
     }
-    for (int64_t k = 0, row = 0; k < count; k += CK_STEPS, row++) {
+    /* Once even without depth: for a way past all steps compilers would keep the sums in memory as well. */
+    int64_t k = 0, row = 0;
+    do {
         if (next && row < height) {
             __builtin_prefetch(next + row * next_row, 1);
             __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
         }
         ck_ask(ahead);
         ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * CK_TALL, panel + k * CK_WIDE, sum);
-    }
+        k += CK_STEPS;
+        row++;
+    } while (k < count);
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
         ck_store(to + i / CK_VECTORS * to_row + i % CK_VECTORS * CK_LANES, sum[i]);
