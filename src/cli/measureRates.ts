@@ -35,8 +35,8 @@ export function idsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: 
 }
 
 /**
- * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. One call of the
- * engine is timed: it takes a prompt as blocks, decoded tokens one after the other, with the logits of each. A round before
+ * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. The engine
+ * takes a prompt as blocks, and decoded tokens one after the other, up to 64 in a call, with the logits of each. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
  */
 export async function measureRates(
@@ -74,23 +74,30 @@ export interface Bench {
   readonly signal: AbortSignal
 }
 
-/** Room for the logits of each configuration, touched, so that no measured call waits for a page of it. */
+/** Most tokens that one call decodes: room for the logits of all of them is needed. */
+const mostDecoded = 64
+
+/** Room for the logits of any call, touched, so that no measured call waits for a page of it. */
 export function logitsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Float32Array {
-  const rows = Math.max(...timings.map(({ kind, tokens }) => (kind === 'decode' ? tokens : 1)))
-  return new Float32Array(rows * vocabulary).fill(1)
+  const rows = timings.map(({ kind, tokens }) => (kind === 'decode' ? Math.min(tokens, mostDecoded) : 1))
+  return new Float32Array(Math.max(...rows) * vocabulary).fill(1)
 }
 
 /** Seconds of a configuration: of a prefill from an empty session, or of decoding behind its depth. */
 export async function timeOnce(bench: Bench, { kind, depth, tokens }: Omit<Timing, 'seconds'>): Promise<number> {
   const { session, ids, vocabulary, logits, signal } = bench
-  const isDecode = kind === 'decode'
-  const held = isDecode ? depth : 0
-  if (session.position > held) session.rewind(held)
-  else if (session.position < held) await session.append(ids.subarray(session.position, held), { signal })
-  const rows = isDecode ? tokens : 1
-  const into = logits.subarray(0, rows * vocabulary)
+  const [begin, most] = kind === 'decode' ? [depth, mostDecoded] : [0, tokens]
+  const end = begin + tokens
+  // A model with recurrent state goes back only to where it has kept one.
+  const from = session.position > begin ? session.restorable(begin) : session.position
+  if (session.position > from) session.rewind(from)
+  if (from < begin) await session.append(ids.subarray(from, begin), { signal })
   const start = performance.now()
-  await session.append(ids.subarray(held, held + tokens), { mode: kind, rows, into, signal })
+  for (let at = begin; at < end; at += most) {
+    const some = ids.subarray(at, Math.min(at + most, end))
+    const rows = kind === 'decode' ? some.length : 1
+    await session.append(some, { mode: kind, rows, into: logits.subarray(0, rows * vocabulary), signal })
+  }
   return (performance.now() - start) / 1000
 }
 

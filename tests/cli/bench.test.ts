@@ -69,6 +69,14 @@ describe('ck bench', () => {
     expect(later.operationsPerToken - first.operationsPerToken).toBe(20 * 2 * 2 * 4 * 10)
   })
 
+  it('goes back to a depth that a model with recurrent state left by more calls than it keeps states', async () => {
+    const model = fileURLToPath(new URL('../parity/goldens/qwen35', import.meta.url))
+    const sizes = ['-p', '8', '-n', '330', '--repeat', '1', '--depth', '40', '--context', '400']
+    const { code, stdout } = await ck(['bench', model, ...sizes, '-t', '1', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout).results.map(({ tokens }: { tokens: number }) => tokens)).toEqual([8, 330])
+  })
+
   it('prints a Markdown table otherwise', async () => {
     const { code, stdout } = await ck(['bench', tiny, ...small, '-t', '1', '-o', 'md'])
     expect(code).toBe(0)

@@ -224,6 +224,19 @@ describe('a session', () => {
     expect(session.position).toBe(3)
   })
 
+  it('writes logits into an array that is given, of their size', async () => {
+    const session = plain.session()
+    const whole = await session.logits(ids(20), { rows: 2 })
+    const given = new Float32Array(3 * vocabulary).fill(7)
+    const into = given.subarray(vocabulary)
+    expect(await session.logits(ids(20), { rows: 2, into })).toBe(into)
+    expect(into).toEqual(whole)
+    expect(given.subarray(0, vocabulary).every((value) => value === 7)).toBe(true)
+    const refusal = await refusalOf(() => session.append([1], { rows: 1, into }))
+    expect(refusal.message).toContain(`an array of ${vocabulary}`)
+    expect(session.position).toBe(20)
+  })
+
   it('shows its memory within its bounds', async () => {
     const session = plain.session()
     await session.append([5])
