@@ -25,7 +25,7 @@ enum { CK_TILE_ROWS = 4, CK_TILE = 8 };
 enum { CK_TILE_PANELS = 4, CK_TILE_VECTORS = 8, CK_PREFETCH_ROWS = 4 };
 
 /* Rows for which a part of a chunk is widened, and floats of that part. */
-enum { CK_MANY_ROWS = 8, CK_WIDE_FLOATS = 8192 };
+enum { CK_MANY_ROWS = 8, CK_WIDE_FLOATS = 4096 };
 
 /* Bytes that memory gives at a time. */
 enum { CK_LINE = 64 };
