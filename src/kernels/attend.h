@@ -35,7 +35,7 @@ CK_INLINE int ck_row_limit(int64_t width)
 CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
 {
     const int left = rows->count - row;
-    return left >= 8 && CK_TILE_ROWS == 8 && rows->is_wide ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    return left >= 8 && CK_TILE_ROWS == 8 && rows->codes == CK_CACHED_F32 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
 /* Every format's tiles are compiled once: here and in ck_add_to_rows. */
@@ -44,12 +44,12 @@ static void ck_score_tile_rows(int format, int R, ck_rows *rows, int row, int64_
 {
 #define CK_SCORE(codes, is_scaled) ck_score(codes, is_scaled, R, rows, row, width, keys, panels, ahead, at)
     if (format == CK_CACHED_Q8_0) {
-        if (rows->is_wide) {
+        if (rows->codes == CK_CACHED_F32) {
             CK_SCORE(CK_CACHED_F32, 1);
         } else {
             CK_SCORE(CK_CACHED_Q8_0, 1);
         }
-    } else if (format == CK_CACHED_F32 || rows->is_wide) {
+    } else if (rows->codes == CK_CACHED_F32) {
         CK_SCORE(CK_CACHED_F32, 0);
     } else {
         CK_SCORE(CK_CACHED_F16, 0);
@@ -62,12 +62,12 @@ static void ck_add_to_rows(int format, int R, ck_rows *rows, const ck_weighed w,
 {
 #define CK_ADD(codes, is_scaled) ck_add(codes, is_scaled, R, rows, w, width, values, end, ahead)
     if (format == CK_CACHED_Q8_0) {
-        if (rows->is_wide) {
+        if (rows->codes == CK_CACHED_F32) {
             CK_ADD(CK_CACHED_F32, 1);
         } else {
             CK_ADD(CK_CACHED_Q8_0, 1);
         }
-    } else if (format == CK_CACHED_F32 || rows->is_wide) {
+    } else if (rows->codes == CK_CACHED_F32) {
         CK_ADD(CK_CACHED_F32, 0);
     } else {
         CK_ADD(CK_CACHED_F16, 0);
@@ -92,12 +92,12 @@ static void ck_score_chunk(int format, ck_rows *rows, int64_t width, const uint8
                            int64_t from, int64_t to)
 {
     const int64_t first = from / CK_LANES, end = (to + CK_LANES - 1) / CK_LANES;
-    const int64_t most = rows->is_wide && format != CK_CACHED_F32 ? CK_WIDE_FLOATS / (width * CK_LANES) : end - first;
+    const int64_t most = rows->codes != format ? CK_WIDE_FLOATS / (width * CK_LANES) : end - first;
     for (int64_t panel = first, panels; panel < end; panel += panels) {
         const int64_t bytes = ck_cached_bytes(format, panel * CK_LANES * width);
         ck_source source = ck_stored(format, keys + bytes, width);
         panels = ck_least(end - panel, most);
-        if (rows->is_wide && format != CK_CACHED_F32) {
+        if (rows->codes != format) {
             for (int64_t i = 0; i < panels; i++) {
                 ck_widen(format, source.codes + i * source.code_bytes, width * CK_LANES,
                          rows->wide + i * width * CK_LANES);
@@ -220,7 +220,7 @@ static void ck_value_chunk(int format, ck_rows *rows, int64_t width, const uint8
 {
     enum { COLS = CK_WIDE_FLOATS / CK_CHUNK };
     const ck_source stored = ck_stored(format, values, width);
-    if (!rows->is_wide || format == CK_CACHED_F32) {
+    if (rows->codes == format) {
         ck_value_columns(format, rows, width, &stored, width, ahead);
         return;
     }
@@ -241,7 +241,7 @@ static void ck_set_queries(int format, ck_rows *rows, int64_t width, float scale
 {
     const int is_worth_it = rows->count >= CK_MANY_ROWS && width * CK_LANES <= CK_WIDE_FLOATS;
     int of;
-    rows->is_wide = format == CK_CACHED_F32 || is_worth_it;
+    rows->codes = is_worth_it ? CK_CACHED_F32 : format;
     for (int row = 0; row < rows->count; row += of) {
         of = ck_tile_rows(rows, row);
         float *tile = rows->queries + row * width;

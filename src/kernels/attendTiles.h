@@ -33,7 +33,7 @@ enum { CK_LINE = 64 };
 /* Rows over a cache row. */
 typedef struct {
     int count;
-    int is_wide; /* whether the tiles read f32, widened or stored; set by ck_set_queries */
+    int codes; /* what the tiles read, since ck_set_queries: the cache's format, or f32 where it is widened */
     const float *q[CK_MOST_ROWS];
     float *y[CK_MOST_ROWS];
     int64_t begin[CK_MOST_ROWS], end[CK_MOST_ROWS]; /* the positions that the row attends to */
@@ -141,8 +141,9 @@ CK_INLINE void ck_score_tile(const int format, const int is_scaled, const int R,
         }
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            const ck_vf scale =
-                is_scaled ? ck_load_cached_scales(scales + p * keys->scale_bytes, first / CK_CACHED_BLOCK) : ck_set(1.0f);
+            const ck_vf scale = is_scaled
+                                    ? ck_load_cached_scales(scales + p * keys->scale_bytes, first / CK_CACHED_BLOCK)
+                                    : ck_set(1.0f);
             CK_UNROLL
             for (int r = 0; r < R; r++) {
                 const int i = r * P + p;
@@ -315,7 +316,8 @@ CK_INLINE void ck_add(const int format, const int is_scaled, int R, ck_rows *row
                       const ck_source *values, int64_t end, const uint8_t *ahead)
 {
     if (format == CK_CACHED_F32 && R == CK_TILE_ROWS) {
-        ck_value_rows(CK_CACHED_F32, is_scaled, CK_TILE_ROWS, CK_TILE / CK_TILE_ROWS, rows, w, width, values, end, ahead);
+        ck_value_rows(CK_CACHED_F32, is_scaled, CK_TILE_ROWS, CK_TILE / CK_TILE_ROWS, rows, w, width, values, end,
+                      ahead);
         return;
     }
     switch (R) {
