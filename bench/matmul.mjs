@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { findCompiler, flagsFor } from '../dist/build/compiler.js'
+import { openProbe } from '../dist/build/probe.js'
 import { resolveTarget } from '../dist/build/targets.js'
 import { buildPlan } from '../dist/emit/buildPlan.js'
 import { bestRoom } from '../dist/kernels/matmul/matmul.kernel.js'
@@ -16,6 +17,7 @@ import { printHeader } from '../dist/kernels/printHeader.js'
 import { printProducts } from './resultsText.mjs'
 import { withSection } from './sections.mjs'
 
+/** @typedef {import('../dist/build/probe.js').Probe} Probe */
 /** @typedef {{ form: 'nn' | 'nt' | 'tn' | 'tt', dtype: 'f32' | 'f16' | 'bf16', rows: number, cols: number, depth: number }} Product */
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -61,7 +63,7 @@ function printSource(products, room) {
   return `#define ROOM ${room}\n\n${runs.join('')}\nstatic const product products[] = {\n${table.join('')}};\n`
 }
 
-/** Compiles the products and the probe with the flags of a model's build. @param {string} dir @param {string} name @param {number} threads */
+/** Compiles the products with the flags of a model's build. @param {string} dir @param {string} name @param {number} threads */
 async function build(dir, name, threads) {
   const target = resolveTarget(name)
   const compiler = await findCompiler()
@@ -76,21 +78,14 @@ async function build(dir, name, threads) {
   writeFileSync(join(dir, 'products.h'), printSource(products, bestRoom * threads))
   const engine = ['barrier', 'cpu', 'mapping', 'refuse', 'utf8', 'workers'].map((part) => join(sources, 'engine', `${part}.c`))
   run(join(here, 'matmul.c'), join(sources, 'kernels', 'matmul', 'matmul.c'), ...engine, '-o', join(dir, 'matmul'))
-  run(join(sources, 'build', 'probe.c'), '-o', join(dir, 'probe'))
   return target.name
-}
-
-/** Operations per second of `threads` threads. @param {string} dir @param {number} threads */
-function peakOf(dir, threads) {
-  const { fma } = JSON.parse(execFileSync(join(dir, 'probe'), [`${threads}`, `${1 << 20}`], { encoding: 'utf8' }))
-  return threads === 1 ? fma.one : fma.all
 }
 
 /**
  * The peak of every round, and of every product its operations per second in each.
- * @param {string} dir @param {number} threads @param {number} rounds
+ * @param {string} dir @param {Probe} probe @param {number} threads @param {number} rounds
  */
-async function measure(dir, threads, rounds) {
+async function measure(dir, probe, threads, rounds) {
   const program = spawn(join(dir, 'matmul'), [`${threads}`, `${rounds}`], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => program.once('close', resolve))
   /** @type {number[]} */
@@ -99,7 +94,7 @@ async function measure(dir, threads, rounds) {
   const rates = products.map(() => [])
   for await (const line of createInterface({ input: program.stdout })) {
     if (line === 'round') {
-      peaks.push(peakOf(dir, threads))
+      peaks.push(await probe.rate('f32', threads))
       program.stdin.write('\n')
       continue
     }
@@ -141,9 +136,10 @@ const products = values.product.map(readProduct)
 const dir = mkdtempSync(join(tmpdir(), 'ck-matmul-'))
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 const target = await build(dir, values.target, Math.max(...threadCounts))
+const probe = await openProbe({ target })
 const rows = []
 for (const threads of threadCounts) {
-  const { peaks, rates } = await measure(dir, threads, repeat)
+  const { peaks, rates } = await measure(dir, probe, threads, repeat)
   if (!values.json) console.log(`${target}, ${threads} threads: peak ${(median(peaks) / 1e9).toFixed(1)} GFLOP/s`)
   for (const [i, { form, dtype, rows: m, cols: n, depth: k }] of products.entries()) {
     const own = rates[i] ?? []
@@ -155,6 +151,7 @@ for (const threads of threadCounts) {
     if (!values.json) console.log(`  ${name} ${figures}`)
   }
 }
+await probe.close()
 if (values.json) console.log(JSON.stringify(rows))
 if (values.write) {
   const results = join(here, 'RESULTS.md')

@@ -11,6 +11,7 @@
  * @property {number} tokens
  * @property {Spread} tokensPerSecond
  * @property {number} bytesPerToken
+ * @property {{ readBytesPerSecond: number | null, operationsPerSecond: number | null }} limits
  * @property {number | null} bandwidthFraction
  * @property {number | null} peakFraction
  */
@@ -42,6 +43,8 @@ function table(head, rows) {
 
 const giga = (/** @type {number} */ value) => (value / 1e9).toFixed(1)
 const percent = (/** @type {number | null} */ value) => (value === null ? '–' : `${(100 * value).toFixed(0)} %`)
+/** A share and the limit that it is of, in thousands of millions per second. @param {number | null} fraction @param {number | null} limit */
+const share = (fraction, limit) => (limit === null ? '–' : `${percent(fraction)} of ${giga(limit)}`)
 const spread = (/** @type {Spread} */ { min, max }, /** @type {number} */ digits) =>
   `${min.toFixed(digits)} – ${max.toFixed(digits)}`
 
@@ -68,12 +71,13 @@ function printVersus(rows) {
   const [first] = rows
   if (!first) return 'No row.\n'
   return table(
-    ['format', 'threads', '', 'ours, tokens/s', `${first.peer}`, 'ratio', 'min – max', 'of read', 'of peak'],
+    ['format', 'threads', '', 'ours, tokens/s', `${first.peer}`, 'ratio', 'min – max', 'of read, GB/s', 'of peak, GOP/s'],
     rows.map((row) => [
       ...[row.format, String(row.threads), `${row.kind} ${row.tokens}`],
       ...[row.tokensPerSecond.median.toFixed(1), row.versus.tokensPerSecond.median.toFixed(1)],
       ...[row.versus.ratio.median.toFixed(2), spread(row.versus.ratio, 2)],
-      ...[percent(row.bandwidthFraction), percent(row.peakFraction)],
+      share(row.bandwidthFraction, row.limits.readBytesPerSecond),
+      share(row.peakFraction, row.limits.operationsPerSecond),
     ]),
   )
 }
@@ -84,14 +88,15 @@ function printDepths(rows) {
   const empty = (/** @type {Row} */ { threads }) =>
     rows.find((row) => row.threads === threads && row.depth === 0)?.tokensPerSecond.median
   return table(
-    ['format', 'threads', 'depth', 'tokens/s', 'min – max', 'of the empty cache', 'MB per token', 'of read'],
+    ['format', 'threads', 'depth', 'tokens/s', 'min – max', 'of the empty cache', 'MB per token', 'of read, GB/s'],
     rows.map((row) => {
       const rate = empty(row)
       return [
         ...[row.format, String(row.threads), String(row.depth)],
         ...[row.tokensPerSecond.median.toFixed(1), spread(row.tokensPerSecond, 1)],
         percent(rate === undefined ? null : row.tokensPerSecond.median / rate),
-        ...[(row.bytesPerToken / 1e6).toFixed(0), percent(row.bandwidthFraction)],
+        (row.bytesPerToken / 1e6).toFixed(0),
+        share(row.bandwidthFraction, row.limits.readBytesPerSecond),
       ]
     }),
   )
@@ -112,7 +117,8 @@ export function printProducts(rows) {
 export function printResults({ shape, size, doctor, versus, depths, products, failures }) {
   const sections = [
     `# Results\n\nWritten by \`npm run bench\`; README.md of this folder says how. Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}`,
-    `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of what the same run measured as the machine's bandwidth and peak.\n\n${printVersus(versus)}`,
+    `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and bf16), measured just before
+every round of ours: the median share, and the median limit.\n\n${printVersus(versus)}`,
     `## Decode behind a filled cache\n\n${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
     ...(products.length > 0 ? [printProducts(products)] : []),
     ...(failures.length > 0

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { diagnose, probeBytes } from './doctor.ts'
+import { diagnose } from './doctor.ts'
 import { linuxCaches } from './machine.ts'
 import { targets } from './targets.ts'
 
@@ -52,21 +52,6 @@ describe('diagnose', () => {
 
   it('stops on request', async () => {
     await expect(diagnose({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' })
-  })
-})
-
-describe('the memory that is read', () => {
-  const cache = (bytes: number) => [{ level: 3, kind: 'unified', bytes } as const]
-
-  it('is four times the largest cache, from 256 MiB to 1 GiB', () => {
-    expect(probeBytes([], 2 ** 34)).toBe(2 ** 28)
-    expect(probeBytes(cache(100 * 2 ** 20), 2 ** 34)).toBe(400 * 2 ** 20)
-    expect(probeBytes(cache(2 ** 30), 2 ** 34)).toBe(2 ** 30)
-  })
-
-  it('is at most a quarter of what is free', () => {
-    expect(probeBytes(cache(2 ** 30), 2 ** 28)).toBe(2 ** 26)
-    expect(probeBytes([], 0)).toBe(2 ** 24)
   })
 })
 

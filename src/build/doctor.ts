@@ -1,13 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CkError } from '../base/errors.ts'
-import { buildPlan } from '../emit/buildPlan.ts'
-import { type Compiler, findCompiler, flagsFor, refuseFailed } from './compiler.ts'
-import { type Cache, describeMachine, type Machine } from './machine.ts'
-import { runCommand } from './runCommand.ts'
-import { resolveTarget, type Target } from './targets.ts'
+import { type Compiler, findCompiler } from './compiler.ts'
+import { describeMachine, type Machine } from './machine.ts'
+import { openProbe, type Resource } from './probe.ts'
+import { resolveTarget } from './targets.ts'
 
 /** Per second, the best of several rounds: of one thread, and of as many as there are cores. */
 export interface Rates {
@@ -41,8 +36,8 @@ export interface Diagnosis {
     | { readonly status: 'absent'; readonly reason: string }
 }
 
-/** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
-const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
+/** Of each rate: machines are disturbed for longer than a measurement takes. */
+const rounds = 4
 
 /**
  * Describes this machine, its compiler and, where there is one, what a compiled probe measures in a few seconds. Refuses
@@ -60,7 +55,7 @@ export async function diagnose(options: { readonly signal?: AbortSignal } = {}):
     measured:
       compiler instanceof CkError
         ? { status: 'absent', reason: 'measuring needs a C compiler' }
-        : await measure(machine, target, compiler, options.signal),
+        : await measure(machine.cores, compiler, options.signal),
   }
 }
 
@@ -72,55 +67,35 @@ function describeCompiler(compiler: Compiler | CkError): Diagnosis['compiler'] {
 }
 
 async function measure(
-  machine: Machine,
-  target: Target,
+  cores: number,
   compiler: Compiler,
   signal: AbortSignal | undefined,
 ): Promise<Diagnosis['measured']> {
-  const dir = await mkdtemp(join(tmpdir(), 'ck-doctor-'))
   try {
-    return { status: 'done', ...(await runProbe(dir, machine, target, compiler, signal)) }
+    return { status: 'done', ...(await measureRates(cores, compiler, signal)) }
   } catch (error) {
     const refusal = refusalOf(error)
     if (refusal.code === 'aborted') throw refusal
     return { status: 'absent', reason: refusal.message }
-  } finally {
-    await rm(dir, { recursive: true, force: true })
   }
 }
 
-async function runProbe(
-  dir: string,
-  machine: Machine,
-  target: Target,
-  compiler: Compiler,
-  signal: AbortSignal | undefined,
-): Promise<Measurements> {
-  const plan = buildPlan([], target)
-  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${join(sourceRoot, 'kernels')}`])
-  const source = join(sourceRoot, 'build', 'probe.c')
-  const bufferBytes = probeBytes(machine.caches, machine.availableBytes)
-  await succeed([...compiler.command, ...flags, source, ...plan.libraries, '-o', 'probe'], dir, signal)
-  const output = await succeed([join(dir, 'probe'), `${Math.min(machine.cores, 1024)}`, `${bufferBytes}`], dir, signal)
-  const rates: { read: Rates; fma: Rates; dot: Rates } = JSON.parse(output)
-  return { bufferBytes, readBytesPerSecond: rates.read, f32PerSecond: rates.fma, int8PerSecond: rates.dot }
-}
-
-/**
- * Memory to read for the bandwidth of memory and not of a cache: four times the largest cache and at least 256 MiB, but no
- * more than 1 GiB, nor than a quarter of what is free. Reading it in order evicts every line before its next use even from
- * a cache of a quarter of it; and a shared cache of a large server, larger than that, belongs to other programs as well.
- */
-export function probeBytes(caches: readonly Cache[], availableBytes: number): number {
-  const largest = Math.max(0, ...caches.map((cache) => cache.bytes))
-  const wanted = Math.min(Math.max(4 * largest, 2 ** 28), 2 ** 30)
-  return Math.max(2 ** 24, Math.min(wanted, 2 ** 20 * Math.floor(availableBytes / 2 ** 22)))
-}
-
-async function succeed(command: readonly string[], cwd: string, signal: AbortSignal | undefined): Promise<string> {
-  const outcome = await runCommand(command, { cwd, signal })
-  if (outcome.status === 'missing') return refuseFailed(command, 'there is no such program')
-  return outcome.code === 0 ? outcome.output : refuseFailed(command, outcome.output)
+async function measureRates(cores: number, compiler: Compiler, signal: AbortSignal | undefined): Promise<Measurements> {
+  const probe = await openProbe({ compiler, signal })
+  const best = { read: { one: 0, all: 0 }, f32: { one: 0, all: 0 }, int8: { one: 0, all: 0 } }
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const resource of ['read', 'f32', 'int8'] satisfies Resource[]) {
+        const rates = best[resource]
+        rates.one = Math.max(rates.one, await probe.rate(resource, 1))
+        rates.all = Math.max(rates.all, await probe.rate(resource, cores))
+      }
+    }
+  } finally {
+    await probe.close()
+  }
+  const { bufferBytes } = probe
+  return { bufferBytes, readBytesPerSecond: best.read, f32PerSecond: best.f32, int8PerSecond: best.int8 }
 }
 
 function refusalOf(error: unknown): CkError {

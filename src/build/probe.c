@@ -1,9 +1,10 @@
 /*
  * probe.c: what this CPU can do at best: bytes read, f32 multiply-adds and 8-bit dot products per second.
  *
- * probe THREADS BYTES prints one JSON object to stdout: {"read": {"one": ..., "all": ...}, "fma": ..., "dot": ...}, each a
- * rate per second (bytes; operations, a multiply-add counts two) of one thread and of THREADS threads. BYTES is the size of
- * the memory that is read: it must be far larger than the caches. Every rate is the best of several rounds.
+ * probe CORES BYTES answers each line "RESOURCE THREADS" of stdin with a line: the rate per second of so many threads, the
+ * best of about a quarter of a second. RESOURCE is read (bytes of memory), f32 or int8 (operations; a multiply-add counts
+ * two). BYTES is the size of the memory that is read, which must be far larger than the caches; a thread for each of CORES
+ * touches it first. The end of stdin ends the program.
  */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE 1
@@ -217,12 +218,12 @@ static double best_rate(work *work, int parts, double worth)
     return best;
 }
 
-/* Bytes per second of whole passes over the memory; at most about a second. */
+/* Bytes per second of whole passes over the memory, of as many as begin within a quarter of a second. */
 static double best_bandwidth(int parts, uint8_t *memory, int64_t bytes)
 {
     const crew shape = {.parts = parts, .bytes = bytes};
     double best = -1, spent = 0;
-    for (int round = 0; round < ROUNDS && spent < 1; round++) {
+    for (int round = 0; round < ROUNDS && spent < 0.25; round++) {
         const double seconds = run_crew(read_memory, parts, 1, memory, bytes);
         if (seconds <= 0) return -1;
         const double rate = (double)share_bytes(&shape) * parts / seconds;
@@ -238,32 +239,45 @@ static int say(const char *what)
     return 1;
 }
 
-int main(int count, char **words)
+/*
+ * The memory to read, in large pages where the system has them; NULL where it refuses. The last stream prefetches beyond its
+ * end, which is allowed: a prefetch never faults.
+ */
+static uint8_t *touched_memory(int cores, int64_t bytes)
 {
-    const long threads = count == 3 ? strtol(words[1], NULL, 10) : 0;
-    const long long bytes = count == 3 ? strtoll(words[2], NULL, 10) : 0;
-    if (threads < 1 || threads > MOST_THREADS || bytes < (1 << 20)) return say("usage: probe THREADS BYTES");
-    const int parts = (int)threads;
-    /* The last stream prefetches beyond its end, which is allowed: a prefetch never faults. */
     uint8_t *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-    if (memory == MAP_FAILED) return say("the system refused the memory");
+    if (memory == MAP_FAILED) return NULL;
 #if defined MADV_HUGEPAGE
     madvise(memory, (size_t)bytes, MADV_HUGEPAGE);
 #endif
-    if (run_crew(touch, parts, 1, memory, bytes) < 0) return say("the system refused a thread");
+    return run_crew(touch, cores, 1, memory, bytes) < 0 ? NULL : memory;
+}
 
-    const double fma_worth = 2.0 * CHAINS * CK_LANES;
-    const double dot_worth = 2.0 * 4 * TILE_ROWS * TILE_COLS * CK_LANES;
-    const double rates[] = {
-        best_bandwidth(1, memory, bytes),        best_bandwidth(parts, memory, bytes),
-        best_rate(multiply_add, 1, fma_worth),   best_rate(multiply_add, parts, fma_worth),
-        best_rate(dot, 1, dot_worth),            best_rate(dot, parts, dot_worth),
-    };
-    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-        if (rates[i] <= 0) return say("the system refused a thread");
+int main(int count, char **words)
+{
+    const long cores = count == 3 ? strtol(words[1], NULL, 10) : 0;
+    const long long bytes = count == 3 ? strtoll(words[2], NULL, 10) : 0;
+    if (cores < 1 || cores > MOST_THREADS || bytes < (1 << 20)) return say("usage: probe CORES BYTES");
+    uint8_t *memory = NULL;
+    char resource[8];
+    int parts;
+    while (scanf("%7s %d", resource, &parts) == 2) {
+        if (parts < 1 || parts > MOST_THREADS) return say("so many threads cannot be measured");
+        double rate;
+        if (strcmp(resource, "f32") == 0) {
+            rate = best_rate(multiply_add, parts, 2.0 * CHAINS * CK_LANES);
+        } else if (strcmp(resource, "int8") == 0) {
+            rate = best_rate(dot, parts, 2.0 * 4 * TILE_ROWS * TILE_COLS * CK_LANES);
+        } else if (strcmp(resource, "read") == 0) {
+            if (memory == NULL) memory = touched_memory((int)cores, bytes);
+            if (memory == NULL) return say("the system refused the memory");
+            rate = best_bandwidth(parts, memory, bytes);
+        } else {
+            return say("a resource is read, f32 or int8");
+        }
+        if (rate <= 0) return say("the system refused a thread");
+        printf("%.0f\n", rate);
+        fflush(stdout);
     }
-    printf("{\"read\": {\"one\": %.0f, \"all\": %.0f}, ", rates[0], rates[1]);
-    printf("\"fma\": {\"one\": %.0f, \"all\": %.0f}, ", rates[2], rates[3]);
-    printf("\"dot\": {\"one\": %.0f, \"all\": %.0f}}\n", rates[4], rates[5]);
     return 0;
 }

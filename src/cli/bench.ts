@@ -66,33 +66,43 @@ interface Report {
 
 async function benchSteps(model: Model, configurations: Configurations, repeat: number, io: Io): Promise<Report> {
   const { inspectRunFolder } = await import('./inspectRunFolder.ts')
-  const { diagnose } = await import('../build/doctor.ts')
+  const { openGauge } = await import('./gauge.ts')
   const { measureRates } = await import('./measureRates.ts')
-  const { benchRows, limitsOf, printBench } = await import('./benchReport.ts')
+  const { arithmeticOfWeights, benchRows, printBench } = await import('./benchReport.ts')
   const { programs, plan } = inspectRunFolder(model.dir).compiled()
-  const limits = limitsOf(await diagnose({ signal: io.signal }), plan)
-  const timings = await measureRates(model, configurations, repeat, io.signal)
-  const results = benchRows(timings, programs, plan, limits)
-  return {
-    json: { ...headOf(model, repeat), limits, results },
-    text: printBench(titleOf(model, repeat), results, limits),
+  const arithmetic = arithmeticOfWeights(plan)
+  const gauge = await openGauge(['read', arithmetic], io.signal)
+  try {
+    const timings = await measureRates(model, configurations, repeat, gauge, io.signal)
+    const results = benchRows(timings, programs, plan)
+    const measured = { arithmetic, ...given({ reason: gauge.reason }) }
+    return {
+      json: { ...headOf(model, repeat), ...measured, results },
+      text: printBench(titleOf(model, repeat), results, measured),
+    }
+  } finally {
+    await gauge.close()
   }
 }
 
 async function benchOps(model: Model, configurations: Configurations, repeat: number, io: Io): Promise<Report> {
   const { inspectRunFolder } = await import('./inspectRunFolder.ts')
-  const { diagnose } = await import('../build/doctor.ts')
+  const { openGauge } = await import('./gauge.ts')
   const { sitesOf } = await import('../plan/sites.ts')
   const { measureOps } = await import('./measureOps.ts')
-  const { opLimitsOf, opTables, printOps } = await import('./opsReport.ts')
+  const { opTables, printOps } = await import('./opsReport.ts')
   const { programs, plan } = inspectRunFolder(model.dir).compiled()
   const sites = sitesOf(programs)
-  const limits = opLimitsOf(await diagnose({ signal: io.signal }))
-  const timings = await measureOps(model, sites, configurations, repeat, io.signal)
-  const results = opTables(timings, sites, programs, plan, limits)
-  return {
-    json: { ...headOf(model, repeat), limits, results },
-    text: printOps(titleOf(model, repeat), results, limits),
+  const gauge = await openGauge(['read', 'int8', 'f32'], io.signal)
+  try {
+    const timings = await measureOps(model, sites, configurations, repeat, gauge, io.signal)
+    const results = opTables(timings, sites, programs, plan)
+    return {
+      json: { ...headOf(model, repeat), ...given({ reason: gauge.reason }), results },
+      text: printOps(titleOf(model, repeat), results, gauge.reason),
+    }
+  } finally {
+    await gauge.close()
   }
 }
 
@@ -107,22 +117,25 @@ async function benchVersus(
   const { loadLlamaCpp } = await import('./peers/llamaCpp.ts')
   const peer = loadLlamaCpp()
   const { inspectRunFolder } = await import('./inspectRunFolder.ts')
-  const { diagnose } = await import('../build/doctor.ts')
+  const { openGauge } = await import('./gauge.ts')
   const { measureVersus } = await import('./measureVersus.ts')
-  const { limitsOf } = await import('./benchReport.ts')
+  const { arithmeticOfWeights } = await import('./benchReport.ts')
   const { printVersus, versusRows } = await import('./versusReport.ts')
   const { programs, plan } = inspectRunFolder(model.dir).compiled()
-  const limits = limitsOf(await diagnose({ signal: io.signal }), plan)
+  const arithmetic = arithmeticOfWeights(plan)
+  const gauge = await openGauge(['read', arithmetic], io.signal)
   const other = peer.openModel(path)
   try {
-    const timings = await measureVersus(model, other, configurations, repeat, io.signal)
-    const results = versusRows(timings, programs, plan, limits)
+    const timings = await measureVersus(model, other, configurations, repeat, gauge, io.signal)
+    const results = versusRows(timings, programs, plan)
+    const measured = { arithmetic, ...given({ reason: gauge.reason }) }
     return {
-      json: { ...headOf(model, repeat), peer: peer.name, limits, results },
-      text: printVersus(titleOf(model, repeat), peer.name, results, limits),
+      json: { ...headOf(model, repeat), peer: peer.name, ...measured, results },
+      text: printVersus(titleOf(model, repeat), peer.name, results, measured),
     }
   } finally {
     other.close()
+    await gauge.close()
   }
 }
 

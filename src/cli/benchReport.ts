@@ -1,7 +1,7 @@
-import type { Diagnosis, Rates } from '../build/doctor.ts'
+import type { Resource } from '../build/probe.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
-import type { Timing } from './measureRates.ts'
+import type { Configuration, Timing } from './measureRates.ts'
 import type { Work } from './span.ts'
 import { isQuantised, workOf } from './stepWork.ts'
 
@@ -13,44 +13,23 @@ export interface Spread {
 }
 
 /** One configuration of `ck bench`. Rates but `tokensPerSecond` follow from its median. */
-export interface BenchRow extends Omit<Timing, 'seconds'> {
+export interface BenchRow extends Configuration {
   readonly tokensPerSecond: Spread
   /** Of weights and cache, per token. */
   readonly bytesPerToken: number
   readonly operationsPerToken: number
   readonly bytesPerSecond: number
   readonly operationsPerSecond: number
-  /** Of what `limits` says for as many threads; null where nothing was measured. */
+  /** What this machine could do at most in the same rounds, with as many threads: medians. Null where nothing was measured. */
+  readonly limits: { readonly readBytesPerSecond: number | null; readonly operationsPerSecond: number | null }
+  /** Medians of the rounds, each of the limit of its own. */
   readonly bandwidthFraction: number | null
   readonly peakFraction: number | null
 }
 
-/** What this machine can do at most, measured in the same run; plain JSON. */
-export interface Limits {
-  readonly cores: number
-  readonly readBytesPerSecond: Rates | null
-  /** Of `arithmetic`. */
-  readonly operationsPerSecond: Rates | null
-  /** What the model's products are of. */
-  readonly arithmetic: 'int8' | 'f32'
-  /** Why nothing was measured. */
-  readonly reason?: string
-}
-
-/** The limits that a model of these weights has. */
-export function limitsOf({ machine, measured }: Diagnosis, plan: MemoryPlan): Limits {
-  const arithmetic = isQuantised(plan) ? 'int8' : 'f32'
-  const { cores } = machine
-  if (measured.status === 'absent') {
-    return { cores, readBytesPerSecond: null, operationsPerSecond: null, arithmetic, reason: measured.reason }
-  }
-  const { readBytesPerSecond, int8PerSecond, f32PerSecond } = measured
-  return {
-    cores,
-    readBytesPerSecond,
-    operationsPerSecond: { int8: int8PerSecond, f32: f32PerSecond }[arithmetic],
-    arithmetic,
-  }
+/** What the products of a model of these weights are of. */
+export function arithmeticOfWeights(plan: MemoryPlan): 'int8' | 'f32' {
+  return isQuantised(plan) ? 'int8' : 'f32'
 }
 
 /** Rates and fractions of every timing, by the work of the program that it ran. */
@@ -58,36 +37,33 @@ export function benchRows(
   timings: readonly Timing[],
   programs: readonly Program[],
   plan: MemoryPlan,
-  limits: Limits,
 ): readonly BenchRow[] {
-  const programOf = (kind: Timing['kind']) => programs.find(({ mode }) => mode === kind)!
-  return timings.map(({ seconds, ...timing }) => {
-    const { kind, depth, tokens, threads } = timing
-    const tokensPerSecond = spreadOf(seconds.map((value) => tokens / value))
+  const programOf = (kind: Configuration['kind']) => programs.find(({ mode }) => mode === kind)!
+  const arithmetic = arithmeticOfWeights(plan)
+  return timings.map(({ rounds, kind, threads, depth, tokens }) => {
+    const tokensPerSecond = spreadOf(rounds.map(({ seconds }) => tokens / seconds))
     const total: Work = workOf(programOf(kind), plan, { from: depth, tokens })
+    const fractionOf = (work: number, resource: Resource) =>
+      medianOf(rounds.map(({ seconds, limits }) => over(work / seconds, limits[resource])))
+    const limitOf = (resource: Resource) => medianOf(rounds.map(({ limits }) => limits[resource]))
     const bytesPerToken = total.bytes / tokens
     const operationsPerToken = total.operations / tokens
-    const bytesPerSecond = bytesPerToken * tokensPerSecond.median
-    const operationsPerSecond = operationsPerToken * tokensPerSecond.median
     return {
-      ...timing,
-      ...{ tokensPerSecond, bytesPerToken, operationsPerToken, bytesPerSecond, operationsPerSecond },
-      bandwidthFraction: fractionOf(bytesPerSecond, limits.readBytesPerSecond, threads, limits.cores),
-      peakFraction: fractionOf(operationsPerSecond, limits.operationsPerSecond, threads, limits.cores),
+      ...{ kind, threads, depth, tokens, tokensPerSecond, bytesPerToken, operationsPerToken },
+      bytesPerSecond: bytesPerToken * tokensPerSecond.median,
+      operationsPerSecond: operationsPerToken * tokensPerSecond.median,
+      limits: { readBytesPerSecond: limitOf('read'), operationsPerSecond: limitOf(arithmetic) },
+      bandwidthFraction: fractionOf(total.bytes, 'read'),
+      peakFraction: fractionOf(total.operations, arithmetic),
     }
   })
 }
 
-function fractionOf(rate: number, rates: Rates | null, threads: number, cores: number): number | null {
-  const limit = limitOf(rates, threads, cores)
-  return limit === null ? null : rate / limit
-}
+const over = (rate: number, limit: number | null) => (limit === null ? null : rate / limit)
 
-/** The limit of so many threads: the doctor measures one, and as many as there are cores. */
-export function limitOf(rates: Rates | null, threads: number, cores: number): number | null {
-  if (rates === null) return null
-  if (threads === cores) return rates.all
-  return threads === 1 ? rates.one : null
+function medianOf(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null)
+  return known.length === 0 ? null : spreadOf(known).median
 }
 
 /** The spread of at least one value; of an even number of them the median is between the middle two. */
@@ -98,8 +74,15 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: sorted[0]!, median, max: sorted.at(-1)! }
 }
 
+/** What the fractions of a report are of. */
+export interface Measured {
+  readonly arithmetic: 'int8' | 'f32'
+  /** Why nothing was measured, if so. */
+  readonly reason?: string
+}
+
 /** The table in Markdown, and what its fractions are of. */
-export function printBench(title: string, rows: readonly BenchRow[], limits: Limits): string {
+export function printBench(title: string, rows: readonly BenchRow[], measured: Measured): string {
   const head = ['', 'threads', 'depth', 'tokens/s', 'min – max', 'GB/s', 'of read', 'GOP/s', 'of peak']
   const lines = rows.map((row) => [
     `${row.kind} ${row.tokens}`,
@@ -113,20 +96,20 @@ export function printBench(title: string, rows: readonly BenchRow[], limits: Lim
     percent(row.peakFraction),
   ])
   const table = [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('')
-  return `${title}\n\n${table}\n${describeLimits(limits)}\n`
+  return `${title}\n\n${table}\n${describeMeasured(rows, measured)}\n`
 }
 
 /** What the fractions are of, in a sentence. */
-export function describeLimits({
-  cores,
-  readBytesPerSecond: read,
-  operationsPerSecond: peak,
-  arithmetic,
-  reason,
-}: Limits): string {
-  if (read === null || peak === null) return `Limits of this machine: not measured (${reason ?? ''}).`
-  const of = (rates: Rates) => `${giga(rates.one)} with 1 thread and ${giga(rates.all)} with ${cores}`
-  return `Limits of this machine in the same run: ${of(read)} GB/s read, ${of(peak)} GOP/s in ${arithmetic}.`
+export function describeMeasured(rows: readonly BenchRow[], { arithmetic, reason }: Measured): string {
+  if (reason !== undefined) return `Limits of this machine: not measured (${reason}).`
+  const counts = [...new Set(rows.map(({ threads }) => threads))]
+  const each = counts.map((count) => {
+    const own = rows.filter(({ threads }) => threads === count).map(({ limits }) => limits)
+    const read = medianOf(own.map(({ readBytesPerSecond }) => readBytesPerSecond))
+    const peak = medianOf(own.map(({ operationsPerSecond }) => operationsPerSecond))
+    return `${giga(read ?? 0)} GB/s read and ${giga(peak ?? 0)} GOP/s in ${arithmetic} with ${count} thread${count === 1 ? '' : 's'}`
+  })
+  return `Limits of this machine in turns with these: ${each.join('; ')}.`
 }
 
 const giga = (value: number) => (value / 1e9).toFixed(1)

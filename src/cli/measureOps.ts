@@ -1,9 +1,19 @@
 import type { Site } from '../plan/sites.ts'
 import type { Counter, Model, Session } from '../run/session.ts'
-import { type Configurations, idsFor, logitsFor, type Timing, timeOnce, timingsOf } from './measureRates.ts'
+import type { Gauge, Limits } from './gauge.ts'
+import {
+  type Configuration,
+  type Configurations,
+  idsFor,
+  listConfigurations,
+  logitsFor,
+  timeOnce,
+} from './measureRates.ts'
 
 /** What the sites of one mode have cost in one round of a configuration, summed over its steps. */
-export interface OpTiming extends Omit<Timing, 'seconds'> {
+export interface OpTiming extends Configuration {
+  /** What the machine could do just before. */
+  readonly limits: Limits
   readonly steps: number
   /** Of every site of the model; those of other modes are without meaning. */
   readonly sites: readonly {
@@ -24,9 +34,10 @@ export async function measureOps(
   sites: readonly Site[],
   configurations: Configurations,
   repeat: number,
+  gauge: Gauge,
   signal: AbortSignal,
 ): Promise<readonly OpTiming[]> {
-  const timings = timingsOf(configurations)
+  const timings = listConfigurations(configurations)
   const { vocabulary } = model.info
   const ids = idsFor(timings, vocabulary)
   const logits = logitsFor(timings, vocabulary)
@@ -38,11 +49,12 @@ export async function measureOps(
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing, rounds } of runs) {
       const bench = { session, ids, vocabulary, logits, signal }
+      const limits = await gauge.limits(timing.threads)
       // What is held before, and the first decoded token, do not count.
       if (timing.kind === 'decode') await timeOnce(bench, { ...timing, tokens: 1 })
       session.resetProfile()
       await timeOnce(bench, timing)
-      if (round > 0) rounds.push(readRound(session, sites, timing))
+      if (round > 0) rounds.push({ ...readRound(session, sites, timing), limits })
     }
   }
   return runs.map(({ rounds, timing }) => {
@@ -51,11 +63,11 @@ export async function measureOps(
   })
 }
 
-function stepSite(sites: readonly Site[], kind: Timing['kind']): number {
+function stepSite(sites: readonly Site[], kind: Configuration['kind']): number {
   return sites.findIndex((site) => site.mode === kind && site.kind === 'step')
 }
 
-function readRound(session: Session, sites: readonly Site[], timing: Omit<Timing, 'seconds'>): OpTiming {
+function readRound(session: Session, sites: readonly Site[], timing: Configuration): Omit<OpTiming, 'limits'> {
   const { counters } = session.profile()
   const mean = (site: number, field: keyof Counter) =>
     counters.reduce((sum, thread) => sum + thread[site]![field], 0) / counters.length

@@ -1,4 +1,5 @@
 import type { Model, Session } from '../run/session.ts'
+import type { Gauge, Limits } from './gauge.ts'
 
 /** What is measured in every round. */
 export interface Configurations {
@@ -9,17 +10,26 @@ export interface Configurations {
   readonly threads: readonly number[]
 }
 
-/** One configuration with the seconds that each round took. `depth` is 0 for a prefill. */
-export interface Timing {
+/** What is timed. `depth` is 0 for a prefill. */
+export interface Configuration {
   readonly kind: 'prefill' | 'decode'
   readonly threads: number
   readonly depth: number
   readonly tokens: number
-  readonly seconds: readonly number[]
 }
 
-/** The configurations without their times: of each number of threads the prefill, then the depths from the least on. */
-export function timingsOf(configurations: Configurations): readonly Omit<Timing, 'seconds'>[] {
+/** One time that a configuration was run, and what the machine could do just before. */
+export interface Round {
+  readonly seconds: number
+  readonly limits: Limits
+}
+
+export interface Timing extends Configuration {
+  readonly rounds: readonly Round[]
+}
+
+/** All of them: of each number of threads the prefill, then the depths from the least on. */
+export function listConfigurations(configurations: Configurations): readonly Configuration[] {
   const { promptTokens, decodeTokens, depths, threads } = configurations
   return threads.flatMap((count) => [
     { kind: 'prefill' as const, threads: count, depth: 0, tokens: promptTokens },
@@ -30,34 +40,36 @@ export function timingsOf(configurations: Configurations): readonly Omit<Timing,
 }
 
 /** Ids for all of them, below `vocabulary`. */
-export function idsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Int32Array {
+export function idsFor(timings: readonly Configuration[], vocabulary: number): Int32Array {
   return drawIds(Math.max(...timings.map(({ depth, tokens }) => depth + tokens)), vocabulary)
 }
 
 /**
- * Times every configuration once per round, in turns, so that what disturbs the machine disturbs all alike. The engine
- * takes a prompt as blocks, and decoded tokens one after the other, up to 64 in a call, with the logits of each. A round before
+ * Times every configuration once per round, in turns with the machine's limits, so that what disturbs the machine disturbs all
+ * alike. The engine takes a prompt as blocks, and decoded tokens one after the other, up to 64 in a call, with the logits of each. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
  */
 export async function measureRates(
   model: Model,
   configurations: Configurations,
   repeat: number,
+  gauge: Gauge,
   signal: AbortSignal,
 ): Promise<readonly Timing[]> {
-  const timings = timingsOf(configurations)
+  const timings = listConfigurations(configurations)
   const { vocabulary } = model.info
   const ids = idsFor(timings, vocabulary)
   const logits = logitsFor(timings, vocabulary)
   const runs = timings.map((timing) => ({
-    timing: { ...timing, seconds: [] as number[] },
+    timing: { ...timing, rounds: [] as Round[] },
     // One of its own, so that a depth is filled once and not in every round.
     session: model.session({ threads: timing.threads }),
   }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing } of runs) {
-      const taken = await timeOnce({ session, ids, vocabulary, logits, signal }, timing)
-      if (round > 0) timing.seconds.push(taken)
+      const limits = await gauge.limits(timing.threads)
+      const seconds = await timeOnce({ session, ids, vocabulary, logits, signal }, timing)
+      if (round > 0) timing.rounds.push({ seconds, limits })
     }
   }
   return runs.map(({ timing }) => timing)
@@ -78,13 +90,13 @@ export interface Bench {
 const mostDecoded = 64
 
 /** Room for the logits of any call, touched, so that no measured call waits for a page of it. */
-export function logitsFor(timings: readonly Omit<Timing, 'seconds'>[], vocabulary: number): Float32Array {
+export function logitsFor(timings: readonly Configuration[], vocabulary: number): Float32Array {
   const rows = timings.map(({ kind, tokens }) => (kind === 'decode' ? Math.min(tokens, mostDecoded) : 1))
   return new Float32Array(Math.max(...rows) * vocabulary).fill(1)
 }
 
 /** Seconds of a configuration: of a prefill from an empty session, or of decoding behind its depth. */
-export async function timeOnce(bench: Bench, { kind, depth, tokens }: Omit<Timing, 'seconds'>): Promise<number> {
+export async function timeOnce(bench: Bench, { kind, depth, tokens }: Configuration): Promise<number> {
   const { session, ids, vocabulary, logits, signal } = bench
   const [begin, most] = kind === 'decode' ? [depth, mostDecoded] : [0, tokens]
   const end = begin + tokens

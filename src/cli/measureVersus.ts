@@ -1,24 +1,34 @@
 import type { Model } from '../run/session.ts'
-import { type Configurations, idsFor, logitsFor, type Timing, timeOnce, timingsOf } from './measureRates.ts'
+import type { Gauge } from './gauge.ts'
+import {
+  type Configuration,
+  type Configurations,
+  idsFor,
+  listConfigurations,
+  logitsFor,
+  type Round,
+  timeOnce,
+} from './measureRates.ts'
 import type { PeerContext, PeerModel } from './peers/llamaCpp.ts'
 
-/** A configuration with the seconds of both engines, round by round. */
-export interface VersusTiming extends Timing {
-  readonly peerSeconds: readonly number[]
+/** A configuration with the times of both engines. */
+export interface VersusTiming extends Configuration {
+  readonly rounds: readonly (Round & { readonly peerSeconds: number })[]
 }
 
 /**
- * Times every configuration in both engines in turns (ours, theirs, ours, ...), with the same ids, threads and context. A
- * round before the others maps the weights and does not count. Refuses `context_exceeded`, `peer_failed` and `aborted`.
+ * Times every configuration in both engines in turns (the machine's limits, ours, theirs, limits, ...), with the same ids,
+ * threads and context. A round before the others maps the weights and does not count. Refuses `context_exceeded`, `peer_failed` and `aborted`.
  */
 export async function measureVersus(
   model: Model,
   peer: PeerModel,
   configurations: Configurations,
   repeat: number,
+  gauge: Gauge,
   signal: AbortSignal,
 ): Promise<readonly VersusTiming[]> {
-  const timings = timingsOf(configurations)
+  const timings = listConfigurations(configurations)
   const { vocabulary } = model.info
   const ids = idsFor(timings, Math.min(vocabulary, peer.vocabulary))
   const logits = logitsFor(timings, vocabulary)
@@ -29,15 +39,14 @@ export async function measureVersus(
     const other = fromStart(peer.open({ threads, context: model.info.context }), ids)
     try {
       for (const timing of timings.filter((own) => own.threads === threads)) {
-        const seconds: number[] = []
-        const peerSeconds: number[] = []
+        const rounds: VersusTiming['rounds'][number][] = []
         for (let round = 0; round <= repeat; round++) {
-          const pair = [await timeOnce(bench, timing), other.time(timing)] as const
-          if (round === 0) continue
-          seconds.push(pair[0])
-          peerSeconds.push(pair[1])
+          const limits = await gauge.limits(threads)
+          const seconds = await timeOnce(bench, timing)
+          const peerSeconds = other.time(timing)
+          if (round > 0) rounds.push({ seconds, peerSeconds, limits })
         }
-        results.push({ ...timing, seconds, peerSeconds })
+        results.push({ ...timing, rounds })
       }
     } finally {
       other.close()
@@ -52,7 +61,7 @@ function fromStart(context: PeerContext, ids: Int32Array) {
   let held = 0
   return {
     /** Seconds of a configuration. */
-    time({ kind, depth, tokens }: Omit<Timing, 'seconds'>): number {
+    time({ kind, depth, tokens }: Configuration): number {
       if (held > depth) context.rewind(depth)
       else if (held < depth) context.append(ids.subarray(held, depth))
       held = depth + tokens

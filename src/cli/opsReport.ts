@@ -1,21 +1,11 @@
-import type { Diagnosis, Rates } from '../build/doctor.ts'
 import { countBarriers } from '../emit/artifacts.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
 import type { Site } from '../plan/sites.ts'
-import { limitOf } from './benchReport.ts'
 import { arithmeticOf, callWork, stepSpans } from './callWork.ts'
+import type { Limits } from './gauge.ts'
 import type { OpTiming } from './measureOps.ts'
-
-/** What this machine can do at most; null where nothing was measured, and `reason` says why. */
-export interface OpLimits {
-  readonly cores: number
-  readonly readBytesPerSecond: Rates | null
-  readonly int8PerSecond: Rates | null
-  readonly f32PerSecond: Rates | null
-  readonly reason?: string
-}
 
 /** One kernel call of a step, with all its rounds. Bytes, operations and seconds are of one step. */
 export interface OpRow {
@@ -45,22 +35,12 @@ export interface OpTable extends Omit<OpTiming, 'sites'> {
   readonly ops: readonly OpRow[]
 }
 
-/** The limits in a diagnosis. */
-export function opLimitsOf({ machine: { cores }, measured }: Diagnosis): OpLimits {
-  if (measured.status === 'done') {
-    const { readBytesPerSecond, int8PerSecond, f32PerSecond } = measured
-    return { cores, readBytesPerSecond, int8PerSecond, f32PerSecond }
-  }
-  return { cores, readBytesPerSecond: null, int8PerSecond: null, f32PerSecond: null, reason: measured.reason }
-}
-
 /** Relates what was counted to what the calls have to do. */
 export function opTables(
   timings: readonly OpTiming[],
   sites: readonly Site[],
   programs: readonly Program[],
   plan: MemoryPlan,
-  limits: OpLimits,
 ): readonly OpTable[] {
   return timings.map(({ sites: counted, ...timing }) => {
     const program = programs.find(({ mode }) => mode === timing.kind)!
@@ -91,7 +71,7 @@ export function opTables(
         ...{ value: site.value, kernel: site.call?.kernel ?? '', layer: site.layer, arithmetic },
         ...{ calls: perStep(calls), seconds: perStep(spent), share: perStep(spent) / secondsPerStep },
         ...{ bytes: perStep(total.bytes), operations: perStep(total.operations) },
-        rooflineFraction: site.call ? roofline(total, spent, arithmetic, timing.threads, limits) : null,
+        rooflineFraction: site.call ? roofline(total, spent, arithmetic, timing.limits) : null,
         waitSeconds: perStep(waited),
       })
       waited = 0
@@ -105,18 +85,19 @@ function roofline(
   { bytes, operations }: { readonly bytes: number; readonly operations: number },
   seconds: number,
   arithmetic: OpRow['arithmetic'],
-  threads: number,
-  { cores, readBytesPerSecond, int8PerSecond, f32PerSecond }: OpLimits,
+  { read, [arithmetic]: peak }: Limits,
 ): number | null {
-  const read = limitOf(readBytesPerSecond, threads, cores)
-  const peak = limitOf({ int8: int8PerSecond, f32: f32PerSecond }[arithmetic], threads, cores)
   if (read === null || peak === null || seconds === 0) return null
   return Math.max(bytes / read, operations / peak) / seconds
 }
 
-/** The tables in Markdown, and what their fractions are of. */
-export function printOps(title: string, tables: readonly OpTable[], limits: OpLimits): string {
-  return `${title}\n\n${tables.map(printOpTable).join('\n')}\n${describeOpLimits(limits)}\n`
+/** The tables in Markdown, and what their fractions are of. `reason`: why no limit was measured, if so. */
+export function printOps(title: string, tables: readonly OpTable[], reason?: string): string {
+  const explained =
+    reason === undefined
+      ? 'The roofline is the larger share of bandwidth and peak; bytes count inputs and outputs, also those in caches.'
+      : `Limits of this machine: not measured (${reason}).`
+  return `${title}\n\n${tables.map(printOpTable).join('\n')}\n${explained}\n`
 }
 
 const head = [
@@ -148,7 +129,8 @@ function printOpTable(table: OpTable): string {
   return [
     `${kind} ${tokens}, ${threads} thread${threads === 1 ? '' : 's'}, depth ${depth}: `,
     `${milli(secondsPerStep)} ms per step, the median of the rounds, each of ${steps} step${steps === 1 ? '' : 's'}; `,
-    `${barriers.step} barriers per step${perLayer}, waits ${percent(waitSecondsPerStep / secondsPerStep)} of the time.\n\n`,
+    `${barriers.step} barriers per step${perLayer}, waits ${percent(waitSecondsPerStep / secondsPerStep)} of the time.`,
+    `${describeLimits(table.limits)}\n\n`,
     rows.map((cells) => `| ${cells.join(' | ')} |\n`).join(''),
   ].join('')
 }
@@ -159,16 +141,10 @@ function rates(amount: number, seconds: number): readonly [string, string] {
   return [number(amount / 1e6, amount < 1e7 ? 2 : 0), number(amount / seconds / 1e9, 1)]
 }
 
-function describeOpLimits({ cores, readBytesPerSecond, int8PerSecond, f32PerSecond, reason }: OpLimits): string {
-  if (!readBytesPerSecond || !int8PerSecond || !f32PerSecond) {
-    return `Limits of this machine: not measured (${reason ?? ''}).`
-  }
-  const of = ({ one, all }: Rates) => `${number(one / 1e9, 1)} with 1 thread and ${number(all / 1e9, 1)} with ${cores}`
-  return (
-    `Limits of this machine in the same run: ${of(readBytesPerSecond)} GB/s read, ` +
-    `${of(int8PerSecond)} GOP/s in int8, ${of(f32PerSecond)} in f32. ` +
-    'The roofline is the larger share of bandwidth and peak; bytes count inputs and outputs, also those in caches.'
-  )
+function describeLimits({ read, int8, f32 }: Limits): string {
+  if (read === null || int8 === null || f32 === null) return ''
+  const giga = (rate: number) => number(rate / 1e9, 1)
+  return ` Limits of this machine just before: ${giga(read)} GB/s read, ${giga(int8)} GOP/s in int8, ${giga(f32)} in f32.`
 }
 
 const number = (value: number, digits: number) => value.toFixed(digits)

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { StageConfig } from '../train/config/trainConfig.ts'
@@ -82,12 +82,15 @@ function judgementLine({ loss, targets, bytes, bitsPerByte }: Judgement): string
 }
 
 /** Floating-point operations per second of the machine, where a person watches; else 0. */
-async function peakOf(threads: number | undefined): Promise<number> {
+async function peakOf(threads = Math.min(availableParallelism(), 64)): Promise<number> {
   if (!process.stderr.isTTY) return 0
-  const { diagnose } = await import('../build/doctor.ts')
-  const { measured } = await diagnose()
-  if (measured.status !== 'done') return 0
-  return threads === 1 ? measured.f32PerSecond.one : measured.f32PerSecond.all
+  const { openGauge } = await import('./gauge.ts')
+  const gauge = await openGauge(['f32'])
+  try {
+    return (await gauge.limits(threads)).f32 ?? 0
+  } finally {
+    await gauge.close()
+  }
 }
 
 /** What the model makes of the prompts of a stage. */

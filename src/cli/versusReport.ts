@@ -1,6 +1,14 @@
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
-import { type BenchRow, benchRows, describeLimits, type Limits, percent, type Spread, spreadOf } from './benchReport.ts'
+import {
+  type BenchRow,
+  benchRows,
+  describeMeasured,
+  type Measured,
+  percent,
+  type Spread,
+  spreadOf,
+} from './benchReport.ts'
 import type { VersusTiming } from './measureVersus.ts'
 
 /** One configuration of `ck bench --vs`. */
@@ -17,19 +25,17 @@ export function versusRows(
   timings: readonly VersusTiming[],
   programs: readonly Program[],
   plan: MemoryPlan,
-  limits: Limits,
 ): readonly VersusRow[] {
-  const ours = timings.map(({ peerSeconds: _, ...timing }) => timing)
-  return benchRows(ours, programs, plan, limits).map((row, i) => {
-    const { seconds, peerSeconds, tokens } = timings[i]!
-    const tokensPerSecond = spreadOf(peerSeconds.map((value) => tokens / value))
-    const ratio = spreadOf(peerSeconds.map((value, round) => value / seconds[round]!))
+  return benchRows(timings, programs, plan).map((row, i) => {
+    const { rounds, tokens } = timings[i]!
+    const tokensPerSecond = spreadOf(rounds.map(({ peerSeconds }) => tokens / peerSeconds))
+    const ratio = spreadOf(rounds.map(({ seconds, peerSeconds }) => peerSeconds / seconds))
     return { ...row, versus: { tokensPerSecond, ratio } }
   })
 }
 
 /** The table in Markdown. */
-export function printVersus(title: string, peer: string, rows: readonly VersusRow[], limits: Limits): string {
+export function printVersus(title: string, peer: string, rows: readonly VersusRow[], measured: Measured): string {
   const head = ['', 'threads', 'depth', 'ours, tokens/s', `${peer}`, 'ratio', 'min – max', 'of read', 'of peak']
   const lines = rows.map((row) => [
     `${row.kind} ${row.tokens}`,
@@ -43,5 +49,5 @@ export function printVersus(title: string, peer: string, rows: readonly VersusRo
     percent(row.peakFraction),
   ])
   const table = [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('')
-  return `${title}, in turns with ${peer}\n\n${table}\n${describeLimits(limits)}\n`
+  return `${title}, in turns with ${peer}\n\n${table}\n${describeMeasured(rows, measured)}\n`
 }

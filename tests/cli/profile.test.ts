@@ -87,8 +87,7 @@ describe('ck bench --ops', () => {
     const given = ['--ops', '-p', '9', '-n', '2', '-t', '2', '--repeat', '1']
     const { code, stdout } = await ck(['bench', tiny, ...given, '--json'])
     expect(code).toBe(0)
-    const { results, limits } = JSON.parse(stdout)
-    expect(limits.cores).toBeGreaterThan(0)
+    const { results } = JSON.parse(stdout)
     const sites = sitesOf(inspectRunFolder(counted).compiled().programs)
     // A part that decodes goes on with the rows that it has made; the rows of a prompt are divided anew.
     const barriers: Record<string, unknown> = {
@@ -102,6 +101,7 @@ describe('ck bench --ops', () => {
       expect(ops.slice(0, -1)).toMatchObject(expected)
       expect(ops.slice(0, -1).every(({ bytes, seconds }) => bytes > 0 && seconds > 0)).toBe(true)
       expect(ops.at(-1)).toMatchObject({ value: '', kernel: '' })
+      expect(Object.values(table.limits).every((limit) => Number(limit) > 0)).toBe(true)
       expect(table.barriers).toEqual(barriers[table.kind])
     }
     expect(results.map(({ kind, steps }: { kind: string; steps: number }) => [kind, steps])).toEqual([
@@ -122,7 +122,9 @@ describe('ck bench --ops', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 22 barriers per step \(10 per layer\), waits .* %/)
     expect(stdout).toMatch(/\n\| end of step \|.*\n\| all \|.*\n\ndecode 2, 1 thread, /)
-    expect(stdout).toMatch(/\nLimits of this machine in the same run: .*\n$/)
+    expect(stdout).toMatch(
+      / of the time\. Limits of this machine just before: .* GB\/s read, .* in int8, .* in f32\.\n/,
+    )
   })
 })
 

@@ -1,0 +1,127 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { fail } from '../base/errors.ts'
+import { buildPlan } from '../emit/buildPlan.ts'
+import { type Compiler, findCompiler, flagsFor, refuseFailed } from './compiler.ts'
+import { type Cache, describeMachine } from './machine.ts'
+import { runCommand } from './runCommand.ts'
+import { resolveTarget } from './targets.ts'
+
+/**
+ * What is used up by running: bytes read from memory, f32 operations and 8-bit operations of integer dot products, a
+ * multiply-add counting two.
+ */
+export type Resource = 'read' | 'f32' | 'int8'
+
+/** A compiled program that measures what this machine can do at best whenever it is asked. */
+export interface Probe {
+  /** Bytes of memory that a round of `read` goes over. */
+  readonly bufferBytes: number
+  /**
+   * Per second of so many threads, the best of about a quarter of a second. One question at a time. Refuses
+   * `compiler_failed` where the program has ended, and `aborted`.
+   */
+  rate(resource: Resource, threads: number): Promise<number>
+  close(): Promise<void>
+}
+
+/** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
+const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
+const mostThreads = 1024
+
+/**
+ * Compiles the probe for a target (the machine's own unless one is named) and starts it. Refuses what finding a compiler
+ * and compiling refuse, and `aborted`; an abort ends the probe as well.
+ */
+export async function openProbe(
+  options: { readonly target?: string; readonly compiler?: Compiler; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Probe> {
+  const { signal } = options
+  const compiler = options.compiler ?? (await findCompiler())
+  const dir = await mkdtemp(join(tmpdir(), 'ck-probe-'))
+  try {
+    await compileProbe(dir, compiler, options.target, signal)
+    const { caches, availableBytes, cores } = describeMachine()
+    const bufferBytes = probeBytes(caches, availableBytes)
+    const program = start([join(dir, 'probe'), `${Math.min(cores, mostThreads)}`, `${bufferBytes}`], signal)
+    const close = async () => {
+      await program.end()
+      await rm(dir, { recursive: true, force: true })
+    }
+    return { bufferBytes, rate: (resource, threads) => program.ask(`${resource} ${threads}`).then(Number), close }
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function compileProbe(
+  dir: string,
+  compiler: Compiler,
+  targetName: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const target = resolveTarget(targetName ?? 'native')
+  const plan = buildPlan([], target)
+  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${join(sourceRoot, 'kernels')}`])
+  const source = join(sourceRoot, 'build', 'probe.c')
+  const command = [...compiler.command, ...flags, source, ...plan.libraries, '-o', 'probe']
+  const outcome = await runCommand(command, { cwd: dir, signal })
+  if (outcome.status === 'missing') refuseFailed(command, 'there is no such program')
+  if (outcome.status === 'ended' && outcome.code !== 0) refuseFailed(command, outcome.output)
+}
+
+/** A program that answers a line with a line. */
+function start(command: readonly string[], signal: AbortSignal | undefined) {
+  if (signal?.aborted) fail('aborted', { what: 'probe' })
+  const [program = '', ...parameters] = command
+  const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(program, parameters, { stdio: 'pipe' })
+  let complaint = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    complaint += chunk
+  })
+  // The end of the program answers the question that is open; what it cannot read any more is lost with it.
+  child.stdin.on('error', () => {})
+  const ended = new Promise<void>((resolve) => {
+    child.once('close', () => resolve())
+    child.once('error', (error) => {
+      complaint += error.message
+      resolve()
+    })
+  })
+  const stop = () => child.kill('SIGKILL')
+  signal?.addEventListener('abort', stop, { once: true })
+  const lines: Interface = createInterface({ input: child.stdout })
+  const answers = lines[Symbol.asyncIterator]()
+  return {
+    async ask(question: string): Promise<string> {
+      child.stdin.write(`${question}\n`)
+      const answer = await answers.next()
+      if (!answer.done) return answer.value
+      await ended
+      if (signal?.aborted) fail('aborted', { what: 'probe' })
+      return refuseFailed(command, complaint)
+    },
+    async end(): Promise<void> {
+      signal?.removeEventListener('abort', stop)
+      child.stdin.end()
+      await ended
+    },
+  }
+}
+
+/**
+ * Memory to read for the bandwidth of memory and not of a cache: four times the largest cache and at least 256 MiB, but no
+ * more than 1 GiB, nor than a quarter of what is free. Reading it in order evicts every line before its next use even from
+ * a cache of a quarter of it; and a shared cache of a large server, larger than that, belongs to other programs as well.
+ */
+export function probeBytes(caches: readonly Cache[], availableBytes: number): number {
+  const largest = Math.max(0, ...caches.map((cache) => cache.bytes))
+  const wanted = Math.min(Math.max(4 * largest, 2 ** 28), 2 ** 30)
+  return Math.max(2 ** 24, Math.min(wanted, 2 ** 20 * Math.floor(availableBytes / 2 ** 22)))
+}

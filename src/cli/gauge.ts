@@ -1,0 +1,33 @@
+import { CkError } from '../base/errors.ts'
+import type { Resource } from '../build/probe.ts'
+
+/** What this machine can do at most per second, with so many threads at that moment; null where it was not measured. */
+export type Limits = Readonly<Record<Resource, number | null>>
+
+/** Measures limits between other measurements, for a machine that is shared does not keep them for a minute. */
+export interface Gauge {
+  /** Why every limit is null, if so. */
+  readonly reason?: string
+  limits(threads: number): Promise<Limits>
+  close(): Promise<void>
+}
+
+const none: Limits = { read: null, f32: null, int8: null }
+
+/** A gauge of these resources; one that measures nothing where no probe can be compiled. Refuses `aborted`. */
+export async function openGauge(resources: readonly Resource[], signal?: AbortSignal): Promise<Gauge> {
+  const { openProbe } = await import('../build/probe.ts')
+  try {
+    const probe = await openProbe({ signal })
+    const limits = async (threads: number) => {
+      const measured: Partial<Record<Resource, number>> = {}
+      for (const resource of resources) measured[resource] = await probe.rate(resource, threads)
+      return { ...none, ...measured }
+    }
+    return { limits, close: () => probe.close() }
+  } catch (error) {
+    if (!(error instanceof CkError) || error.code === 'aborted') throw error
+    const reason = error.code === 'compiler_missing' ? 'measuring needs a C compiler' : error.message
+    return { reason, limits: async () => none, close: async () => {} }
+  }
+}
