@@ -54,9 +54,7 @@ CK_INLINE ck_vf ck_load_int8(const uint8_t *p)
 #elif defined CK_AVX2
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 #else
-    ck_vb bytes;
-    memcpy(&bytes, p, sizeof bytes);
-    return __builtin_convertvector(__builtin_convertvector(bytes, ck_vi), ck_vf);
+    return __builtin_convertvector((ck_vi)((ck_vu)ck_load_bytes(p) << 24) >> 24, ck_vf);
 #endif
 }
 

@@ -28,10 +28,34 @@ CK_INLINE ck_vh ck_load_h_n(const uint16_t *p, int64_t n)
 #endif
 }
 
+/* Bits to whole lanes, and the low bits back. GCC takes several instructions for a __builtin_convertvector of these. */
+
+CK_INLINE ck_vu ck_lanes_of(ck_vh h)
+{
+#if defined CK_AVX512
+    return (ck_vu)_mm512_cvtepu16_epi32((__m256i)h);
+#elif defined CK_AVX2
+    return (ck_vu)_mm256_cvtepu16_epi32((__m128i)h);
+#elif defined CK_NEON
+    return (ck_vu)vmovl_u16((uint16x4_t)h);
+#else
+    return __builtin_convertvector(h, ck_vu);
+#endif
+}
+
+CK_INLINE ck_vh ck_low_halves(ck_vu v)
+{
+#if defined CK_AVX512
+    return (ck_vh)_mm512_cvtepi32_epi16((__m512i)v);
+#else
+    return __builtin_convertvector(v, ck_vh);
+#endif
+}
+
 /* bfloat16 bits to f32. Exact. */
 CK_INLINE ck_vf ck_from_bf16(ck_vh h)
 {
-    return (ck_vf)(__builtin_convertvector(h, ck_vu) << 16);
+    return (ck_vf)(ck_lanes_of(h) << 16);
 }
 
 /* f32 to the nearest bfloat16, ties to even; NaN stays NaN. */
@@ -40,7 +64,7 @@ CK_INLINE ck_vh ck_to_bf16(ck_vf v)
     const ck_vu bits = (ck_vu)v;
     const ck_vu nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     const ck_vi is_nan = (ck_bits(v) & 0x7fffffff) > 0x7f800000;
-    return __builtin_convertvector((ck_vu)ck_select_i(is_nan, (ck_vi)(bits >> 16 | 0x40), (ck_vi)nearest), ck_vh);
+    return ck_low_halves((ck_vu)ck_select_i(is_nan, (ck_vi)(bits >> 16 | 0x40), (ck_vi)nearest));
 }
 
 /* binary16 bits to f32, exact; and f32 to the nearest binary16, ties to even. */
@@ -85,7 +109,7 @@ CK_INLINE ck_vh ck_to_f16(ck_vf v)
 
 CK_INLINE ck_vf ck_from_f16(ck_vh h)
 {
-    const ck_vi wide = (ck_vi)__builtin_convertvector(h, ck_vu);
+    const ck_vi wide = (ck_vi)ck_lanes_of(h);
     const ck_vi magnitude = wide & 0x7fff;
     /* The exponent's bias is 112 less than that of f32; infinity and NaN need the rest to 255. */
     const ck_vi normal = (magnitude << 13) + (112 << 23) + ((magnitude >= 0x7c00) & (112 << 23));
@@ -103,7 +127,7 @@ CK_INLINE ck_vh ck_to_f16(ck_vf v)
     const ck_vi subnormal = ck_bits(ck_from_bits(magnitude) + 0.5f) - 0x3f000000;
     const ck_vi large = 0x7c00 | ((magnitude > 0x7f800000) & 0x200);
     const ck_vi half = ck_select_i(magnitude < 0x38800000, subnormal, normal);
-    return __builtin_convertvector(ck_select_i(magnitude >= 0x47800000, large, half) | sign, ck_vh);
+    return ck_low_halves((ck_vu)(ck_select_i(magnitude >= 0x47800000, large, half) | sign));
 }
 
 #endif

@@ -51,7 +51,6 @@ _Static_assert(CK_LANES == CK_PANEL_LANES, "weights are packed for another vecto
 typedef float ck_vf __attribute__((vector_size(4 * CK_LANES)));
 typedef int32_t ck_vi __attribute__((vector_size(4 * CK_LANES)));
 typedef uint32_t ck_vu __attribute__((vector_size(4 * CK_LANES)));
-typedef int8_t ck_vb __attribute__((vector_size(CK_LANES)));
 
 /* Bits. */
 
@@ -261,6 +260,23 @@ CK_INLINE ck_vi ck_load_bytes(const uint8_t *p)
     return (ck_vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
 #else
     return (ck_vi){p[0], p[1], p[2], p[3]};
+#endif
+}
+
+/* The low byte of each lane to CK_LANES bytes. */
+CK_INLINE void ck_store_bytes(uint8_t *p, ck_vi v)
+{
+#if defined CK_AVX512
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#elif defined CK_AVX2
+    const __m256i first = _mm256_set1_epi32(0x0c080400);
+    const __m256i each = _mm256_shuffle_epi8((__m256i)v, first);
+    const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(each), _mm256_extracti128_si256(each, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, both);
+#else
+    for (int i = 0; i < CK_LANES; i++) {
+        p[i] = (uint8_t)v[i];
+    }
 #endif
 }
 

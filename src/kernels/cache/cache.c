@@ -65,7 +65,7 @@ static void ck_write_value_f16(ck_entry e, int64_t context, int64_t width, uint1
 /* Codes of a block of 32 columns and the bits of their binary16 scale. */
 typedef struct {
     uint16_t scale;
-    int8_t codes[CK_CACHED_BLOCK];
+    uint8_t codes[CK_CACHED_BLOCK];
 } ck_block;
 
 /* scale = max|x| / 127 as binary16, code = x / scale to the nearest integer, ties to even. */
@@ -88,8 +88,7 @@ static ck_block ck_quantize_block(const float *x)
         /* The scale may have been rounded down. */
         const ck_vi code = ck_nearest(ck_load(x + i) * inverse);
         const ck_vi most = ck_select_i(code > 127, ck_set_i(127), code);
-        const ck_vb bytes = __builtin_convertvector(ck_select_i(most < -127, ck_set_i(-127), most), ck_vb);
-        memcpy(block.codes + i, &bytes, sizeof bytes);
+        ck_store_bytes(block.codes + i, ck_select_i(most < -127, ck_set_i(-127), most));
     }
     return block;
 }
@@ -105,7 +104,7 @@ CK_INLINE void ck_write_blocks(ck_entry e, int64_t context, int64_t width, int64
         const ck_block block = ck_quantize_block(e.x + col);
         memcpy(panel + (col / CK_CACHED_BLOCK * CK_LANES + lane) * 2, &block.scale, sizeof block.scale);
         for (int i = 0; i < CK_CACHED_BLOCK; i++) {
-            codes[(col + i) * col_step] = (uint8_t)block.codes[i];
+            codes[(col + i) * col_step] = block.codes[i];
         }
     }
 }

@@ -45,8 +45,7 @@ static void ck_quantize_block(const float *x, uint8_t *y)
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS; i++) {
         codes[i] = ck_nearest(ck_load(x + i * CK_LANES) * inverse);
-        const ck_vb bytes = __builtin_convertvector(codes[i], ck_vb);
-        memcpy(y + CK_A8_CODES + i * CK_LANES, &bytes, sizeof bytes);
+        ck_store_bytes(y + CK_A8_CODES + i * CK_LANES, codes[i]);
     }
     const int32_t low = ck_sum_i(ck_add_vectors(CK_VECTORS / 2, codes));
     const int32_t all = low + ck_sum_i(ck_add_vectors(CK_VECTORS / 2, codes + CK_VECTORS / 2));
@@ -93,8 +92,7 @@ static void ck_quantize_blocks(const float *x, uint8_t *y)
         CK_UNROLL
         for (int i = 0; i < CK_VECTORS; i++) {
             codes[i] = ck_nearest(ck_load(x + b * CK_BLOCK + i * CK_LANES) * ck_set(inverse[b]));
-            const ck_vb bytes = __builtin_convertvector(codes[i], ck_vb);
-            memcpy(y + b * CK_A8_BYTES + CK_A8_CODES + i * CK_LANES, &bytes, sizeof bytes);
+            ck_store_bytes(y + b * CK_A8_BYTES + CK_A8_CODES + i * CK_LANES, codes[i]);
         }
         some[b] = ck_add_vectors(CK_VECTORS / 2, codes);
         others[b] = ck_add_vectors(CK_VECTORS / 2, codes + CK_VECTORS / 2);
