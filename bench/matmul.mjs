@@ -94,7 +94,7 @@ async function measure(dir, probe, threads, rounds) {
   const rates = products.map(() => [])
   for await (const line of createInterface({ input: program.stdout })) {
     if (line === 'round') {
-      peaks.push(await probe.rate('f32', threads))
+      peaks.push((await probe.rate('f32', threads)).mean)
       program.stdin.write('\n')
       continue
     }

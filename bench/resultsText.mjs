@@ -1,7 +1,8 @@
 // The text of bench/RESULTS.md from what bench/results.mjs has measured: equal results give equal text.
 
 /** @typedef {{ min: number, median: number, max: number }} Spread */
-/** @typedef {{ one: number, all: number }} Rates */
+/** @typedef {{ best: number, mean: number }} Rate */
+/** @typedef {{ one: Rate, all: Rate }} Rates */
 /**
  * @typedef {object} Row A result of `ck bench --json`.
  * @property {string} format
@@ -11,7 +12,7 @@
  * @property {number} tokens
  * @property {Spread} tokensPerSecond
  * @property {number} bytesPerToken
- * @property {{ readBytesPerSecond: number | null, operationsPerSecond: number | null }} limits
+ * @property {{ readBytesPerSecond: Rate | null, operationsPerSecond: Rate | null }} limits
  * @property {number | null} bandwidthFraction
  * @property {number | null} peakFraction
  */
@@ -43,8 +44,9 @@ function table(head, rows) {
 
 const giga = (/** @type {number} */ value) => (value / 1e9).toFixed(1)
 const percent = (/** @type {number | null} */ value) => (value === null ? '–' : `${(100 * value).toFixed(0)} %`)
-/** A share and the limit that it is of, in thousands of millions per second. @param {number | null} fraction @param {number | null} limit */
-const share = (fraction, limit) => (limit === null ? '–' : `${percent(fraction)} of ${giga(limit)}`)
+/** A share and the limit that it is of, in thousands of millions per second. @param {number | null} fraction @param {Rate | null} limit */
+const share = (fraction, limit) => (limit === null ? '–' : `${percent(fraction)} of ${rateText(limit)}`)
+const rateText = (/** @type {Rate} */ { best, mean }) => `${giga(mean)} (${giga(best)})`
 const spread = (/** @type {Spread} */ { min, max }, /** @type {number} */ digits) =>
   `${min.toFixed(digits)} – ${max.toFixed(digits)}`
 
@@ -55,9 +57,9 @@ function printMachine(doctor) {
   const caches = machine.caches.map((/** @type {any} */ { level, kind, bytes }) => `L${level} ${kind} ${bytes / 1024} KiB`)
   const line = `Machine: ${machine.model}, ${machine.cores} cores, ${caches.join(', ')}; target ${target.name}; ${compiler.version}; Node ${system.node}.`
   if (measured.status !== 'done') return `${line}\nLimits: not measured (${measured.reason}).\n`
-  const row = (/** @type {string} */ name, /** @type {Rates} */ rates) => [name, giga(rates.one), giga(rates.all)]
+  const row = (/** @type {string} */ name, /** @type {Rates} */ rates) => [name, rateText(rates.one), rateText(rates.all)]
   return `${line}\n\n${table(
-    ['what it can do at most (`ck doctor`)', '1 thread', `${machine.cores} threads`],
+    ['what it can do in the mean, and at best (`ck doctor`)', '1 thread', `${machine.cores} threads`],
     [
       row('read, GB/s', measured.readBytesPerSecond),
       row('int8, GOP/s', measured.int8PerSecond),
@@ -117,8 +119,9 @@ export function printProducts(rows) {
 export function printResults({ shape, size, doctor, versus, depths, products, failures }) {
   const sections = [
     `# Results\n\nWritten by \`npm run bench\`; README.md of this folder says how. Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}`,
-    `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and bf16), measured just before
-every round of ours: the median share, and the median limit.\n\n${printVersus(versus)}`,
+    `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and bf16), measured for a
+quarter of a second before every round of ours: the median share of what was sustained then, that rate, and in
+parentheses the best 30 milliseconds of it.\n\n${printVersus(versus)}`,
     `## Decode behind a filled cache\n\n${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
     ...(products.length > 0 ? [printProducts(products)] : []),
     ...(failures.length > 0

@@ -147,8 +147,8 @@ async function run(race) {
   /** @type {{ f32: number[], read: number[] }} */
   const limits = { f32: [], read: [] }
   for (let round = 0; round < rounds; round++) {
-    limits.f32.push(await probe.rate('f32', threads))
-    limits.read.push(await probe.rate('read', threads))
+    limits.f32.push((await probe.rate('f32', threads)).mean)
+    limits.read.push((await probe.rate('read', threads)).mean)
     for (const [name, side] of Object.entries(sides)) {
       // The first step of a turn finds the caches full of the other side's data.
       for (let step = 0; step <= race.steps; step++) {

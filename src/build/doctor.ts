@@ -1,16 +1,16 @@
 import { CkError } from '../base/errors.ts'
 import { type Compiler, findCompiler } from './compiler.ts'
 import { describeMachine, type Machine } from './machine.ts'
-import { openProbe, type Resource } from './probe.ts'
+import { openProbe, type ProbedRate, type Resource } from './probe.ts'
 import { resolveTarget } from './targets.ts'
 
-/** Per second, the best of several rounds: of one thread, and of as many as there are cores. */
+/** Of one thread, and of as many as there are cores. */
 export interface Rates {
-  readonly one: number
-  readonly all: number
+  readonly one: ProbedRate
+  readonly all: ProbedRate
 }
 
-/** What the CPU can do at best, compiled for the chosen target. */
+/** What the CPU can do, compiled for the chosen target. */
 export interface Measurements {
   /** Bytes of memory that each `readBytesPerSecond` round read. */
   readonly bufferBytes: number
@@ -36,8 +36,8 @@ export interface Diagnosis {
     | { readonly status: 'absent'; readonly reason: string }
 }
 
-/** Of each rate: machines are disturbed for longer than a measurement takes. */
-const rounds = 4
+/** Questions of each kind: a machine is disturbed for longer than an answer takes. */
+const questions = 4
 
 /**
  * Describes this machine, its compiler and, where there is one, what a compiled probe measures in a few seconds. Refuses
@@ -82,20 +82,36 @@ async function measure(
 
 async function measureRates(cores: number, compiler: Compiler, signal: AbortSignal | undefined): Promise<Measurements> {
   const probe = await openProbe({ compiler, signal })
-  const best = { read: { one: 0, all: 0 }, f32: { one: 0, all: 0 }, int8: { one: 0, all: 0 } }
+  const answers = { read: emptyAnswers(), f32: emptyAnswers(), int8: emptyAnswers() }
   try {
-    for (let round = 0; round < rounds; round++) {
+    for (let question = 0; question < questions; question++) {
       for (const resource of ['read', 'f32', 'int8'] satisfies Resource[]) {
-        const rates = best[resource]
-        rates.one = Math.max(rates.one, await probe.rate(resource, 1))
-        rates.all = Math.max(rates.all, await probe.rate(resource, cores))
+        answers[resource].one.push(await probe.rate(resource, 1))
+        answers[resource].all.push(await probe.rate(resource, cores))
       }
     }
   } finally {
     await probe.close()
   }
-  const { bufferBytes } = probe
-  return { bufferBytes, readBytesPerSecond: best.read, f32PerSecond: best.f32, int8PerSecond: best.int8 }
+  const ratesOf = (resource: Resource) => ({
+    one: together(answers[resource].one),
+    all: together(answers[resource].all),
+  })
+  return {
+    bufferBytes: probe.bufferBytes,
+    readBytesPerSecond: ratesOf('read'),
+    f32PerSecond: ratesOf('f32'),
+    int8PerSecond: ratesOf('int8'),
+  }
+}
+
+const emptyAnswers = (): { one: ProbedRate[]; all: ProbedRate[] } => ({ one: [], all: [] })
+
+function together(answers: readonly ProbedRate[]): ProbedRate {
+  return {
+    best: Math.max(...answers.map(({ best }) => best)),
+    mean: answers.reduce((sum, { mean }) => sum + mean, 0) / answers.length,
+  }
 }
 
 function refusalOf(error: unknown): CkError {

@@ -1,8 +1,8 @@
 /*
  * probe.c: what this CPU can do at best: bytes read, f32 multiply-adds and 8-bit dot products per second.
  *
- * probe CORES BYTES answers each line "RESOURCE THREADS" of stdin with a line: the rate per second of so many threads, the
- * best of about a quarter of a second. RESOURCE is read (bytes of memory), f32 or int8 (operations; a multiply-add counts
+ * probe CORES BYTES answers each line "RESOURCE THREADS" of stdin with a line "BEST MEAN": rates per second of so many threads,
+ * the best of the rounds and the mean of all of them, about a quarter of a second. RESOURCE is read (bytes of memory), f32 or int8 (operations; a multiply-add counts
  * two). BYTES is the size of the memory that is read, which must be far larger than the caches; a thread for each of CORES
  * touches it first. The end of stdin ends the program.
  */
@@ -21,7 +21,7 @@
 #include "reduce.h"
 
 #define MOST_THREADS 1024
-#define ROUNDS 12
+#define ENOUGH_SECONDS 0.25
 /* A sum or product must wait for the one before it: enough of them to keep all units of a core busy. */
 #if defined CK_AVX512 || defined CK_NEON
 #define CHAINS 16
@@ -197,11 +197,28 @@ static double run_crew(work *work, int parts, int64_t amount, uint8_t *memory, i
     return end - begin;
 }
 
-/*
- * The best rate of several rounds, `worth` units per amount and part; negative where the system refuses threads. A round
- * takes about 15 ms: short enough that on a busy machine some round is undisturbed.
- */
-static double best_rate(work *work, int parts, double worth)
+/* Per second, of several rounds of work. */
+typedef struct {
+    double best, mean; /* not above 0 where the system refuses threads */
+} rates;
+
+/* Rates of rounds that do `worth` units each, by their seconds; a round takes from 15 ms to 60: some are undisturbed. */
+static rates measure(work *work, int parts, int64_t amount, uint8_t *memory, int64_t bytes, double worth)
+{
+    double best = 0, spent = 0;
+    int rounds = 0;
+    while (spent < ENOUGH_SECONDS) {
+        const double seconds = run_crew(work, parts, amount, memory, bytes);
+        if (seconds <= 0) return (rates){-1, -1};
+        if (worth / seconds > best) best = worth / seconds;
+        spent += seconds;
+        rounds++;
+    }
+    return (rates){best, worth * rounds / spent};
+}
+
+/* Of arithmetic: `worth` units per amount and part. */
+static rates measure_arithmetic(work *work, int parts, double worth)
 {
     int64_t amount = 1000;
     double seconds = 0;
@@ -209,28 +226,14 @@ static double best_rate(work *work, int parts, double worth)
         amount *= 2;
         seconds = run_crew(work, parts, amount, NULL, 0);
     }
-    double best = -1;
-    for (int round = 0; round < ROUNDS && seconds > 0; round++) {
-        seconds = run_crew(work, parts, amount, NULL, 0);
-        const double rate = worth * (double)amount * parts / seconds;
-        if (rate > best) best = rate;
-    }
-    return best;
+    return measure(work, parts, amount, NULL, 0, worth * (double)amount * parts);
 }
 
-/* Bytes per second of whole passes over the memory, of as many as begin within a quarter of a second. */
-static double best_bandwidth(int parts, uint8_t *memory, int64_t bytes)
+/* Of whole passes over the memory, in bytes. */
+static rates measure_bandwidth(int parts, uint8_t *memory, int64_t bytes)
 {
     const crew shape = {.parts = parts, .bytes = bytes};
-    double best = -1, spent = 0;
-    for (int round = 0; round < ROUNDS && spent < 0.25; round++) {
-        const double seconds = run_crew(read_memory, parts, 1, memory, bytes);
-        if (seconds <= 0) return -1;
-        const double rate = (double)share_bytes(&shape) * parts / seconds;
-        if (rate > best) best = rate;
-        spent += seconds;
-    }
-    return best;
+    return measure(read_memory, parts, 1, memory, bytes, (double)share_bytes(&shape) * parts);
 }
 
 static int say(const char *what)
@@ -263,20 +266,20 @@ int main(int count, char **words)
     int parts;
     while (scanf("%7s %d", resource, &parts) == 2) {
         if (parts < 1 || parts > MOST_THREADS) return say("so many threads cannot be measured");
-        double rate;
+        rates found;
         if (strcmp(resource, "f32") == 0) {
-            rate = best_rate(multiply_add, parts, 2.0 * CHAINS * CK_LANES);
+            found = measure_arithmetic(multiply_add, parts, 2.0 * CHAINS * CK_LANES);
         } else if (strcmp(resource, "int8") == 0) {
-            rate = best_rate(dot, parts, 2.0 * 4 * TILE_ROWS * TILE_COLS * CK_LANES);
+            found = measure_arithmetic(dot, parts, 2.0 * 4 * TILE_ROWS * TILE_COLS * CK_LANES);
         } else if (strcmp(resource, "read") == 0) {
             if (memory == NULL) memory = touched_memory((int)cores, bytes);
             if (memory == NULL) return say("the system refused the memory");
-            rate = best_bandwidth(parts, memory, bytes);
+            found = measure_bandwidth(parts, memory, bytes);
         } else {
             return say("a resource is read, f32 or int8");
         }
-        if (rate <= 0) return say("the system refused a thread");
-        printf("%.0f\n", rate);
+        if (found.best <= 0) return say("the system refused a thread");
+        printf("%.0f %.0f\n", found.best, found.mean);
         fflush(stdout);
     }
     return 0;

@@ -18,15 +18,20 @@ import { resolveTarget } from './targets.ts'
  */
 export type Resource = 'read' | 'f32' | 'int8'
 
-/** A compiled program that measures what this machine can do at best whenever it is asked. */
+/** Per second, of rounds of some 30 milliseconds within about a quarter of a second. */
+export interface ProbedRate {
+  /** Of the least disturbed round. */
+  readonly best: number
+  /** Of all rounds together: what the machine sustains beside whatever else runs on it. */
+  readonly mean: number
+}
+
+/** A compiled program that measures what this machine can do whenever it is asked. */
 export interface Probe {
   /** Bytes of memory that a round of `read` goes over. */
   readonly bufferBytes: number
-  /**
-   * Per second of so many threads, the best of about a quarter of a second. One question at a time. Refuses
-   * `compiler_failed` where the program has ended, and `aborted`.
-   */
-  rate(resource: Resource, threads: number): Promise<number>
+  /** Of so many threads. One question at a time. Refuses `compiler_failed` where the program has ended, and `aborted`. */
+  rate(resource: Resource, threads: number): Promise<ProbedRate>
   close(): Promise<void>
 }
 
@@ -53,7 +58,11 @@ export async function openProbe(
       await program.end()
       await rm(dir, { recursive: true, force: true })
     }
-    return { bufferBytes, rate: (resource, threads) => program.ask(`${resource} ${threads}`).then(Number), close }
+    const rate = async (resource: Resource, threads: number) => {
+      const [best, mean] = (await program.ask(`${resource} ${threads}`)).split(' ').map(Number)
+      return { best: best!, mean: mean! }
+    }
+    return { bufferBytes, rate, close }
   } catch (error) {
     await rm(dir, { recursive: true, force: true })
     throw error

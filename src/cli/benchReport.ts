@@ -1,4 +1,4 @@
-import type { Resource } from '../build/probe.ts'
+import type { ProbedRate, Resource } from '../build/probe.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
 import type { Program } from '../plan/program.ts'
 import type { Configuration, Timing } from './measureRates.ts'
@@ -20,9 +20,9 @@ export interface BenchRow extends Configuration {
   readonly operationsPerToken: number
   readonly bytesPerSecond: number
   readonly operationsPerSecond: number
-  /** What this machine could do at most in the same rounds, with as many threads: medians. Null where nothing was measured. */
-  readonly limits: { readonly readBytesPerSecond: number | null; readonly operationsPerSecond: number | null }
-  /** Medians of the rounds, each of the limit of its own. */
+  /** What this machine could do before each round, with as many threads: medians. Null where nothing was measured. */
+  readonly limits: { readonly readBytesPerSecond: ProbedRate | null; readonly operationsPerSecond: ProbedRate | null }
+  /** Of what the machine sustained before each round: the median of the rounds. */
   readonly bandwidthFraction: number | null
   readonly peakFraction: number | null
 }
@@ -44,8 +44,8 @@ export function benchRows(
     const tokensPerSecond = spreadOf(rounds.map(({ seconds }) => tokens / seconds))
     const total: Work = workOf(programOf(kind), plan, { from: depth, tokens })
     const fractionOf = (work: number, resource: Resource) =>
-      medianOf(rounds.map(({ seconds, limits }) => over(work / seconds, limits[resource])))
-    const limitOf = (resource: Resource) => medianOf(rounds.map(({ limits }) => limits[resource]))
+      medianOf(rounds.map(({ seconds, limits }) => limits[resource] && work / seconds / limits[resource].mean))
+    const limitOf = (resource: Resource) => medianRate(rounds.map(({ limits }) => limits[resource]))
     const bytesPerToken = total.bytes / tokens
     const operationsPerToken = total.operations / tokens
     return {
@@ -59,11 +59,16 @@ export function benchRows(
   })
 }
 
-const over = (rate: number, limit: number | null) => (limit === null ? null : rate / limit)
-
 function medianOf(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null)
   return known.length === 0 ? null : spreadOf(known).median
+}
+
+function medianRate(values: readonly (ProbedRate | null)[]): ProbedRate | null {
+  const known = values.filter((value) => value !== null)
+  if (known.length === 0) return null
+  const of = (key: keyof ProbedRate) => spreadOf(known.map((value) => value[key])).median
+  return { best: of('best'), mean: of('mean') }
 }
 
 /** The spread of at least one value; of an even number of them the median is between the middle two. */
@@ -105,13 +110,14 @@ export function describeMeasured(rows: readonly BenchRow[], { arithmetic, reason
   const counts = [...new Set(rows.map(({ threads }) => threads))]
   const each = counts.map((count) => {
     const own = rows.filter(({ threads }) => threads === count).map(({ limits }) => limits)
-    const read = medianOf(own.map(({ readBytesPerSecond }) => readBytesPerSecond))
-    const peak = medianOf(own.map(({ operationsPerSecond }) => operationsPerSecond))
-    return `${giga(read ?? 0)} GB/s read and ${giga(peak ?? 0)} GOP/s in ${arithmetic} with ${count} thread${count === 1 ? '' : 's'}`
+    const read = describeRate(medianRate(own.map(({ readBytesPerSecond }) => readBytesPerSecond)))
+    const peak = describeRate(medianRate(own.map(({ operationsPerSecond }) => operationsPerSecond)))
+    return `${read} GB/s read and ${peak} GOP/s in ${arithmetic} with ${count} thread${count === 1 ? '' : 's'}`
   })
   return `Limits of this machine in turns with these: ${each.join('; ')}.`
 }
 
+const describeRate = (rate: ProbedRate | null) => (rate ? `${giga(rate.mean)} (at best ${giga(rate.best)})` : '–')
 const giga = (value: number) => (value / 1e9).toFixed(1)
 /** A fraction, or a dash. */
 export const percent = (fraction: number | null) => (fraction === null ? '–' : `${(100 * fraction).toFixed(0)} %`)

@@ -38,8 +38,9 @@ function print({ system, machine, target, compiler, measured }: Diagnosis, targe
 }
 
 function printMeasurements({ readBytesPerSecond, f32PerSecond, int8PerSecond }: Measurements): string[][] {
+  const giga = (rate: number) => (rate / 1e9).toFixed(1)
   const rates = ({ one, all }: Rates, unit: string) =>
-    `${(one / 1e9).toFixed(1)} ${unit} with one thread, ${(all / 1e9).toFixed(1)} with all`
+    `${giga(one.best)} ${unit} with one thread at best, ${giga(all.best)} with all; in the mean ${giga(one.mean)} and ${giga(all.mean)}`
   return [
     ['read bandwidth', rates(readBytesPerSecond, 'GB/s')],
     ['peak f32', rates(f32PerSecond, 'Gop/s')],

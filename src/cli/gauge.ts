@@ -1,8 +1,8 @@
 import { CkError } from '../base/errors.ts'
-import type { Resource } from '../build/probe.ts'
+import type { ProbedRate, Resource } from '../build/probe.ts'
 
-/** What this machine can do at most per second, with so many threads at that moment; null where it was not measured. */
-export type Limits = Readonly<Record<Resource, number | null>>
+/** What this machine could do with so many threads at that moment; null where it was not measured. */
+export type Limits = Readonly<Record<Resource, ProbedRate | null>>
 
 /** Measures limits between other measurements, for a machine that is shared does not keep them for a minute. */
 export interface Gauge {
@@ -20,7 +20,7 @@ export async function openGauge(resources: readonly Resource[], signal?: AbortSi
   try {
     const probe = await openProbe({ signal })
     const limits = async (threads: number) => {
-      const measured: Partial<Record<Resource, number>> = {}
+      const measured: Partial<Record<Resource, ProbedRate>> = {}
       for (const resource of resources) measured[resource] = await probe.rate(resource, threads)
       return { ...none, ...measured }
     }

@@ -1,3 +1,4 @@
+import type { ProbedRate } from '../build/probe.ts'
 import { countBarriers } from '../emit/artifacts.ts'
 import { kernels } from '../kernels/registry.ts'
 import type { MemoryPlan } from '../plan/planMemory.ts'
@@ -88,14 +89,14 @@ function roofline(
   { read, [arithmetic]: peak }: Limits,
 ): number | null {
   if (read === null || peak === null || seconds === 0) return null
-  return Math.max(bytes / read, operations / peak) / seconds
+  return Math.max(bytes / read.mean, operations / peak.mean) / seconds
 }
 
 /** The tables in Markdown, and what their fractions are of. `reason`: why no limit was measured, if so. */
 export function printOps(title: string, tables: readonly OpTable[], reason?: string): string {
   const explained =
     reason === undefined
-      ? 'The roofline is the larger share of bandwidth and peak; bytes count inputs and outputs, also those in caches.'
+      ? 'The roofline is the larger share of bandwidth and peak, as sustained just before; bytes count inputs and outputs, also those in caches.'
       : `Limits of this machine: not measured (${reason}).`
   return `${title}\n\n${tables.map(printOpTable).join('\n')}\n${explained}\n`
 }
@@ -143,8 +144,8 @@ function rates(amount: number, seconds: number): readonly [string, string] {
 
 function describeLimits({ read, int8, f32 }: Limits): string {
   if (read === null || int8 === null || f32 === null) return ''
-  const giga = (rate: number) => number(rate / 1e9, 1)
-  return ` Limits of this machine just before: ${giga(read)} GB/s read, ${giga(int8)} GOP/s in int8, ${giga(f32)} in f32.`
+  const giga = ({ mean, best }: ProbedRate) => `${number(mean / 1e9, 1)} (at best ${number(best / 1e9, 1)})`
+  return ` This machine just before: ${giga(read)} GB/s read, ${giga(int8)} GOP/s in int8, ${giga(f32)} in f32.`
 }
 
 const number = (value: number, digits: number) => value.toFixed(digits)

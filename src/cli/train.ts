@@ -87,7 +87,7 @@ async function peakOf(threads = Math.min(availableParallelism(), 64)): Promise<n
   const { openGauge } = await import('./gauge.ts')
   const gauge = await openGauge(['f32'])
   try {
-    return (await gauge.limits(threads)).f32 ?? 0
+    return (await gauge.limits(threads)).f32?.best ?? 0
   } finally {
     await gauge.close()
   }

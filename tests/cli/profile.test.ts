@@ -101,7 +101,7 @@ describe('ck bench --ops', () => {
       expect(ops.slice(0, -1)).toMatchObject(expected)
       expect(ops.slice(0, -1).every(({ bytes, seconds }) => bytes > 0 && seconds > 0)).toBe(true)
       expect(ops.at(-1)).toMatchObject({ value: '', kernel: '' })
-      expect(Object.values(table.limits).every((limit) => Number(limit) > 0)).toBe(true)
+      expect(Object.values(table.limits).every((limit) => (limit as { mean: number }).mean > 0)).toBe(true)
       expect(table.barriers).toEqual(barriers[table.kind])
     }
     expect(results.map(({ kind, steps }: { kind: string; steps: number }) => [kind, steps])).toEqual([
@@ -122,9 +122,7 @@ describe('ck bench --ops', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 22 barriers per step \(10 per layer\), waits .* %/)
     expect(stdout).toMatch(/\n\| end of step \|.*\n\| all \|.*\n\ndecode 2, 1 thread, /)
-    expect(stdout).toMatch(
-      / of the time\. Limits of this machine just before: .* GB\/s read, .* in int8, .* in f32\.\n/,
-    )
+    expect(stdout).toMatch(/ of the time\. This machine just before: .* GB\/s read, .* in int8, .* in f32\.\n/)
   })
 })
 
