@@ -59,14 +59,39 @@ CK_INLINE void ck_copy_rows(const int format, const void *b, int64_t b_row, ck_r
     }
 }
 
-/* out[i * step + lane] = row `lane` of the square, column i, for `count` columns. */
-CK_INLINE void ck_store_transposed(const ck_vf *square, int64_t count, int64_t step, int64_t lanes, float *out)
+/* out[i * step + lane] = row `lane` of the square, column i, for `count` columns and the first `lanes` rows. */
+CK_INLINE void ck_store_transposed(const ck_vf *square, const int64_t count, int64_t step, int64_t lanes, float *out)
 {
     ck_vf turned[CK_LANES];
     ck_transpose(square, turned);
+    CK_UNROLL
     for (int64_t i = 0; i < count; i++) {
-        ck_store_n(out + i * step, turned[i], lanes);
+        ck_store_some(out + i * step, turned[i], lanes);
     }
+}
+
+/*
+ * out[i * step + lane] = element i of row `lane`, for `height` <= CK_LANES rows that begin at `from`, row_step elements
+ * apart, and at most CK_LANES columns. Rows from `rows` on are zeros; of columns there are `cols`.
+ */
+CK_INLINE void ck_copy_square(const int format, const int height, const void *values, int64_t from, int64_t row_step,
+                              int64_t rows, int64_t cols, int64_t step, float *out)
+{
+    ck_vf square[CK_LANES];
+    if (rows >= height && cols >= CK_LANES) {
+        /* Without conditions it stays in registers. */
+        CK_UNROLL
+        for (int lane = 0; lane < CK_LANES; lane++) {
+            square[lane] = lane < height ? ck_load_weights(format, values, from + lane * row_step) : ck_set(0.0f);
+        }
+        ck_store_transposed(square, CK_LANES, step, height, out);
+        return;
+    }
+    for (int lane = 0; lane < CK_LANES; lane++) {
+        const int is_there = lane < height && lane < rows;
+        square[lane] = ck_load_values(format, values, from + lane * row_step, is_there ? cols : 0);
+    }
+    ck_store_transposed(square, ck_least(cols, CK_LANES), step, height, out);
 }
 
 /* The same panels from b stored as [cols, depth]. */
@@ -76,15 +101,10 @@ CK_INLINE void ck_copy_columns(const int format, const void *b, int64_t b_row, c
     const int64_t panel = (depth.end - depth.begin) * CK_WIDE;
     for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panels += panel) {
         for (int v = 0; v < CK_VECTORS; v++) {
+            const int64_t first = col + v * CK_LANES;
             for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
-                ck_vf square[CK_LANES];
-                for (int lane = 0; lane < CK_LANES; lane++) {
-                    const int64_t at = col + v * CK_LANES + lane;
-                    const int64_t count = at < cols.end ? depth.end - k : 0;
-                    square[lane] = ck_load_values(format, b, at * b_row + k, count);
-                }
                 float *to = panels + (k - depth.begin) * CK_WIDE + v * CK_LANES;
-                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_WIDE, CK_LANES, to);
+                ck_copy_square(format, CK_LANES, b, first * b_row + k, b_row, cols.end - first, depth.end - k, CK_WIDE, to);
             }
         }
     }
@@ -143,17 +163,12 @@ CK_INLINE void ck_copy_straight(const int format, const void *a, int64_t a_row, 
 {
     const int64_t tile = (depth.end - depth.begin) * CK_TALL;
     for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += tile) {
+        CK_UNROLL
         for (int t = 0; t < CK_TALL; t += CK_LANES) {
+            const int height = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
             for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
-                ck_vf square[CK_LANES];
-                for (int lane = 0; lane < CK_LANES; lane++) {
-                    const int64_t at = row + t + lane;
-                    const int64_t count = t + lane < CK_TALL && at < rows.end ? depth.end - k : 0;
-                    square[lane] = ck_load_values(format, a, at * a_row + k, count);
-                }
                 float *to = tiles + (k - depth.begin) * CK_TALL + t;
-                const int64_t lanes = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
-                ck_store_transposed(square, ck_least(depth.end - k, CK_LANES), CK_TALL, lanes, to);
+                ck_copy_square(format, height, a, (row + t) * a_row + k, a_row, rows.end - row - t, depth.end - k, CK_TALL, to);
             }
         }
     }

@@ -121,6 +121,7 @@ export const matmul: OpDefinition<'a' | 'b' | 'sum', 'y', MatmulAttributes> = de
             { rows: 2, cols: 1, depth: 3 },
             { rows: 13, cols: 2 * lanes + 1, depth: 37 },
             { rows: 5, cols: lanes - 1, depth: 700 },
+            { rows: 20, cols: 2 * lanes, depth: 205 },
           ].map(({ rows, cols, depth }, i) => ({
             inputs: {
               a: { dtype: ofA, shape: transposeA ? [depth, rows] : [rows, depth] },

@@ -3,7 +3,8 @@
  *
  * Of a piece of depth, a block of rows of op(a) and then strip after strip of columns of op(b) are copied into the
  * scratch: rows in tiles, columns in panels. y holds the sums from one piece of depth to the next. Sizes of pieces,
- * blocks and strips follow from the room there is, and change no bit.
+ * blocks and strips follow from the room there is, and change no bit. Operands that both lie step after step of depth are
+ * read where they are if one of them is narrow: a copy would be read too few times.
  */
 #include "matmul.h"
 
@@ -20,6 +21,9 @@ enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 
 
 /* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
 enum { CK_STEPS = 192 / CK_TALL };
+
+/* The columns of an operand that is narrow, and the depth of a piece of such products: of both operands it fits the caches. */
+enum { CK_NARROW = 256, CK_NARROW_DEPTH = 96 };
 
 /* Elements of scratch that a part needs at least; fewer parts work where there is less. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
@@ -42,7 +46,19 @@ typedef struct {
     int64_t room;
 } ck_matmul;
 
-/* An operand's part that is copied next: the memory is asked for its lines while the one before it is multiplied. */
+/* Tiles or panels: elements from one to the next, and from a step of depth to the next. */
+typedef struct {
+    const float *first;
+    int64_t next, step;
+} ck_side;
+
+/* Both operands of a product: copies, or as they are stored. */
+typedef struct {
+    int is_copied;
+    ck_side tiles, panels;
+} ck_sides;
+
+/* An operand's part that is read next: the memory is asked for its lines while the one before it is multiplied. */
 typedef struct {
     const uint8_t *row;
     int64_t row_bytes, stride, rows; /* rows that are left; their stride in bytes */
@@ -58,22 +74,29 @@ static ck_ahead ck_look_ahead(const void *values, int64_t bytes, int64_t stride,
     return (ck_ahead){row, row_bytes, stride * bytes, count, 0, ((row_bytes + 63) / 64 * count + times - 1) / times};
 }
 
-CK_INLINE void ck_ask(ck_ahead *ahead)
+/* Of a copy one operand's part comes next, and else both. */
+typedef struct {
+    ck_ahead of[2];
+} ck_aheads;
+
+CK_INLINE void ck_ask(const int is_copied, ck_aheads *aheads)
 {
-    for (int64_t i = 0; i < ahead->lines && ahead->rows > 0; i++) {
-        __builtin_prefetch(ahead->row + ahead->at, 0, 2);
-        ahead->at += 64;
-        if (ahead->at >= ahead->row_bytes) {
-            ahead->at = 0;
-            ahead->row += ahead->stride;
-            ahead->rows--;
+    for (ck_ahead *ahead = aheads->of; ahead < aheads->of + (is_copied ? 1 : 2); ahead++) {
+        for (int64_t i = 0; i < ahead->lines && ahead->rows > 0; i++) {
+            __builtin_prefetch(ahead->row + ahead->at, 0, 2);
+            ahead->at += 64;
+            if (ahead->at >= ahead->row_bytes) {
+                ahead->at = 0;
+                ahead->row += ahead->stride;
+                ahead->rows--;
+            }
         }
     }
 }
 
 /* sums += the first `height` rows of a tile times a panel, over `count` units of depth. */
-CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count, const float *tile,
-                                 const float *panel, ck_vf *sums)
+CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count, const float *tile, int64_t tile_step,
+                                 const float *panel, int64_t panel_step, ck_vf *sums)
 {
 #if defined CK_HAS_PAIRS
     if (unit == 2) {
@@ -82,18 +105,21 @@ CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count
     }
 #endif
     (void)unit;
-    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, CK_WIDE, count, tile, 1, CK_TALL,
+    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, panel_step, count, tile, 1, tile_step,
                   sums);
 }
 
 /*
- * `to` = `from` + the first `height` rows of a tile times a panel. `next`: the whole tile of y that comes after it, or
- * NULL.
+ * `to` = `from` + the first `height` rows of a tile times a panel; `sides` says their steps. `next`: the whole tile of y
+ * that comes after it, or NULL.
  */
-CK_INLINE void ck_multiply_tile(const int unit, const int height, int64_t count, const float *tile, const float *panel,
-                                const float *from, int64_t from_row, float *to, int64_t to_row, const float *next,
-                                int64_t next_row, ck_ahead *ahead)
+CK_INLINE void ck_multiply_tile(const int unit, const int height, const int is_copied, int64_t count,
+                                const ck_sides *sides, const float *tile, const float *panel, const float *from,
+                                int64_t from_row, float *to, int64_t to_row, const float *next, int64_t next_row,
+                                ck_aheads *aheads)
 {
+    const int64_t tile_step = is_copied ? CK_TALL : sides->tiles.step;
+    const int64_t panel_step = is_copied ? CK_WIDE : sides->panels.step;
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
@@ -106,8 +132,9 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, int64_t count,
             __builtin_prefetch(next + row * next_row, 1);
             __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
         }
-        ck_ask(ahead);
-        ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * CK_TALL, panel + k * CK_WIDE, sum);
+        ck_ask(is_copied, aheads);
+        ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * tile_step, tile_step,
+                          panel + k * panel_step, panel_step, sum);
         k += CK_STEPS;
         row++;
     } while (k < count);
@@ -119,7 +146,8 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, int64_t count,
 
 /* y[rows, cols] = sum or, after the first piece, y + tile · panel. A tile that reaches out of y lies beside it. */
 static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, int is_first, int64_t count,
-                             const float *tile, const float *panel, const float *next, ck_ahead *ahead)
+                             const ck_sides *sides, const float *tile, const float *panel, const float *next,
+                             ck_aheads *aheads)
 {
     static const float zeros[CK_WIDE];
     float beside[CK_TALL * CK_WIDE];
@@ -144,19 +172,24 @@ static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, i
         from = to = beside;
         from_row = to_row = CK_WIDE;
     }
-#define CK_MULTIPLY(unit, height)                                                                                      \
-    ck_multiply_tile(unit, height, count, tile, panel, from, from_row, to, to_row, next, c->y_row, ahead)
+#define CK_MULTIPLY(unit, height, is_copied)                                                                           \
+    ck_multiply_tile(unit, height, is_copied, count, sides, tile, panel, from, from_row, to, to_row, next, c->y_row,   \
+                     aheads)
 #if defined CK_HAS_PAIRS
     if (c->unit == 2 && is_low) {
-        CK_MULTIPLY(2, CK_LOW);
+        CK_MULTIPLY(2, CK_LOW, 1);
     } else if (c->unit == 2) {
-        CK_MULTIPLY(2, CK_TALL);
+        CK_MULTIPLY(2, CK_TALL, 1);
     } else
 #endif
-    if (is_low) {
-        CK_MULTIPLY(1, CK_LOW);
+    if (sides->is_copied && is_low) {
+        CK_MULTIPLY(1, CK_LOW, 1);
+    } else if (sides->is_copied) {
+        CK_MULTIPLY(1, CK_TALL, 1);
+    } else if (is_low) {
+        CK_MULTIPLY(1, CK_LOW, 0);
     } else {
-        CK_MULTIPLY(1, CK_TALL);
+        CK_MULTIPLY(1, CK_TALL, 0);
     }
 #undef CK_MULTIPLY
     for (int64_t t = 0; is_cut && t < high; t++) {
@@ -170,21 +203,27 @@ CK_INLINE int64_t ck_units(const ck_matmul *c, ck_range depth)
     return (depth.end - depth.begin + c->unit - 1) / c->unit;
 }
 
-static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, ck_range depth, const float *tiles,
-                              const float *panels, ck_ahead ahead)
+static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, ck_range depth, ck_sides sides,
+                              ck_aheads aheads)
 {
     const int64_t count = ck_units(c, depth);
-    for (int64_t row = rows.begin; row < rows.end; row += CK_TALL, tiles += count * CK_TALL) {
-        const ck_range few = {row, ck_least(row + CK_TALL, rows.end)};
-        const float *panel = panels;
-        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panel += count * CK_WIDE) {
+    const float *tile = sides.tiles.first;
+    int64_t height;
+    for (int64_t row = rows.begin; row < rows.end; row += height, tile += height * (sides.tiles.next / CK_TALL)) {
+        height = ck_least(CK_TALL, rows.end - row);
+        if (!sides.is_copied && height < CK_TALL) {
+            height = CK_LOW;
+        }
+        const ck_range few = {row, row + height};
+        const float *panel = sides.panels.first;
+        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panel += sides.panels.next) {
             const ck_range some = {col, ck_least(col + CK_WIDE, cols.end)};
             /* The whole tile that is next: of these rows, or the first one of the next rows. */
             const int is_last = some.end == cols.end;
             const int64_t next_row = is_last ? few.end : row, next_col = is_last ? cols.begin : some.end;
             const int is_whole = next_row + CK_TALL <= c->rows && next_col + CK_WIDE <= c->cols;
             const float *next = is_whole ? c->y + next_row * c->y_row + next_col : NULL;
-            ck_multiply_some(c, few, some, depth.begin == 0, count, tiles, panel, next, &ahead);
+            ck_multiply_some(c, few, some, depth.begin == 0, count, &sides, tile, panel, next, &aheads);
         }
     }
 }
@@ -266,6 +305,37 @@ static void ck_copy_strip(const ck_matmul *c, ck_range cols, ck_range depth, flo
     ck_copy_panels(c->b_format, c->transposed, c->b, c->b_row, cols, depth, panels);
 }
 
+/* Whether the operands are read where they are: tiles and panels that reach out of them would be read as well. */
+CK_INLINE int ck_is_direct(const ck_matmul *c)
+{
+    const int is_f32 = c->a_format == CK_F32 && c->b_format == CK_F32;
+    const int is_whole = c->rows % CK_LOW == 0 && c->cols % CK_WIDE == 0;
+    return is_f32 && c->a_row == 1 && !c->transposed && is_whole && ck_least(c->rows, c->cols) <= CK_NARROW;
+}
+
+/* y[rows, cols] from operands that are read where they are. */
+static void ck_multiply_stored(const ck_matmul *c, ck_range rows, ck_range cols)
+{
+    const float *a = c->a, *b = c->b;
+    const ck_range all = {0, c->depth};
+    const int64_t pieces = ck_ranges(all, CK_NARROW_DEPTH);
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        const ck_range depth = ck_divide(all, 1, piece, pieces);
+        const ck_sides sides = {
+            .tiles = {a + depth.begin * c->a_col + rows.begin, CK_TALL, c->a_col},
+            .panels = {b + depth.begin * c->b_row + cols.begin, CK_WIDE, c->b_row},
+        };
+        ck_aheads aheads = {0};
+        if (piece + 1 < pieces) {
+            const ck_range next = ck_divide(all, 1, piece + 1, pieces);
+            const int64_t times = ck_ranges(rows, CK_TALL) * ck_ranges(cols, CK_WIDE) * ck_ranges(depth, CK_STEPS);
+            aheads.of[0] = ck_look_ahead(a, sizeof *a, c->a_col, next, rows, times);
+            aheads.of[1] = ck_look_ahead(b, sizeof *b, c->b_row, next, cols, times);
+        }
+        ck_multiply_block(c, rows, cols, depth, sides, aheads);
+    }
+}
+
 /* y[rows, cols] with `room` elements of scratch. */
 static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, float *scratch, int64_t room)
 {
@@ -293,8 +363,14 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
                 }
                 const int64_t times = ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) *
                                       ck_ranges((ck_range){0, ck_units(c, depth)}, CK_STEPS);
-                ck_multiply_block(c, some_rows, some_cols, depth, tiles, panels,
-                                  ck_next(c, &field, piece, block, strip, times));
+                const int64_t count = ck_units(c, depth);
+                const ck_sides sides = {
+                    .is_copied = 1,
+                    .tiles = {tiles, count * CK_TALL, CK_TALL},
+                    .panels = {panels, count * CK_WIDE, CK_WIDE},
+                };
+                ck_multiply_block(c, some_rows, some_cols, depth, sides,
+                                  (ck_aheads){{ck_next(c, &field, piece, block, strip, times)}});
             }
         }
     }
@@ -303,18 +379,20 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
 /*
  * The share of y that is a part's: a field of a grid, whole tiles but for the last ones. Of all grids with as many
  * fields as parts, or fewer, the one whose largest field costs least. To copy a tile costs about as much as to multiply
- * it with a panel, and the other way round: a field counts with one more of each.
+ * it with a panel, and the other way round: a field counts with one more of each. To read them where they are costs less.
  */
 static void ck_multiply(const ck_matmul *c, int part, int parts)
 {
     const int64_t workers = ck_least(parts, c->room / CK_LEAST_ROOM);
     const int64_t tall = (c->rows + CK_TALL - 1) / CK_TALL, wide = (c->cols + CK_WIDE - 1) / CK_WIDE;
+    const int is_direct = ck_is_direct(c);
+    const int64_t more_rows = is_direct ? CK_LOW : CK_TALL, more_cols = is_direct ? CK_WIDE / 4 : CK_WIDE;
     int64_t down = 1, least_cost = INT64_MAX;
     for (int64_t d = 1; d <= workers; d++) {
         const int64_t across = workers / d;
         const int64_t high = ck_least((tall + d - 1) / d * CK_TALL, c->rows);
         const int64_t broad = ck_least((wide + across - 1) / across * CK_WIDE, c->cols);
-        const int64_t cost = (high + CK_TALL) * (broad + CK_WIDE);
+        const int64_t cost = (high + more_rows) * (broad + more_cols);
         if (cost < least_cost) {
             down = d;
             least_cost = cost;
@@ -328,7 +406,12 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
     const ck_range cols = ck_divide((ck_range){0, c->cols}, CK_WIDE, part % across, across);
     /* Whole cache lines. */
     const int64_t room = c->room / workers / 16 * 16;
-    if (rows.begin < rows.end && cols.begin < cols.end) {
+    if (rows.begin >= rows.end || cols.begin >= cols.end) {
+        return;
+    }
+    if (is_direct) {
+        ck_multiply_stored(c, rows, cols);
+    } else {
         ck_multiply_field(c, rows, cols, c->scratch + part * room, room);
     }
 }
