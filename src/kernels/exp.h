@@ -4,10 +4,9 @@
 
 #include "simd.h"
 
-/* A number as n ln2 + r with |r| <= ln2 / 2. */
+/* A number as n ln2 + r with |r| <= ln2 / 2; n is a whole number. */
 typedef struct {
-    ck_vi n;
-    ck_vf r;
+    ck_vf n, r;
 } ck_reduced;
 
 /* ln2 is taken in two parts, the first with so few bits that n times it is exact. |x| < 2^21. */
@@ -18,7 +17,7 @@ CK_INLINE ck_reduced ck_reduce(ck_vf x)
     const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
     const ck_vf n = shifted - shift;
     const ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
-    return (ck_reduced){ck_bits(shifted) - ck_bits(shift), ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r)};
+    return (ck_reduced){n, ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r)};
 }
 
 /* (e^r - 1 - r) / r^2 by its Taylor series. */
@@ -32,25 +31,34 @@ CK_INLINE ck_vf ck_exp_tail(ck_vf r)
     return ck_fma(p, r, ck_set(0.5f));
 }
 
-/* 2^n for n from -126 to 127. */
-CK_INLINE ck_vf ck_power_of_two(ck_vi n)
+/* 2^n for whole n from -126 to 127. */
+CK_INLINE ck_vf ck_power_of_two(ck_vf n)
 {
-    return (ck_vf)((ck_vu)(n + 127) << 23);
+    /* The sum holds n + 127 in its low bits. */
+    return (ck_vf)((ck_vu)ck_bits(n + (0x1.8p23f + 127.0f)) << 23);
 }
 
-/*
- * e^x within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity.
- * e^x = 2^n e^r; 2^n in two factors, so that neither leaves the range of f32.
- */
+/* v 2^n for whole n from -252 to 254, rounded once. */
+CK_INLINE ck_vf ck_scale_by_power(ck_vf v, ck_vf n)
+{
+#if defined CK_AVX512
+    return _mm512_scalef_ps(v, n);
+#else
+    /* In two factors, so that neither leaves the range of f32. */
+    const ck_vf shift = ck_set(0x1.8p23f), half = (ck_fma(n, ck_set(0.5f), shift)) - shift;
+    return v * ck_power_of_two(half) * ck_power_of_two(n - half);
+#endif
+}
+
+/* e^x = 2^n e^r within 2 ulp for results that are normal numbers. exp(-inf) = 0, exp(NaN) = NaN, overflow is infinity. */
 CK_INLINE ck_vf ck_exp(ck_vf x)
 {
-    x = ck_select(x < ck_set(-104.0f), ck_set(-104.0f), x);
-    x = ck_select(x > ck_set(89.0f), ck_set(89.0f), x);
+    /* Of NaN and a number ck_max gives the second. */
+    x = -ck_max(ck_set(-89.0f), -ck_max(ck_set(-104.0f), x));
     const ck_reduced by = ck_reduce(x);
     ck_vf p = ck_fma(ck_exp_tail(by.r), by.r, ck_set(1.0f));
     p = ck_fma(p, by.r, ck_set(1.0f));
-    const ck_vi first = by.n >> 1;
-    return p * ck_power_of_two(first) * ck_power_of_two(by.n - first);
+    return ck_scale_by_power(p, by.n);
 }
 
 /*

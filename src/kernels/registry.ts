@@ -11,7 +11,12 @@ import { embeddingForward } from './embedding/embedding.kernel.ts'
 import { clipForward, rootOfSumForward, squaresForward, unitNormForward } from './gradient/gradient.kernel.ts'
 import type { Kernel } from './kernel.ts'
 import { linearForward, linearGluForward } from './linear/linear.kernel.ts'
-import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from './loss/loss.kernel.ts'
+import {
+  crossEntropyFusedGradient,
+  crossEntropyGradient,
+  crossEntropyMeanForward,
+  crossEntropyRowsForward,
+} from './loss/loss.kernel.ts'
 import { matmulForward } from './matmul/matmul.kernel.ts'
 import {
   gatedRmsNormForward,
@@ -83,7 +88,7 @@ export const families = {
   embedding: Object.values(embeddingForward),
   gradient: [squaresForward, rootOfSumForward, clipForward, unitNormForward],
   linear: [...Object.values(linearForward), ...Object.values(linearGluForward)],
-  loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient],
+  loss: [crossEntropyRowsForward, crossEntropyMeanForward, crossEntropyGradient, crossEntropyFusedGradient],
   matmul: [
     ...Object.values(matmulForward.nn.f32),
     ...Object.values(matmulForward.nn.bf16),

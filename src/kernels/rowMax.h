@@ -7,14 +7,22 @@
 /* cols is at least 1. */
 static inline float ck_row_max(int64_t cols, const float *x)
 {
+    enum { CHAINS = 4 }; /* a comparison waits for the one before it */
     float most = x[0];
     int64_t col = 0;
-    if (cols >= CK_LANES) {
-        ck_vf lanes = ck_load(x);
-        for (col = CK_LANES; col + CK_LANES <= cols; col += CK_LANES) {
-            lanes = ck_max(ck_load(x + col), lanes);
+    if (cols >= CHAINS * CK_LANES) {
+        ck_vf lanes[CHAINS];
+        CK_UNROLL
+        for (int i = 0; i < CHAINS; i++) {
+            lanes[i] = ck_load(x + i * CK_LANES);
         }
-        most = ck_largest(lanes);
+        for (col = CHAINS * CK_LANES; col + CHAINS * CK_LANES <= cols; col += CHAINS * CK_LANES) {
+            CK_UNROLL
+            for (int i = 0; i < CHAINS; i++) {
+                lanes[i] = ck_max(ck_load(x + col + i * CK_LANES), lanes[i]);
+            }
+        }
+        most = ck_largest(ck_max(ck_max(lanes[0], lanes[1]), ck_max(lanes[2], lanes[3])));
     }
     for (; col < cols; col++) {
         most = x[col] > most ? x[col] : most;

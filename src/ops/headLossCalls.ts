@@ -1,5 +1,9 @@
 import type { Lowering, Operand } from '../ir/op.ts'
-import { crossEntropyGradient, crossEntropyMeanForward, crossEntropyRowsForward } from '../kernels/loss/loss.kernel.ts'
+import {
+  crossEntropyFusedGradient,
+  crossEntropyMeanForward,
+  crossEntropyRowsForward,
+} from '../kernels/loss/loss.kernel.ts'
 import { scaleForward, softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { softCapGradient } from '../kernels/slopes/slopes.kernel.ts'
 import { fillForward } from '../kernels/sums/sums.kernel.ts'
@@ -49,12 +53,14 @@ export function callHeadLoss(
     if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: logits, y: logits })
     if (cap !== 0) to.call(softCapForward, { ...inPlace, cap, x: logits, y: logits })
     const rowsOf = { ...sizes, logitsRow: vocabulary, logits, states: of.states, targets: of.targets }
-    to.call(crossEntropyRowsForward, rowsOf)
-    if (!gradients) continue
+    if (!gradients) {
+      to.call(crossEntropyRowsForward, rowsOf)
+      continue
+    }
     const { dx, dw, sum } = gradients
     // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
     const dlogits = cap === 0 ? logits : to.rows(dlogitsRoom, 0, some)
-    to.call(crossEntropyGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
+    to.call(crossEntropyFusedGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
     if (cap !== 0) {
       const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }
       to.call(softCapGradient, { ...sizes, ...strides, cap, value: logits, dy: dlogits, dx: dlogits })

@@ -19,6 +19,25 @@ export const crossEntropyRowsForward = defineKernel({
   flops: ({ rows, cols }) => 18 * rows * cols,
 })
 
+/** What crossEntropyRowsForward and crossEntropyGradient give, from one pass over each row. */
+export const crossEntropyFusedGradient = defineKernel({
+  name: 'crossEntropyFused_bwd_f32',
+  family: 'loss',
+  dims: ['rows', 'cols', 'logitsRow', 'dlogitsRow'],
+  attributes: {},
+  buffers: {
+    logits,
+    targets,
+    total,
+    dloss: { dtype: 'f32', access: 'read', shape: [1, 1] },
+    states: { dtype: 'f32', access: 'write', shape: ['rows', 3] },
+    dlogits: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'dlogitsRow' },
+  },
+  inPlace: [['dlogits', 'logits']],
+  split: { items: ['rows'], own: ['logits', 'targets', 'states', 'dlogits'] },
+  flops: ({ rows, cols }) => 20 * rows * cols,
+})
+
 /**
  * loss = the sum of the rows' losses, made in double in their order, over `total`, or over the number of targets that are not
  * -1; 0 where that is 0.
