@@ -20,6 +20,12 @@ export function pieceRows(rows: number, vocabulary: number): number {
   return Math.min(rows, 24 * Math.ceil(rows / pieces / 24))
 }
 
+/** Elements from row to row of logits: an odd number of cache lines, so that one column of many rows fits a cache. */
+function logitsStride(vocabulary: number): number {
+  const lines = Math.ceil(vocabulary / 16)
+  return 16 * (lines % 2 === 0 ? lines + 1 : lines)
+}
+
 interface HeadGradients {
   readonly dx: Operand
   readonly dw: Operand
@@ -39,30 +45,38 @@ export function callHeadLoss(
   const one = to.scratch('one', { dtype: 'f32', shape: [1, 1] })
   if (gradients) to.call(fillForward, { rows: 1, cols: 1, value: 1, y: one })
   const most = pieceRows(rows, vocabulary)
+  const stride = logitsStride(vocabulary)
   // Every piece lies in the bytes of the one before it.
-  const room = (name: string) => to.scratch(name, { dtype: 'f32', shape: [most, vocabulary] })
-  const [logitsRoom, dlogitsRoom] = [room('logits'), room('dlogits')]
+  const rooms = {
+    logits: to.scratch('logits', { dtype: 'f32', shape: [most, stride] }),
+    dlogits: to.scratch('dlogits', { dtype: 'f32', shape: [most, stride] }),
+  }
+  const pieceOf = (room: keyof typeof rooms, count: number) => {
+    const piece = to.scratch(`${room}.piece`, { dtype: 'f32', shape: [count, vocabulary] })
+    to.view(piece, to.rows(rooms[room], 0, count))
+    return piece
+  }
   for (let from = 0; from < rows; from += most) {
     const some = Math.min(most, rows - from)
     const piece = (whole: Operand) => to.rows(whole, from, some)
     const of = { x: piece(x), targets: piece(targets), states: piece(states) }
-    const logits = to.rows(logitsRoom, 0, some)
+    const logits = pieceOf('logits', some)
     const sizes = { rows: some, cols: vocabulary }
-    const inPlace = { ...sizes, xRow: vocabulary, yRow: vocabulary }
+    const inPlace = { ...sizes, xRow: stride, yRow: stride }
     callMatmul(to, { a: of.x, b: w, sum: null, y: logits }, { transposeA: false, transposeB: true })
     if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: logits, y: logits })
     if (cap !== 0) to.call(softCapForward, { ...inPlace, cap, x: logits, y: logits })
-    const rowsOf = { ...sizes, logitsRow: vocabulary, logits, states: of.states, targets: of.targets }
+    const rowsOf = { ...sizes, logitsRow: stride, logits, states: of.states, targets: of.targets }
     if (!gradients) {
       to.call(crossEntropyRowsForward, rowsOf)
       continue
     }
     const { dx, dw, sum } = gradients
     // What was bent is read again by the gradient of the bend: the gradient has memory of its own.
-    const dlogits = cap === 0 ? logits : to.rows(dlogitsRoom, 0, some)
-    to.call(crossEntropyFusedGradient, { ...rowsOf, dlogitsRow: vocabulary, total, dloss: one, dlogits })
+    const dlogits = cap === 0 ? logits : pieceOf('dlogits', some)
+    to.call(crossEntropyFusedGradient, { ...rowsOf, dlogitsRow: stride, total, dloss: one, dlogits })
     if (cap !== 0) {
-      const strides = { valueRow: vocabulary, dyRow: vocabulary, dxRow: vocabulary }
+      const strides = { valueRow: stride, dyRow: stride, dxRow: stride }
       to.call(softCapGradient, { ...sizes, ...strides, cap, value: logits, dy: dlogits, dx: dlogits })
     }
     if (factor !== 1) to.call(scaleForward, { ...inPlace, factor, x: dlogits, y: dlogits })

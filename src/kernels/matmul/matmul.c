@@ -4,7 +4,7 @@
  * Of a piece of depth, a block of rows of op(a) and then strip after strip of columns of op(b) are copied into the
  * scratch: rows in tiles, columns in panels. y holds the sums from one piece of depth to the next. Sizes of pieces,
  * blocks and strips follow from the room there is, and change no bit. Operands that both lie step after step of depth are
- * read where they are if one of them is narrow: a copy would be read too few times.
+ * read where they are if they are narrow: a copy would be read too few times.
  */
 #include "matmul.h"
 
@@ -22,8 +22,8 @@ enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 
 /* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
 enum { CK_STEPS = 192 / CK_TALL };
 
-/* The columns of an operand that is narrow, and the depth of a piece of such products: of both operands it fits the caches. */
-enum { CK_NARROW = 256, CK_NARROW_DEPTH = 96 };
+/* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
+enum { CK_NARROW = 768, CK_NARROW_DEPTH = 96 };
 
 /* Elements of scratch that a part needs at least; fewer parts work where there is less. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
@@ -310,7 +310,7 @@ CK_INLINE int ck_is_direct(const ck_matmul *c)
 {
     const int is_f32 = c->a_format == CK_F32 && c->b_format == CK_F32;
     const int is_whole = c->rows % CK_LOW == 0 && c->cols % CK_WIDE == 0;
-    return is_f32 && c->a_row == 1 && !c->transposed && is_whole && ck_least(c->rows, c->cols) <= CK_NARROW;
+    return is_f32 && c->a_row == 1 && !c->transposed && is_whole && c->rows + c->cols <= CK_NARROW;
 }
 
 /* y[rows, cols] from operands that are read where they are. */
