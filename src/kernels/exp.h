@@ -45,7 +45,7 @@ CK_INLINE ck_vf ck_scale_by_power(ck_vf v, ck_vf n)
     return _mm512_scalef_ps(v, n);
 #else
     /* In two factors, so that neither leaves the range of f32. */
-    const ck_vf shift = ck_set(0x1.8p23f), half = (ck_fma(n, ck_set(0.5f), shift)) - shift;
+    const ck_vf shift = ck_set(0x1.8p23f), half = ck_fma(n, ck_set(0.5f), shift) - shift;
     return v * ck_power_of_two(half) * ck_power_of_two(n - half);
 #endif
 }

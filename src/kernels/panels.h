@@ -104,7 +104,8 @@ CK_INLINE void ck_copy_columns(const int format, const void *b, int64_t b_row, c
             const int64_t first = col + v * CK_LANES;
             for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
                 float *to = panels + (k - depth.begin) * CK_WIDE + v * CK_LANES;
-                ck_copy_square(format, CK_LANES, b, first * b_row + k, b_row, cols.end - first, depth.end - k, CK_WIDE, to);
+                ck_copy_square(format, CK_LANES, b, first * b_row + k, b_row, cols.end - first, depth.end - k, CK_WIDE,
+                               to);
             }
         }
     }
@@ -168,7 +169,8 @@ CK_INLINE void ck_copy_straight(const int format, const void *a, int64_t a_row, 
             const int height = CK_TALL - t < CK_LANES ? CK_TALL - t : CK_LANES;
             for (int64_t k = depth.begin; k < depth.end; k += CK_LANES) {
                 float *to = tiles + (k - depth.begin) * CK_TALL + t;
-                ck_copy_square(format, height, a, (row + t) * a_row + k, a_row, rows.end - row - t, depth.end - k, CK_TALL, to);
+                ck_copy_square(format, height, a, (row + t) * a_row + k, a_row, rows.end - row - t, depth.end - k,
+                               CK_TALL, to);
             }
         }
     }

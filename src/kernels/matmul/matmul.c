@@ -105,8 +105,8 @@ CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count
     }
 #endif
     (void)unit;
-    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, panel_step, count, tile, 1, tile_step,
-                  sums);
+    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, panel_step, count, tile, 1,
+                  tile_step, sums);
 }
 
 /*
@@ -209,7 +209,7 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
     const int64_t count = ck_units(c, depth);
     const float *tile = sides.tiles.first;
     int64_t height;
-    for (int64_t row = rows.begin; row < rows.end; row += height, tile += height * (sides.tiles.next / CK_TALL)) {
+    for (int64_t row = rows.begin; row < rows.end; row += height, tile += sides.is_copied ? sides.tiles.next : height) {
         height = ck_least(CK_TALL, rows.end - row);
         if (!sides.is_copied && height < CK_TALL) {
             height = CK_LOW;

@@ -26,21 +26,24 @@ export const rmsNormGradient = defineKernel({
   flops: ({ rows, groups, cols }) => 9 * rows * groups * cols,
 })
 
-/** dgain = sum + Σ dy · x · scale over the vectors in their order, one chain per column; without sum from 0. */
+/**
+ * dgains = Σ dy · x · scale over the vectors of each chunk of rows in their order, one chain per column: what is to be added up
+ * for the gain's gradient. The rows are divided evenly among the chunks.
+ */
 export const rmsNormGainGradient = defineKernel({
   name: 'rmsNormGain_bwd_f32',
   family: 'normgrad',
-  dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow'],
+  dims: ['rows', 'groups', 'cols', 'chunks', 'xRow', 'dyRow'],
   attributes: {},
   buffers: {
     x: vectorsOf('read', 'xRow'),
     dy: vectorsOf('read', 'dyRow'),
     scale: perVector('read'),
-    sum: { ...perColumn('read'), optional: true },
-    dgain: perColumn('write'),
+    dgains: { dtype: 'f32', access: 'write', shape: ['chunks', 'cols'] },
   },
-  inPlace: [['dgain', 'sum']],
-  split: { items: [{ dim: 'cols', each: 16 }], own: ['sum', 'dgain'] },
+  inPlace: [],
+  mixesRows: true,
+  split: { items: ['chunks'], own: ['dgains'] },
   flops: ({ rows, groups, cols }) => 3 * rows * groups * cols,
 })
 
