@@ -46,9 +46,10 @@ void ck_rmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64
 {
     int64_t item, end;
     ck_share(rows * groups, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const float *from = x + item / groups * xRow + item % groups * cols;
-        float *to = y + item / groups * yRow + item % groups * cols;
+    ck_place group = ck_place_of(item, groups);
+    for (; item < end; item++, ck_go_on(&group, groups)) {
+        const float *from = x + group.row * xRow + group.at * cols;
+        float *to = y + group.row * yRow + group.at * cols;
         ck_scale_row(cols, ck_inverse_root(ck_squares(from, cols), cols, eps), from, gain, to);
     }
 }
@@ -83,9 +84,10 @@ void ck_layerNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int
 {
     int64_t item, end;
     ck_share(rows * groups, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const float *from = x + item / groups * xRow + item % groups * cols;
-        float *to = y + item / groups * yRow + item % groups * cols;
+    ck_place group = ck_place_of(item, groups);
+    for (; item < end; item++, ck_go_on(&group, groups)) {
+        const float *from = x + group.row * xRow + group.at * cols;
+        float *to = y + group.row * yRow + group.at * cols;
         const float mean = ck_sum_row(cols, from) / (float)cols;
         const ck_vf factor = ck_set(ck_inverse_root(ck_square_differences(cols, mean, from), cols, eps));
         int64_t col = 0;
@@ -127,9 +129,10 @@ void ck_l2Norm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_
 {
     int64_t item, end;
     ck_share(rows * groups, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const float *from = x + item / groups * xRow + item % groups * cols;
-        float *to = y + item / groups * yRow + item % groups * cols;
+    ck_place group = ck_place_of(item, groups);
+    for (; item < end; item++, ck_go_on(&group, groups)) {
+        const float *from = x + group.row * xRow + group.at * cols;
+        float *to = y + group.row * yRow + group.at * cols;
         const ck_vf inverse = ck_set(1.0f / sqrtf(ck_sum(ck_squares(from, cols)) + eps));
         int64_t col = 0;
         for (; col + CK_LANES <= cols; col += CK_LANES) {
@@ -147,10 +150,11 @@ void ck_gatedRmsNorm_fwd_f32(int part, int parts, int64_t rows, int64_t groups, 
 {
     int64_t item, end;
     ck_share(rows * groups, part, parts, &item, &end);
-    for (; item < end; item++) {
-        const int64_t row = item / groups, group = item % groups * cols;
-        const float *from = x + row * xRow + group, *by = gate + row * gateRow + group;
-        float *to = y + row * yRow + group;
+    ck_place group = ck_place_of(item, groups);
+    for (; item < end; item++, ck_go_on(&group, groups)) {
+        const int64_t at = group.at * cols;
+        const float *from = x + group.row * xRow + at, *by = gate + group.row * gateRow + at;
+        float *to = y + group.row * yRow + at;
         const ck_vf inverse = ck_set(ck_inverse_root(ck_squares(from, cols), cols, eps));
         int64_t col = 0;
         for (; col + CK_LANES <= cols; col += CK_LANES) {

@@ -87,12 +87,12 @@ CK_INLINE void ck_rotate_pairwise(const int back, int64_t pairs, const float *x,
     {                                                                                                                  \
         int64_t item, end;                                                                                             \
         ck_share(tokens *heads, part, parts, &item, &end);                                                             \
-        for (; item < end; item++) {                                                                                   \
-            const int64_t token = item / heads, head = item % heads;                                                   \
-            const float *from = x + token * xRow + head * width;                                                       \
-            float *to = y + token * yRow + head * width;                                                               \
-            ck_rotate_##pairing(back, pairs, from, table + token * 2 * pairs, to);                                     \
-            if (to != from) {                                                                                          \
+        ck_place head = ck_place_of(item, heads);                                                                      \
+        for (; item < end; item++, ck_go_on(&head, heads)) {                                                           \
+            const float *from = x + head.row * xRow + head.at * width;                                                 \
+            float *to = y + head.row * yRow + head.at * width;                                                         \
+            ck_rotate_##pairing(back, pairs, from, table + head.row * 2 * pairs, to);                                  \
+            if (to != from && width > 2 * pairs) {                                                                     \
                 memcpy(to + 2 * pairs, from + 2 * pairs, (size_t)(width - 2 * pairs) * sizeof *to);                    \
             }                                                                                                          \
         }                                                                                                              \
