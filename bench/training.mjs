@@ -239,8 +239,8 @@ function section() {
 
 Written by \`node bench/training.mjs --python PYTHON${options.pages ? ' --pages' : ''} --write\`: PyTorch 2.13 and this engine train the same model from the same weights on
 the same ids, f32, AdamW, ${threads} threads, denormals flushed on both sides, in turns; seconds of a step are medians. PyTorch has SDPA, the fused
-AdamW and ${options.pages ? "the system's malloc as it is" : 'a malloc that keeps its pages'}. "Of peak" is of the f32 peak, measured in turns
-with them. The last columns are the update of all weights alone, and what the machine read at most.
+AdamW and ${options.pages ? "the system's malloc as it is" : 'a malloc that keeps its pages'}. "Of peak" is of the f32 multiply-adds that the
+machine sustained in turns with them. The last columns are the update of all weights alone, and what the machine read.
 
 | model | batch | ours, s | PyTorch, s | ratio | of peak, GFLOP/s | ours, MiB | PyTorch, MiB | update, ours, s | PyTorch, s | read, GB/s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
