@@ -1,9 +1,8 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
-import { gatedRmsNormGradient } from '../kernels/normgrad/normgrad.kernel.ts'
+import { gatedRmsNormGradient, rmsNormGainGradient } from '../kernels/normgrad/normgrad.kernel.ts'
 import { slopeOf } from './activateBackward.ts'
 import { activationOf } from './activations.ts'
-import { addRmsGain } from './normGradient.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
 
 /**
@@ -54,7 +53,8 @@ export const gatedRmsNormBackward = defineOp({
     const read = { xRow: to.stride(x), gateRow: to.stride(gate), dyRow: to.stride(dy) }
     const dims = { rows, groups, cols, ...read, dxRow: to.stride(dx), dgateRow: to.stride(dgate) }
     to.call(gatedRmsNormGradient, { ...dims, eps, x, gate, gain, dy, scale, dnormed, dx, dgate })
-    addRmsGain(to, { x, dy: dnormed, scale, sum: gainSum, dgain })
+    const strides = { xRow: to.stride(x), dyRow: to.stride(dnormed) }
+    to.call(rmsNormGainGradient, { rows, groups, cols, ...strides, x, dy: dnormed, scale, sum: gainSum, dgain })
   },
   tolerance: { relative: 16 },
   // Two numbers alone are all but normed away, and their gradient is what rounding leaves.

@@ -1,8 +1,6 @@
 import type { TensorType } from '../ir/graph.ts'
 import type { Lowering, Operand } from '../ir/op.ts'
 import type { Tensor } from '../ir/tensor.ts'
-import { rmsNormGainGradient } from '../kernels/normgrad/normgrad.kernel.ts'
-import { sumRowsForward } from '../kernels/sums/sums.kernel.ts'
 import { axis, lastAxis } from './shapes.ts'
 
 /**
@@ -35,27 +33,6 @@ export function vectorsOf({ x, dy }: { readonly [slot in 'x' | 'dy']: Operand },
     dims: { rows, groups, cols: lastAxis(x.type), xRow: to.stride(x), dyRow: to.stride(dy) },
     perVector: (name: string) => to.scratch(name, { dtype: 'f32', shape: [rows, groups] }),
   }
-}
-
-/** Rows whose products are added up by one thread: as many as matter, and always the same. */
-const chunkRows = 128
-
-/** The calls for dgain = sum + Σ dy · x · scale over all vectors: chunk by chunk, then over the chunks. */
-export function addRmsGain(
-  to: Lowering,
-  {
-    x,
-    dy,
-    scale,
-    sum,
-    dgain,
-  }: { readonly [slot in 'x' | 'dy' | 'scale' | 'dgain']: Operand } & { readonly sum: Operand | null },
-): void {
-  const { dims } = vectorsOf({ x, dy }, to)
-  const chunks = Math.ceil(to.most(dims.rows) / chunkRows)
-  const dgains = to.scratch('gains', { dtype: 'f32', shape: [chunks, dims.cols] })
-  to.call(rmsNormGainGradient, { ...dims, chunks, x, dy, scale, dgains })
-  to.call(sumRowsForward, { rows: chunks, groups: 1, cols: dims.cols, xRow: dims.cols, x: dgains, sum, y: dgain })
 }
 
 /**

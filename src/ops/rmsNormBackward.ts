@@ -1,7 +1,7 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols } from '../ir/tensor.ts'
-import { rmsNormGradient } from '../kernels/normgrad/normgrad.kernel.ts'
-import { addRmsGain, checkNormGradient, normGradientSamples, startOf, vectorsOf } from './normGradient.ts'
+import { rmsNormGainGradient, rmsNormGradient } from '../kernels/normgrad/normgrad.kernel.ts'
+import { checkNormGradient, normGradientSamples, startOf, vectorsOf } from './normGradient.ts'
 import { denseRow } from './shapes.ts'
 
 /**
@@ -45,7 +45,7 @@ export const rmsNormBackward = defineOp({
     const scale = perVector('scale')
     const strides = { sumRow: sum ? to.stride(sum) : 0, dxRow: to.stride(dx) }
     to.call(rmsNormGradient, { ...dims, ...strides, eps, x, gain, dy, sum: sum ?? null, scale, dx })
-    addRmsGain(to, { x, dy, scale, sum: gainSum, dgain })
+    to.call(rmsNormGainGradient, { ...dims, x, dy, scale, sum: gainSum, dgain })
   },
   tolerance: { relative: 16 },
   samples: (lanes) => normGradientSamples(lanes, ['sum', 'gainSum']),

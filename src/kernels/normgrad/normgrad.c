@@ -112,33 +112,26 @@ CK_INLINE void ck_add_gain_stack(const int height, const ck_stack *stack, ck_col
     }
 }
 
-void ck_rmsNormGain_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t chunks,
-                            int64_t xRow, int64_t dyRow, const float *restrict x, const float *restrict dy,
-                            const float *restrict scale, float *dgains)
+void ck_rmsNormGain_bwd_f32(int part, int parts, int64_t rows, int64_t groups, int64_t cols, int64_t xRow,
+                            int64_t dyRow, const float *restrict x, const float *restrict dy,
+                            const float *restrict scale, const float *sum, float *dgain)
 {
-    const ck_columns all = {0, cols};
-    int64_t chunk, last;
-    ck_share(chunks, part, parts, &chunk, &last);
-    for (; chunk < last; chunk++) {
-        float *dgain = dgains + chunk * cols;
-        ck_begin_sums(all, NULL, dgain);
-        int64_t first, end;
-        ck_share(rows, (int)chunk, (int)chunks, &first, &end);
-        first *= groups;
-        end *= groups;
-        for (int height; first < end; first += height) {
-            height = end - first < CK_TALL ? 1 : CK_TALL;
-            ck_stack stack;
-            for (int i = 0; i < height; i++) {
-                stack.x[i] = x + ck_vector_at(first + i, groups, xRow, cols);
-                stack.dy[i] = dy + ck_vector_at(first + i, groups, dyRow, cols);
-                stack.scale[i] = ck_set(scale[first + i]);
-            }
-            if (height == CK_TALL) {
-                ck_add_gain_stack(CK_TALL, &stack, all, dgain);
-            } else {
-                ck_add_gain_stack(1, &stack, all, dgain);
-            }
+    const ck_columns of = ck_share_columns(cols, part, parts);
+    ck_begin_sums(of, sum, dgain);
+    const int64_t vectors = of.begin < of.end ? rows * groups : 0;
+    int height;
+    for (int64_t first = 0; first < vectors; first += height) {
+        height = vectors - first < CK_TALL ? 1 : CK_TALL;
+        ck_stack stack;
+        for (int i = 0; i < height; i++) {
+            stack.x[i] = x + ck_vector_at(first + i, groups, xRow, cols);
+            stack.dy[i] = dy + ck_vector_at(first + i, groups, dyRow, cols);
+            stack.scale[i] = ck_set(scale[first + i]);
+        }
+        if (height == CK_TALL) {
+            ck_add_gain_stack(CK_TALL, &stack, of, dgain);
+        } else {
+            ck_add_gain_stack(1, &stack, of, dgain);
         }
     }
 }

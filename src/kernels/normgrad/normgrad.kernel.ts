@@ -26,24 +26,21 @@ export const rmsNormGradient = defineKernel({
   flops: ({ rows, groups, cols }) => 9 * rows * groups * cols,
 })
 
-/**
- * dgains = Σ dy · x · scale over the vectors of each chunk of rows in their order, one chain per column: what is to be added up
- * for the gain's gradient. The rows are divided evenly among the chunks.
- */
+/** dgain = sum + Σ dy · x · scale over the vectors in their order, one chain per column; without sum from 0. */
 export const rmsNormGainGradient = defineKernel({
   name: 'rmsNormGain_bwd_f32',
   family: 'normgrad',
-  dims: ['rows', 'groups', 'cols', 'chunks', 'xRow', 'dyRow'],
+  dims: ['rows', 'groups', 'cols', 'xRow', 'dyRow'],
   attributes: {},
   buffers: {
     x: vectorsOf('read', 'xRow'),
     dy: vectorsOf('read', 'dyRow'),
     scale: perVector('read'),
-    dgains: { dtype: 'f32', access: 'write', shape: ['chunks', 'cols'] },
+    sum: { ...perColumn('read'), optional: true },
+    dgain: perColumn('write'),
   },
-  inPlace: [],
-  mixesRows: true,
-  split: { items: ['chunks'], own: ['dgains'] },
+  inPlace: [['dgain', 'sum']],
+  split: { items: [{ dim: 'cols', each: 16 }], own: ['sum', 'dgain'] },
   flops: ({ rows, groups, cols }) => 3 * rows * groups * cols,
 })
 

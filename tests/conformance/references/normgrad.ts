@@ -79,16 +79,15 @@ export const normgrad: References<'normgrad'> = {
     epsilons: 16,
   },
   rmsNormGain_bwd_f32: {
-    sizes: (lanes) => vectors(lanes, 'xRow', 'dyRow').map((dims, i) => ({ ...dims, chunks: 1 + (i % 4) })),
-    fill: { scale: scales },
-    compute({ x, dy, scale }, { rows, groups, cols, chunks }) {
-      const terms = x!.map((value, i) => value * dy![i]! * scale![Math.floor(i / cols!)]!)
-      const begin = (chunk: number) => Math.floor((rows! * chunk) / chunks!) * groups! * cols!
-      const sums = Array.from({ length: chunks! }, (_, chunk) =>
-        columnSums(cols!, terms.subarray(begin(chunk), begin(chunk + 1)), undefined),
-      )
-      return { dgains: Float64Array.from(sums.flatMap((sum) => [...sum])) }
-    },
+    sizes: (lanes) => vectors(lanes, 'xRow', 'dyRow'),
+    fill: { sum: someSum('cols'), scale: scales },
+    compute: ({ x, dy, scale, sum }, { cols }) => ({
+      dgain: columnSums(
+        cols!,
+        x!.map((value, i) => value * dy![i]! * scale![Math.floor(i / cols!)]!),
+        sum,
+      ),
+    }),
     epsilons: 16,
   },
   layerNorm_bwd_f32: {
