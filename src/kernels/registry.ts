@@ -154,6 +154,7 @@ export const sharedHeaders: readonly string[] = [
   ...[
     'a8.h',
     'activate.h',
+    'ahead.h',
     'attend.h',
     'attendBack.h',
     'attendTiles.h',

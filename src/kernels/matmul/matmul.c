@@ -8,6 +8,7 @@
  */
 #include "matmul.h"
 
+#include "ahead.h"
 #include "pairs.h"
 #include "split.h"
 
@@ -58,39 +59,16 @@ typedef struct {
     ck_side tiles, panels;
 } ck_sides;
 
-/* An operand's part that is read next: the memory is asked for its lines while the one before it is multiplied. */
-typedef struct {
-    const uint8_t *row;
-    int64_t row_bytes, stride, rows; /* rows that are left; their stride in bytes */
-    int64_t at;                      /* bytes of the first of them that have been asked for */
-    int64_t lines;                   /* at a time */
-} ck_ahead;
-
-static ck_ahead ck_look_ahead(const void *values, int64_t bytes, int64_t stride, ck_range rows, ck_range cols,
-                              int64_t times)
-{
-    const uint8_t *row = (const uint8_t *)values + (rows.begin * stride + cols.begin) * bytes;
-    const int64_t row_bytes = (cols.end - cols.begin) * bytes, count = rows.end - rows.begin;
-    return (ck_ahead){row, row_bytes, stride * bytes, count, 0, ((row_bytes + 63) / 64 * count + times - 1) / times};
-}
-
 /* Of a copy one operand's part comes next, and else both. */
 typedef struct {
     ck_ahead of[2];
 } ck_aheads;
 
-CK_INLINE void ck_ask(const int is_copied, ck_aheads *aheads)
+CK_INLINE void ck_ask_for(const int is_copied, ck_aheads *aheads)
 {
-    for (ck_ahead *ahead = aheads->of; ahead < aheads->of + (is_copied ? 1 : 2); ahead++) {
-        for (int64_t i = 0; i < ahead->lines && ahead->rows > 0; i++) {
-            __builtin_prefetch(ahead->row + ahead->at, 0, 2);
-            ahead->at += 64;
-            if (ahead->at >= ahead->row_bytes) {
-                ahead->at = 0;
-                ahead->row += ahead->stride;
-                ahead->rows--;
-            }
-        }
+    ck_ask(&aheads->of[0]);
+    if (!is_copied) {
+        ck_ask(&aheads->of[1]);
     }
 }
 
@@ -132,7 +110,7 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, const int is_c
             __builtin_prefetch(next + row * next_row, 1);
             __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
         }
-        ck_ask(is_copied, aheads);
+        ck_ask_for(is_copied, aheads);
         ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * tile_step, tile_step,
                           panel + k * panel_step, panel_step, sum);
         k += CK_STEPS;
@@ -361,9 +339,9 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
                 if (strips > 1 || block == 0) {
                     ck_copy_strip(c, some_cols, depth, panels);
                 }
-                const int64_t times = ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) *
-                                      ck_ranges((ck_range){0, ck_units(c, depth)}, CK_STEPS);
                 const int64_t count = ck_units(c, depth);
+                const int64_t times = ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) *
+                                      ck_ranges((ck_range){0, count}, CK_STEPS);
                 const ck_sides sides = {
                     .is_copied = 1,
                     .tiles = {tiles, count * CK_TALL, CK_TALL},
