@@ -50,7 +50,7 @@ function readProduct(text) {
 function printSource(products, room) {
   const runs = products.map(({ form, dtype, rows, cols, depth }, i) => {
     const strides = [form[0] === 'n' ? depth : rows, form[1] === 'n' ? cols : depth, 0, cols]
-    const numbers = [rows, cols, depth, 'ROOM', ...strides].join(', ')
+    const numbers = [rows, cols, depth, cols, 'ROOM', ...strides].join(', ')
     return `static void run_${i}(int part, int parts, float *a, float *b, float *y, float *scratch) {
     ck_matmul_fwd_${form}_${dtype}(part, parts, ${numbers}, a, (void *)b, NULL, y, scratch);
 }

@@ -28,8 +28,12 @@ export interface BufferParameter<D extends string> {
   readonly touched?: D
   /** May be NULL. */
   readonly optional?: true
-  /** Room for a call's own work (access `write`): what it holds before and after a call means nothing. */
-  readonly scratch?: true
+  /**
+   * Room for a call's own work (access `write`), [elements] of f32: what it holds before and after a call means nothing.
+   * `pieces`: any size will do, and a part keeps to its own of as many equal pieces of whole cache lines as there are parts
+   * (`pieceElements`). So calls with the same room need no barrier between them.
+   */
+  readonly scratch?: 'whole' | 'pieces'
 }
 
 /**
@@ -45,6 +49,11 @@ export interface Split<D extends string = string, B extends string = string> {
   readonly ownWhenOne?: readonly D[]
   /** A dim that changes nothing but the items: the plan chooses it so that the items are those of the call that made `like`. */
   readonly free?: { readonly dim: D; readonly like: B }
+}
+
+/** Elements of each part's piece of a scratch. */
+export function pieceElements(room: number, parts: number): number {
+  return Math.floor(room / parts / 16) * 16
 }
 
 /** The name of an item in text. */

@@ -6,6 +6,9 @@ import { activationOf, checkActivation, type GluAttributes } from './activations
 import { gluBackward } from './gluBackward.ts'
 import { denseRow, widthFrom } from './shapes.ts'
 
+/** Columns of the smallest pieces of a row that parts take: a cache line. */
+const pieceColumns = 16
+
 /** y = activation(gate) · up */
 export const glu = defineOp({
   name: 'glu',
@@ -25,9 +28,11 @@ export const glu = defineOp({
     return { gate: dgate, up: dup }
   },
   lower({ gate, up }, { y }, { activation }, to) {
+    const cols = widthFrom(y.type, 1)
     to.call(gluForward, {
       rows: y.type.shape[0]!,
-      cols: widthFrom(y.type, 1),
+      cols,
+      pieces: cols % pieceColumns === 0 ? cols / pieceColumns : 1,
       gateRow: to.stride(gate),
       upRow: to.stride(up),
       yRow: to.stride(y),

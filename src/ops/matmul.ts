@@ -39,6 +39,15 @@ export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
   return Math.max(leastRoom, Math.ceil(Math.min(used, partsAtBest * bestRoom) / 16) * 16)
 }
 
+/** Rows per column from which on a product is as fast if only its rows are divided among the parts. */
+const tall = 8
+
+/** Ranges of columns that the result may be divided into: one where that lets a part go on with its own rows. */
+function bandsOf(rows: Dim, cols: Dim, { transposeA }: MatmulAttributes): Dim {
+  const isTall = typeof rows === 'number' && typeof cols === 'number' && rows >= tall * cols
+  return isTall && !transposeA ? 1 : cols
+}
+
 /** The kernel call of a product, with room of its own. */
 export function callMatmul(
   to: Lowering,
@@ -51,7 +60,8 @@ export function callMatmul(
   const kernel =
     matmulKernel(form, a.type.dtype, b.type.dtype) ?? fail('graph_invalid', { where: y.name, what: noProduct(a, b) })
   to.call(kernel, {
-    ...{ rows, cols, depth, room, aRow: to.stride(a), bRow: to.stride(b) },
+    ...{ rows, cols, depth, bands: bandsOf(rows, cols, attributes), room },
+    ...{ aRow: to.stride(a), bRow: to.stride(b) },
     ...{ sumRow: sum && !isRow(sum) ? to.stride(sum) : 0, yRow: to.stride(y) },
     ...{ a, b, sum, y, scratch: to.scratch('scratch', { dtype: 'f32', shape: [room] }) },
   })

@@ -85,9 +85,6 @@ function placeWeights(programs: readonly Program[]): { weights: PlacedWeight[]; 
   return { weights, bytes: roundUp(end, pageBytes) }
 }
 
-/** Calls that the bytes of a buffer rest after its last one: threads may go on to the next call without meeting. */
-const rest = 1
-
 interface Span {
   readonly offset: number
   readonly bytes: number
@@ -108,6 +105,7 @@ function placeActivations(
   { base, guardBytes, apart, fixed }: Placing,
 ): { buffers: PlacedBuffer[]; end: number } {
   const lives = lifetimes(program)
+  const rests = restsOf(program)
   const placed: PlacedBuffer[] = []
   const endOf = ({ offset, bytes }: Span) => roundUp(offset + bytes, lineBytes) + guardBytes
   let end = base
@@ -118,7 +116,7 @@ function placeActivations(
   })
   for (const buffer of living.toSorted((a, b) => b.bytes - a.bytes || a.first - b.first || compare(a.name, b.name))) {
     const { first, last } = buffer
-    const rivals = placed.filter((other) => apart || (other.first <= last + rest && first <= other.last + rest))
+    const rivals = placed.filter((other) => apart || (other.first <= rests[last]! && first <= rests[other.last]!))
     let offset = base
     for (const rival of rivals.toSorted((a, b) => a.offset - b.offset)) {
       if (endOf({ ...buffer, offset }) <= rival.offset) break
@@ -144,6 +142,22 @@ function placeActivations(
 interface Life {
   readonly first: number
   readonly last: number
+}
+
+/**
+ * By the number of the call that touches bytes last: that of the call until which they must rest, since threads may still be
+ * there. The last call before a barrier; where there are none yet, the next one, so that threads can go on to it.
+ */
+function restsOf({ steps }: Program): number[] {
+  const isGathered = steps.some(({ kind }) => kind === 'barrier')
+  const rests: number[] = []
+  let begin = 0
+  for (const step of steps) {
+    if (step.kind === 'barrier') begin = rests.length
+    else for (const _ of stepCalls(step)) rests.push(rests.length + 1)
+    if (isGathered) rests.fill(rests.length - 1, begin)
+  }
+  return rests
 }
 
 /**

@@ -157,11 +157,13 @@ function decode(calls: readonly KernelCall[], lanes: number, bytes: Uint8Array):
   }
   return calls.map((call) => {
     const buffers: { [name: string]: Uint8Array } = {}
+    const scratch: typeof buffers = {}
     for (const argument of argumentsOf(call, lanes)) {
       if (!argument.initial) continue
       const after = afterOf(call, argument)
-      if (!call.kernel.buffers[argument.name]!.scratch) buffers[argument.name] = after
+      const among = call.kernel.buffers[argument.name]!.scratch ? scratch : buffers
+      among[argument.name] = after
     }
-    return { buffers }
+    return { buffers, scratch }
   })
 }

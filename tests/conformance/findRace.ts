@@ -1,5 +1,5 @@
 import { bytesOf } from '../../src/base/dtypes.ts'
-import { type Kernel, ownItems } from '../../src/kernels/kernel.ts'
+import { type Kernel, ownItems, pieceElements } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 import type { MemoryPlan, PlacedBuffer } from '../../src/plan/planMemory.ts'
 import type { Call, Place, Program, Repeat } from '../../src/plan/program.ts'
@@ -16,7 +16,8 @@ const anybody = -2
 /**
  * Plays a program for `parts` threads at the size of single elements, and gives a sentence on the first call that reads or
  * writes what another part may have touched since the last barrier; undefined where there is none. A part touches of an
- * own buffer the elements of its own items; of another one it may touch all that the call's shape covers.
+ * own buffer the elements of its own items, and of a scratch in pieces its own; of another one it may touch all that the
+ * call's shape covers.
  */
 export function findRace(program: Program, plan: MemoryPlan, symbols: Dims, parts: number): string | undefined {
   const words = plan.memoryBytes / wordBytes
@@ -90,11 +91,14 @@ function* elementsOf(kernel: Kernel, name: string, dims: Dims, { buffer, offset 
   const isOwn = kernel.split.own.includes(name) && ownItems(kernel.split, (dim) => dims[dim]!) !== undefined
   const rowBytes = bytesOf(parameter.dtype, cols)!
   const words = rowBytes / wordBytes
+  const piece = parameter.scratch === 'pieces' ? pieceElements(rows, parts) : undefined
   for (let row = 0; row < rows; row++) {
     const start = (buffer.offset + offset + row * bytesOf(parameter.dtype, stride)!) / wordBytes
     for (let i = 0; i < words; i++) {
       const item = Math.floor(((row * words + i) * items) / (rows * words))
-      yield { word: start + i, by: isOwn ? partOf(item, items, parts) : anybody }
+      const owner = isOwn && stride > 0 ? partOf(item, items, parts) : anybody
+      if (piece === undefined) yield { word: start + i, by: owner }
+      else if (row < piece * parts) yield { word: start + i, by: Math.floor(row / piece) }
     }
   }
 }

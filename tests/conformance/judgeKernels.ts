@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeTensor, dtypes } from '../../src/base/dtypes.ts'
-import { ownItems } from '../../src/kernels/kernel.ts'
+import { type BufferParameter, ownItems, pieceElements } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 import { openKernels } from './buildKernels.ts'
 import type { CallResult, KernelCall, KernelRunner } from './kernelCall.ts'
@@ -125,6 +125,23 @@ export function judgeKernels(target: KernelTarget): void {
       }
     })
 
+    const inPieces = names.filter((name) => Object.values(kernels.get(name)!.buffers).some(isInPieces))
+    it.each(inPieces)('%s keeps to its piece of the scratch', (name) => {
+      const [argument, { shape }] = Object.entries(kernels.get(name)!.buffers).find(([, buffer]) => isInPieces(buffer))!
+      const [part, parts] = [1, 3]
+      const tests = cases(name)
+      const results = run(tests.map((test) => ({ ...callFor(test), parts, order: [part] })))
+      let used = 0
+      tests.forEach(({ dims }, i) => {
+        const piece = 4 * pieceElements(dims[String(shape[0])]!, parts)
+        const scratch = results[i]!.scratch[argument]!
+        const outside = [scratch.subarray(0, part * piece), scratch.subarray((part + 1) * piece)]
+        expect(outside.every((bytes) => bytes.every((byte) => byte === 0xff))).toBe(true)
+        if (scratch.some((byte) => byte !== 0xff)) used++
+      })
+      expect(used).toBeGreaterThan(0)
+    })
+
     it.each(names.filter((name) => kernels.get(name)!.split.own.length))('%s keeps to its own items', (name) => {
       const { split, buffers } = kernels.get(name)!
       const tests = cases(name).filter((test) => ownItems(split, (dim) => test.dims[dim]!))
@@ -138,7 +155,9 @@ export function judgeKernels(target: KernelTarget): void {
         // What the part may not read is 0xFF: NaN, or an index far outside.
         const poisoned = tests.map((test) => {
           const dense = { ...test.dense }
-          for (const own of split.own.filter((buffer) => dense[buffer])) {
+          // Rows that all lie at one place are no part's own.
+          const isShared = ({ rowStride }: BufferParameter<string>) => rowStride && test.dims[rowStride] === 0
+          for (const own of split.own.filter((buffer) => dense[buffer] && !isShared(buffers[buffer]!))) {
             const [begin, end] = ownBytes(test, own, part, parts)
             dense[own] = poisonedBut(dense[own]!, begin, end)
           }
@@ -156,6 +175,8 @@ export function judgeKernels(target: KernelTarget): void {
     })
   })
 }
+
+const isInPieces = ({ scratch }: BufferParameter<string>) => scratch === 'pieces'
 
 function expectSame(
   test: KernelCase,

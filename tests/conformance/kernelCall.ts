@@ -19,9 +19,10 @@ export interface KernelCall {
   readonly inPlace?: readonly (readonly [string, string])[]
 }
 
-/** The bytes of each buffer after the call, in the order of the declaration; NULL ones and scratch are left out. */
+/** The bytes of each buffer after the call, in the order of the declaration; NULL ones are left out. */
 export interface CallResult {
   readonly buffers: { readonly [name: string]: Uint8Array }
+  readonly scratch: { readonly [name: string]: Uint8Array }
 }
 
 /** Runs calls for one target. Throws where a call wrote to what it may only read, or beyond a buffer. */

@@ -63,11 +63,13 @@ function runCall(run: (...values: unknown[]) => unknown, call: KernelCall, lanes
   for (const part of orderOf(call)) run(part, call.parts ?? 1, ...values, ...pointers)
 
   const buffers: { [name: string]: Uint8Array } = {}
+  const scratch: typeof buffers = {}
   for (const argument of args) {
     if (!argument.initial) continue
     const after = view(argument.sameAs, argument.initial.length).slice()
     if (argument.readOnly && Buffer.compare(argument.initial, after) !== 0) refuseWritten(call, argument.name)
-    if (!call.kernel.buffers[argument.name]!.scratch) buffers[argument.name] = after
+    const among = call.kernel.buffers[argument.name]!.scratch ? scratch : buffers
+    among[argument.name] = after
     const from = shift + places.get(argument.sameAs)!
     for (const zone of [
       memory.subarray(from - guardBytes, from),
@@ -76,5 +78,5 @@ function runCall(run: (...values: unknown[]) => unknown, call: KernelCall, lanes
       if (zone.some((byte) => byte !== guardByte))
         throw new Error(`${call.kernel.name}: wrote outside ${argument.name} ${JSON.stringify(call.dims)}`)
   }
-  return { buffers }
+  return { buffers, scratch }
 }

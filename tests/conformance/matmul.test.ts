@@ -18,7 +18,7 @@ for (const target of kernelTargets.filter(({ how, only }) => how === 'library' &
     const bytes = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
     const sizesOf = (rows: number, cols: number, depth: number, room = 1 << 15) => {
       const strides = { aRow: depth, bRow: cols, sumRow: cols, yRow: cols }
-      return { rows, cols, depth, room, ...strides }
+      return { rows, cols, depth, bands: cols, room, ...strides }
     }
 
     beforeAll(async () => {

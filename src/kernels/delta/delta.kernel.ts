@@ -88,7 +88,7 @@ export const deltaRuleBackward = defineKernel({
     dv: { dtype: 'f32', access: 'write', shape: ['tokens', 'valueHeads', 'valueWidth'] },
     ddecay: { dtype: 'f32', access: 'write', shape: ['tokens', 'valueHeads'] },
     dbeta: { dtype: 'f32', access: 'write', shape: ['tokens', 'valueHeads'] },
-    scratch: { dtype: 'f32', access: 'write', shape: ['room'], scratch: true },
+    scratch: { dtype: 'f32', access: 'write', shape: ['room'], scratch: 'whole' },
   },
   inPlace: [],
   split: { items: ['batch', 'keyHeads'], own: [] },

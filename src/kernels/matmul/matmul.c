@@ -3,8 +3,8 @@
  *
  * Of a piece of depth, a block of rows of op(a) and then strip after strip of columns of op(b) are copied into the
  * scratch: rows in tiles, columns in panels. y holds the sums from one piece of depth to the next. Sizes of pieces,
- * blocks and strips follow from the room there is, and change no bit. Operands that both lie step after step of depth are
- * read where they are if they are narrow: a copy would be read too few times.
+ * blocks and strips follow from the room there is, and change no bit. What would be read too few times to be copied is
+ * read where it lies: short rows of a that few columns want, and narrow operands that both lie step after step of depth.
  */
 #include "matmul.h"
 
@@ -26,7 +26,10 @@ enum { CK_STEPS = 192 / CK_TALL };
 /* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
 enum { CK_NARROW = 768, CK_NARROW_DEPTH = 96 };
 
-/* Elements of scratch that a part needs at least; fewer parts work where there is less. */
+/* The most columns of y, and the most depth, for which rows of a are read where they lie: few times, and from near. */
+enum { CK_NEAR_COLS = 4 * CK_WIDE, CK_NEAR_DEPTH = 256 };
+
+/* Elements of scratch that a part needs at least. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
 
 typedef struct {
@@ -39,6 +42,7 @@ typedef struct {
     int transposed;       /* whether b is stored as [cols, depth] */
     const void *b;
     int64_t b_row; /* from row to row of b as it is stored */
+    int64_t bands; /* the most ranges of columns that y is divided into */
     const float *sum;
     int64_t sum_row;
     float *y;
@@ -47,15 +51,17 @@ typedef struct {
     int64_t room;
 } ck_matmul;
 
-/* Tiles or panels: elements from one to the next, and from a step of depth to the next. */
+/* Tiles or panels: elements from one to the next, from row to row of a tile, and from a step of depth to the next. */
 typedef struct {
     const float *first;
-    int64_t next, step;
+    int64_t next, row, step;
 } ck_side;
 
-/* Both operands of a product: copies, or as they are stored. */
+/* What of a product is copied: both operands, the panels alone, with the rows of the tiles as they lie, or none. */
+enum { CK_COPIED, CK_ROWS_STORED, CK_STORED };
+
 typedef struct {
-    int is_copied;
+    int how;
     ck_side tiles, panels;
 } ck_sides;
 
@@ -64,17 +70,17 @@ typedef struct {
     ck_ahead of[2];
 } ck_aheads;
 
-CK_INLINE void ck_ask_for(const int is_copied, ck_aheads *aheads)
+CK_INLINE void ck_ask_for(const int how, ck_aheads *aheads)
 {
     ck_ask(&aheads->of[0]);
-    if (!is_copied) {
+    if (how == CK_STORED) {
         ck_ask(&aheads->of[1]);
     }
 }
 
 /* sums += the first `height` rows of a tile times a panel, over `count` units of depth. */
-CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count, const float *tile, int64_t tile_step,
-                                 const float *panel, int64_t panel_step, ck_vf *sums)
+CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count, const float *tile, int64_t tile_row,
+                                 int64_t tile_step, const float *panel, int64_t panel_step, ck_vf *sums)
 {
 #if defined CK_HAS_PAIRS
     if (unit == 2) {
@@ -83,7 +89,7 @@ CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count
     }
 #endif
     (void)unit;
-    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, panel_step, count, tile, 1,
+    ck_float_tile(CK_F32, CK_VECTORS, height, (const uint8_t *)panel, sizeof *sums, panel_step, count, tile, tile_row,
                   tile_step, sums);
 }
 
@@ -91,13 +97,14 @@ CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count
  * `to` = `from` + the first `height` rows of a tile times a panel; `sides` says their steps. `next`: the whole tile of y
  * that comes after it, or NULL.
  */
-CK_INLINE void ck_multiply_tile(const int unit, const int height, const int is_copied, int64_t count,
+CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how, int64_t count,
                                 const ck_sides *sides, const float *tile, const float *panel, const float *from,
                                 int64_t from_row, float *to, int64_t to_row, const float *next, int64_t next_row,
                                 ck_aheads *aheads)
 {
-    const int64_t tile_step = is_copied ? CK_TALL : sides->tiles.step;
-    const int64_t panel_step = is_copied ? CK_WIDE : sides->panels.step;
+    const int64_t tile_row = how == CK_ROWS_STORED ? sides->tiles.row : 1;
+    const int64_t tile_step = how == CK_COPIED ? CK_TALL : how == CK_ROWS_STORED ? 1 : sides->tiles.step;
+    const int64_t panel_step = how == CK_STORED ? sides->panels.step : CK_WIDE;
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
@@ -110,8 +117,8 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, const int is_c
             __builtin_prefetch(next + row * next_row, 1);
             __builtin_prefetch(next + row * next_row + CK_WIDE - 1, 1);
         }
-        ck_ask_for(is_copied, aheads);
-        ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * tile_step, tile_step,
+        ck_ask_for(how, aheads);
+        ck_multiply_steps(unit, height, ck_least(count - k, CK_STEPS), tile + k * tile_step, tile_row, tile_step,
                           panel + k * panel_step, panel_step, sum);
         k += CK_STEPS;
         row++;
@@ -150,24 +157,25 @@ static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, i
         from = to = beside;
         from_row = to_row = CK_WIDE;
     }
-#define CK_MULTIPLY(unit, height, is_copied)                                                                           \
-    ck_multiply_tile(unit, height, is_copied, count, sides, tile, panel, from, from_row, to, to_row, next, c->y_row,   \
-                     aheads)
+#define CK_MULTIPLY(unit, height, how)                                                                                 \
+    ck_multiply_tile(unit, height, how, count, sides, tile, panel, from, from_row, to, to_row, next, c->y_row, aheads)
 #if defined CK_HAS_PAIRS
     if (c->unit == 2 && is_low) {
-        CK_MULTIPLY(2, CK_LOW, 1);
+        CK_MULTIPLY(2, CK_LOW, CK_COPIED);
     } else if (c->unit == 2) {
-        CK_MULTIPLY(2, CK_TALL, 1);
+        CK_MULTIPLY(2, CK_TALL, CK_COPIED);
     } else
 #endif
-    if (sides->is_copied && is_low) {
-        CK_MULTIPLY(1, CK_LOW, 1);
-    } else if (sides->is_copied) {
-        CK_MULTIPLY(1, CK_TALL, 1);
+    if (sides->how == CK_COPIED && is_low) {
+        CK_MULTIPLY(1, CK_LOW, CK_COPIED);
+    } else if (sides->how == CK_COPIED) {
+        CK_MULTIPLY(1, CK_TALL, CK_COPIED);
+    } else if (sides->how == CK_ROWS_STORED) {
+        CK_MULTIPLY(1, CK_TALL, CK_ROWS_STORED);
     } else if (is_low) {
-        CK_MULTIPLY(1, CK_LOW, 0);
+        CK_MULTIPLY(1, CK_LOW, CK_STORED);
     } else {
-        CK_MULTIPLY(1, CK_TALL, 0);
+        CK_MULTIPLY(1, CK_TALL, CK_STORED);
     }
 #undef CK_MULTIPLY
     for (int64_t t = 0; is_cut && t < high; t++) {
@@ -187,9 +195,9 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
     const int64_t count = ck_units(c, depth);
     const float *tile = sides.tiles.first;
     int64_t height;
-    for (int64_t row = rows.begin; row < rows.end; row += height, tile += sides.is_copied ? sides.tiles.next : height) {
+    for (int64_t row = rows.begin; row < rows.end; row += height) {
         height = ck_least(CK_TALL, rows.end - row);
-        if (!sides.is_copied && height < CK_TALL) {
+        if (sides.how == CK_STORED && height < CK_TALL) {
             height = CK_LOW;
         }
         const ck_range few = {row, row + height};
@@ -203,6 +211,7 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
             const float *next = is_whole ? c->y + next_row * c->y_row + next_col : NULL;
             ck_multiply_some(c, few, some, depth.begin == 0, count, &sides, tile, panel, next, &aheads);
         }
+        tile += sides.how == CK_STORED ? height : sides.tiles.next;
     }
 }
 
@@ -300,8 +309,9 @@ static void ck_multiply_stored(const ck_matmul *c, ck_range rows, ck_range cols)
     for (int64_t piece = 0; piece < pieces; piece++) {
         const ck_range depth = ck_divide(all, 1, piece, pieces);
         const ck_sides sides = {
-            .tiles = {a + depth.begin * c->a_col + rows.begin, CK_TALL, c->a_col},
-            .panels = {b + depth.begin * c->b_row + cols.begin, CK_WIDE, c->b_row},
+            .how = CK_STORED,
+            .tiles = {a + depth.begin * c->a_col + rows.begin, CK_TALL, 1, c->a_col},
+            .panels = {b + depth.begin * c->b_row + cols.begin, CK_WIDE, 1, c->b_row},
         };
         ck_aheads aheads = {0};
         if (piece + 1 < pieces) {
@@ -312,6 +322,20 @@ static void ck_multiply_stored(const ck_matmul *c, ck_range rows, ck_range cols)
         }
         ck_multiply_block(c, rows, cols, depth, sides, aheads);
     }
+}
+
+/* The end of the rows that are read where they lie: whole tiles. */
+static int64_t ck_near_end(const ck_matmul *c, ck_range rows, int64_t broad)
+{
+    const int is_f32 = c->unit == 1 && c->a_format == CK_F32;
+    const int is_near = c->a_col == 1 && c->depth <= CK_NEAR_DEPTH && broad <= CK_NEAR_COLS;
+    return is_f32 && is_near ? rows.begin + (rows.end - rows.begin) / CK_TALL * CK_TALL : rows.begin;
+}
+
+static ck_side ck_tiles_of_rows(const ck_matmul *c, int64_t row, int64_t depth)
+{
+    const float *a = c->a;
+    return (ck_side){c->a_format == CK_F32 ? a + row * c->a_row + depth : NULL, CK_TALL * c->a_row, c->a_row, 1};
 }
 
 /* y[rows, cols] with `room` elements of scratch. */
@@ -333,7 +357,9 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
         const ck_range depth = ck_divide(all, c->unit, piece, pieces);
         for (int64_t block = 0; block < field.blocks; block++) {
             const ck_range some_rows = ck_divide(rows, CK_TALL, block, field.blocks);
-            ck_copy_block(c, some_rows, depth, tiles);
+            const int64_t end = ck_near_end(c, some_rows, broad);
+            const ck_range near = {some_rows.begin, end}, far = {end, some_rows.end};
+            ck_copy_block(c, far, depth, tiles);
             for (int64_t strip = 0; strip < strips; strip++) {
                 const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
                 if (strips > 1 || block == 0) {
@@ -342,32 +368,52 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
                 const int64_t count = ck_units(c, depth);
                 const int64_t times = ck_ranges(some_rows, CK_TALL) * ck_ranges(some_cols, CK_WIDE) *
                                       ck_ranges((ck_range){0, count}, CK_STEPS);
-                const ck_sides sides = {
-                    .is_copied = 1,
-                    .tiles = {tiles, count * CK_TALL, CK_TALL},
-                    .panels = {panels, count * CK_WIDE, CK_WIDE},
-                };
-                ck_multiply_block(c, some_rows, some_cols, depth, sides,
-                                  (ck_aheads){{ck_next(c, &field, piece, block, strip, times)}});
+                const ck_aheads aheads = {{ck_next(c, &field, piece, block, strip, times)}};
+                const ck_side copied_panels = {panels, count * CK_WIDE, 1, CK_WIDE};
+                const ck_sides stored = {CK_ROWS_STORED, ck_tiles_of_rows(c, near.begin, depth.begin), copied_panels};
+                const ck_sides copied = {CK_COPIED, {tiles, count * CK_TALL, 1, CK_TALL}, copied_panels};
+                ck_multiply_block(c, near, some_cols, depth, stored, aheads);
+                ck_multiply_block(c, far, some_cols, depth, copied, aheads);
             }
         }
     }
 }
 
-/*
- * The share of y that is a part's: a field of a grid, whole tiles but for the last ones. Of all grids with as many
- * fields as parts, or fewer, the one whose largest field costs least. To copy a tile costs about as much as to multiply
- * it with a panel, and the other way round: a field counts with one more of each. To read them where they are costs less.
- */
-static void ck_multiply(const ck_matmul *c, int part, int parts)
+/* y[rows, cols] by a part, in its piece of the scratch: whole cache lines. Where that is too little the stack serves. */
+static void ck_multiply_part(const ck_matmul *c, ck_range rows, ck_range cols, int part, int parts)
 {
-    const int64_t workers = ck_least(parts, c->room / CK_LEAST_ROOM);
+    const int64_t piece = c->room / parts / 16 * 16;
+    if (piece >= CK_LEAST_ROOM) {
+        ck_multiply_field(c, rows, cols, c->scratch + part * piece, piece);
+    } else {
+        float least[CK_LEAST_ROOM];
+        ck_multiply_field(c, rows, cols, least, CK_LEAST_ROOM);
+    }
+}
+
+/* The rows of a part, as other kernels of rows divide them. */
+static void ck_multiply_rows(const ck_matmul *c, int part, int parts)
+{
+    ck_range rows;
+    ck_share(c->rows, part, parts, &rows.begin, &rows.end);
+    if (rows.begin < rows.end && c->cols > 0) {
+        ck_multiply_part(c, rows, (ck_range){0, c->cols}, part, parts);
+    }
+}
+
+/*
+ * A part's field of a grid over y, whole tiles but for the last ones. Of all grids with as many fields as parts, or
+ * fewer, the one whose largest field costs least. To copy a tile costs about as much as to multiply it with a panel, and
+ * the other way round: a field counts with one more of each. To read them where they are costs less.
+ */
+static void ck_multiply_grid(const ck_matmul *c, int part, int parts)
+{
     const int64_t tall = (c->rows + CK_TALL - 1) / CK_TALL, wide = (c->cols + CK_WIDE - 1) / CK_WIDE;
     const int is_direct = ck_is_direct(c);
     const int64_t more_rows = is_direct ? CK_LOW : CK_TALL, more_cols = is_direct ? CK_WIDE / 4 : CK_WIDE;
     int64_t down = 1, least_cost = INT64_MAX;
-    for (int64_t d = 1; d <= workers; d++) {
-        const int64_t across = workers / d;
+    for (int64_t d = 1; d <= parts; d++) {
+        const int64_t across = ck_least(parts / d, c->bands);
         const int64_t high = ck_least((tall + d - 1) / d * CK_TALL, c->rows);
         const int64_t broad = ck_least((wide + across - 1) / across * CK_WIDE, c->cols);
         const int64_t cost = (high + more_rows) * (broad + more_cols);
@@ -376,21 +422,28 @@ static void ck_multiply(const ck_matmul *c, int part, int parts)
             least_cost = cost;
         }
     }
-    const int64_t across = workers / down;
+    const int64_t across = ck_least(parts / down, c->bands);
     if (part >= down * across || tall == 0 || wide == 0) {
         return;
     }
     const ck_range rows = ck_divide((ck_range){0, c->rows}, CK_TALL, part / across, down);
     const ck_range cols = ck_divide((ck_range){0, c->cols}, CK_WIDE, part % across, across);
-    /* Whole cache lines. */
-    const int64_t room = c->room / workers / 16 * 16;
     if (rows.begin >= rows.end || cols.begin >= cols.end) {
         return;
     }
     if (is_direct) {
         ck_multiply_stored(c, rows, cols);
     } else {
-        ck_multiply_field(c, rows, cols, c->scratch + part * room, room);
+        ck_multiply_part(c, rows, cols, part, parts);
+    }
+}
+
+static void ck_multiply(const ck_matmul *c, int part, int parts)
+{
+    if (c->bands == 1) {
+        ck_multiply_rows(c, part, parts);
+    } else {
+        ck_multiply_grid(c, part, parts);
     }
 }
 
@@ -414,13 +467,14 @@ CK_INLINE int ck_unit(const int a_format, const int b_format)
     CK_DEFINE_FORM(tt_##dtypes, a_type, a_format, 1, aRow, b_type, b_format, 1)
 
 #define CK_DEFINE_FORM(name, a_type, a_format, a_row, a_col, b_type, b_format, transposed)                             \
-    void ck_matmul_fwd_##name(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t room,            \
-                              int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow, const a_type *restrict a,      \
-                              const b_type *restrict b, const float *sum, float *y, float *restrict scratch)           \
+    void ck_matmul_fwd_##name(int part, int parts, int64_t rows, int64_t cols, int64_t depth, int64_t bands,           \
+                              int64_t room, int64_t aRow, int64_t bRow, int64_t sumRow, int64_t yRow,                  \
+                              const a_type *restrict a, const b_type *restrict b, const float *sum, float *y,          \
+                              float *restrict scratch)                                                                 \
     {                                                                                                                  \
         const int unit = ck_unit(a_format, b_format);                                                                  \
-        const ck_matmul c = {unit,       rows, cols, depth, a_format, a, a_row, a_col,   b_format,                     \
-                             transposed, b,    bRow, sum,   sumRow,   y, yRow,  scratch, room};                        \
+        const ck_matmul c = {unit,       rows, cols, depth, a_format, a,      a_row, a_col, b_format,                  \
+                             transposed, b,    bRow, bands, sum,      sumRow, y,     yRow,  scratch, room};            \
         ck_multiply(&c, part, parts);                                                                                  \
     }
 

@@ -12,7 +12,7 @@ function matmul<F extends MatmulForm, N extends Formats>(form: F, formats: N) {
   return defineKernel({
     name: `matmul_fwd_${form}_${formats}`,
     family: 'matmul',
-    dims: ['rows', 'cols', 'depth', 'room', 'aRow', 'bRow', 'sumRow', 'yRow'],
+    dims: ['rows', 'cols', 'depth', 'bands', 'room', 'aRow', 'bRow', 'sumRow', 'yRow'],
     attributes: {},
     buffers: {
       a: {
@@ -29,15 +29,19 @@ function matmul<F extends MatmulForm, N extends Formats>(form: F, formats: N) {
       },
       sum: { dtype: 'f32', access: 'read', shape: ['rows', 'cols'], rowStride: 'sumRow', optional: true },
       y: { dtype: 'f32', access: 'write', shape: ['rows', 'cols'], rowStride: 'yRow' },
-      scratch: { dtype: 'f32', access: 'write', shape: ['room'], scratch: true },
+      scratch: { dtype: 'f32', access: 'write', shape: ['room'], scratch: 'pieces' },
     },
     inPlace: [['y', 'sum']],
-    split: { items: ['rows', 'cols'], own: [] },
+    split: {
+      items: ['rows', 'bands'],
+      own: form[0] === 'n' ? ['a', 'sum', 'y'] : ['sum', 'y'],
+      ownWhenOne: ['bands'],
+    },
     flops: ({ rows, cols, depth }) => 2 * rows * cols * depth,
   })
 }
 
-/** Elements of scratch that one part needs, whatever the instruction set. */
+/** Elements of scratch with which a part can work, whatever the instruction set. */
 export const leastRoom = 1024
 
 /** Elements of scratch for which one part copies op(b) once, up to some 1100 rows of op(a). */
@@ -69,8 +73,11 @@ function everyFormat<F extends MatmulForm>(form: F) {
  *
  * sumRow 0 adds one row, sum's first, to all rows.
  *
- * The parts divide the scratch among them; its size has no effect on the bits. It needs `leastRoom` elements; more parts
- * than it has room for stand idle, and a part is at its best with `bestRoom`.
+ * With one band the parts divide the rows among them, as kernels of rows do; with more they have fields of a grid over y, of
+ * at most so many ranges of columns.
+ *
+ * The parts divide the scratch among them; its size has no effect on the bits. A part is at its best with `bestRoom`
+ * elements, and does without where there are less than `leastRoom` of them for each.
  */
 export const matmulForward = {
   nn: everyFormat('nn'),

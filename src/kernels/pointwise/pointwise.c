@@ -6,22 +6,21 @@
 #include "softplus.h"
 #include "split.h"
 
-enum { CK_GROUP = 16 }; /* columns per item of the kernels that divide rows too */
+enum { CK_GROUP = 16 }; /* columns per item where rows of any width are divided */
 
 /* Columns [begin, end) of a row. */
 typedef struct {
     int64_t row, begin, end;
 } ck_columns;
 
-/* What items [item, end) have of the row of the first one; `item` becomes the first of the next row. */
-CK_INLINE ck_columns ck_take_columns(int64_t *item, int64_t end, int64_t cols)
+/* What items [item, end) of `wide` columns have of the first one's row; `item` becomes the first of the next row. */
+CK_INLINE ck_columns ck_take_columns(int64_t *item, int64_t end, int64_t cols, int64_t wide)
 {
-    const int64_t groups = (cols + CK_GROUP - 1) / CK_GROUP;
-    const int64_t row = *item / groups, group = *item % groups;
-    const int64_t taken = end - *item < groups - group ? end - *item : groups - group;
-    const int64_t last = (group + taken) * CK_GROUP;
+    const int64_t across = (cols + wide - 1) / wide;
+    const int64_t row = *item / across, first = *item % across;
+    const int64_t taken = ck_least(end - *item, across - first);
     *item += taken;
-    return (ck_columns){row, group * CK_GROUP, last < cols ? last : cols};
+    return (ck_columns){row, first * wide, ck_least((first + taken) * wide, cols)};
 }
 
 /* y[col] = of(a, b), a and b being the vectors of x and z there, for col in [col, end). */
@@ -36,13 +35,13 @@ CK_INLINE ck_columns ck_take_columns(int64_t *item, int64_t end, int64_t cols)
         ck_store_n(y + col, of, left);                                                                                 \
     }
 
-void ck_glu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t gateRow, int64_t upRow, int64_t yRow,
-                    int64_t activation, const float *gate, const float *up, float *y)
+void ck_glu_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t pieces, int64_t gateRow, int64_t upRow,
+                    int64_t yRow, int64_t activation, const float *gate, const float *up, float *y)
 {
     int64_t item, end;
-    ck_share(rows * ((cols + CK_GROUP - 1) / CK_GROUP), part, parts, &item, &end);
+    ck_share(rows * pieces, part, parts, &item, &end);
     while (item < end) {
-        const ck_columns of = ck_take_columns(&item, end, cols);
+        const ck_columns of = ck_take_columns(&item, end, cols, cols / pieces);
         const float *x = gate + of.row * gateRow, *z = up + of.row * upRow;
         float *to = y + of.row * yRow;
         int64_t col = of.begin;
@@ -135,7 +134,7 @@ void ck_softCap_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t
     int64_t item, end;
     ck_share(rows * ((cols + CK_GROUP - 1) / CK_GROUP), part, parts, &item, &end);
     while (item < end) {
-        const ck_columns of = ck_take_columns(&item, end, cols);
+        const ck_columns of = ck_take_columns(&item, end, cols, CK_GROUP);
         const float *from = x + of.row * xRow;
         float *to = y + of.row * yRow;
         for (int64_t col = of.begin; col < of.end; col += CK_LANES) {

@@ -1,11 +1,11 @@
 import { defineKernel } from '../kernel.ts'
 import { perColumn, rowsOf } from '../operands.ts'
 
-/** y = activation(gate) * up, with one of activationCodes. Divided among parts by groups of 16 columns. */
+/** y = activation(gate) * up, with one of activationCodes. A part takes pieces of rows, of cols / pieces columns each. */
 export const gluForward = defineKernel({
   name: 'glu_fwd_f32',
   family: 'pointwise',
-  dims: ['rows', 'cols', 'gateRow', 'upRow', 'yRow'],
+  dims: ['rows', 'cols', 'pieces', 'gateRow', 'upRow', 'yRow'],
   attributes: { activation: 'int64_t' },
   buffers: {
     gate: rowsOf('read', 'gateRow'),
@@ -16,7 +16,7 @@ export const gluForward = defineKernel({
     ['y', 'gate'],
     ['y', 'up'],
   ],
-  split: { items: ['rows', 'cols'], own: [] },
+  split: { items: ['rows', 'pieces'], own: ['gate', 'up', 'y'], free: { dim: 'pieces', like: 'gate' } },
   flops: ({ rows, cols }) => 16 * rows * cols,
 })
 

@@ -8,7 +8,7 @@ const operands = {
   v: { ...kvHeads, rowStride: 'vRow' },
   starts: { dtype: 'i32', access: 'read', shape: ['tokens'], optional: true },
 } as const
-const scratch = { dtype: 'f32', access: 'write', shape: ['room'], scratch: true } as const
+const scratch = { dtype: 'f32', access: 'write', shape: ['room'], scratch: 'whole' } as const
 const sizes = [
   'tokens',
   'batch',

@@ -14,11 +14,13 @@ import type { Kept } from '../../passes/recompute.ts'
 import { type TrainingProgramOptions, type TrainingPrograms, trainingPrograms } from '../../passes/trainingPrograms.ts'
 import { type Canaries, canariesOf, phasesOf } from '../../plan/canaries.ts'
 import { foldLayers } from '../../plan/foldLayers.ts'
+import { gatherCalls } from '../../plan/gatherCalls.ts'
 import { lower } from '../../plan/lower.ts'
 import { matchSplits } from '../../plan/matchSplits.ts'
 import { type MemoryPlan, planMemory } from '../../plan/planMemory.ts'
 import { planThreads } from '../../plan/planThreads.ts'
 import { callsOf, type Mode, type Program, type TrainingMode, type ValuePlace } from '../../plan/program.ts'
+import { shareScratch } from '../../plan/shareScratch.ts'
 import { verifyProgram } from '../../plan/verifyProgram.ts'
 import type { Model } from '../../templates/readModel.ts'
 
@@ -171,7 +173,7 @@ function planKept(
     ? [['trace', gradients!], ...(copy ? [['copy', copy] as [string, Graph]] : [])]
     : Object.entries(programs.graphs)
   const lowered = graphs.map(([mode, graph]) =>
-    matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })),
+    gatherCalls(shareScratch(matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })))),
   )
   const { debug = false } = options
   const plan = planMemory(lowered, { guards: debug })

@@ -17,7 +17,7 @@ function perForm<F extends MatmulForm>(form: F) {
   }
 }
 
-/** Sizes around the tiles of the matrix product, with much scratch and with little, which makes pieces and blocks small. */
+/** Sizes around the tiles of the matrix product, with much scratch and with little, which makes pieces and blocks small or is not used. */
 function matmulSizes(lanes: number, count: number): Dims[] {
   const sizes = mixed(count, {
     rows: [1, 2, 3, 6, 7, 13, 19],
@@ -35,6 +35,7 @@ function matmulSizes(lanes: number, count: number): Dims[] {
   return [...sizes, ...large].map((dims, i) => ({
     ...dims,
     rows: dims.rows === 1 && dims.cols === 1 ? 5 : dims.rows!,
+    bands: i % 4 < 2 ? 1 : dims.cols!,
     room: rooms[i % rooms.length]!,
   }))
 }

@@ -2,10 +2,12 @@ import { activate, eachActivation } from './activation.ts'
 import type { Reference, References } from './reference.ts'
 import { around, counts, mixed, rowsOf, strided } from './sizes.ts'
 
+const sizesOfTwo = (lanes: number, a: string, b: string) =>
+  strided(mixed(14, { rows: counts, cols: around(lanes) }), ({ cols }) => cols!, `${a}Row`, `${b}Row`, 'yRow')
+
 function ofTwo(f: (a: number, b: number) => number, a: string, b: string, epsilons: number): Reference {
   return {
-    sizes: (lanes) =>
-      strided(mixed(14, { rows: counts, cols: around(lanes) }), ({ cols }) => cols!, `${a}Row`, `${b}Row`, 'yRow'),
+    sizes: (lanes) => sizesOfTwo(lanes, a, b),
     compute: (values) => ({ y: values[a]!.map((value, i) => f(value, values[b]![i]!)) }),
     epsilons,
   }
@@ -14,11 +16,13 @@ function ofTwo(f: (a: number, b: number) => number, a: string, b: string, epsilo
 /** How the kernels of the family `pointwise` are judged. */
 export const pointwise: References<'pointwise'> = {
   glu_fwd_f32: {
-    ...ofTwo(() => 0, 'gate', 'up', 8),
+    sizes: (lanes) =>
+      sizesOfTwo(lanes, 'gate', 'up').map((dims, i) => ({ ...dims, pieces: i % 2 === 0 ? 1 : dims.cols! })),
     attributes: eachActivation,
     compute: ({ gate, up }, _dims, { activation }) => ({
       y: gate!.map((value, i) => activate(activation!)(value) * up![i]!),
     }),
+    epsilons: 8,
   },
   add_fwd_f32: ofTwo((x, z) => Math.fround(x + z), 'x', 'z', 0),
   multiply_fwd_f32: ofTwo((x, z) => Math.fround(x * z), 'x', 'z', 0),
