@@ -4,7 +4,7 @@
  * Of a piece of depth, a block of rows of op(a) and then strip after strip of columns of op(b) are copied into the
  * scratch: rows in tiles, columns in panels. y holds the sums from one piece of depth to the next. Sizes of pieces,
  * blocks and strips follow from the room there is, and change no bit. What would be read too few times to be copied is
- * read where it lies: short rows of a that few columns want, and narrow operands that both lie step after step of depth.
+ * read where it lies: rows of a that few columns want, and narrow operands that both lie step after step of depth.
  */
 #include "matmul.h"
 
@@ -26,8 +26,8 @@ enum { CK_STEPS = 192 / CK_TALL };
 /* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
 enum { CK_NARROW = 768, CK_NARROW_DEPTH = 96 };
 
-/* The most columns of y, and the most depth, for which rows of a are read where they lie: few times, and from near. */
-enum { CK_NEAR_COLS = 4 * CK_WIDE, CK_NEAR_DEPTH = 256 };
+/* The most columns of y for which rows of a are read where they lie. */
+enum { CK_FEW_COLS = 4 * CK_WIDE };
 
 /* Elements of scratch that a part needs at least. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
@@ -325,11 +325,10 @@ static void ck_multiply_stored(const ck_matmul *c, ck_range rows, ck_range cols)
 }
 
 /* The end of the rows that are read where they lie: whole tiles. */
-static int64_t ck_near_end(const ck_matmul *c, ck_range rows, int64_t broad)
+static int64_t ck_stored_end(const ck_matmul *c, ck_range rows, int64_t broad)
 {
-    const int is_f32 = c->unit == 1 && c->a_format == CK_F32;
-    const int is_near = c->a_col == 1 && c->depth <= CK_NEAR_DEPTH && broad <= CK_NEAR_COLS;
-    return is_f32 && is_near ? rows.begin + (rows.end - rows.begin) / CK_TALL * CK_TALL : rows.begin;
+    const int is_stored = c->a_format == CK_F32 && c->a_col == 1 && broad <= CK_FEW_COLS;
+    return is_stored ? rows.begin + (rows.end - rows.begin) / CK_TALL * CK_TALL : rows.begin;
 }
 
 static ck_side ck_tiles_of_rows(const ck_matmul *c, int64_t row, int64_t depth)
@@ -357,9 +356,9 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
         const ck_range depth = ck_divide(all, c->unit, piece, pieces);
         for (int64_t block = 0; block < field.blocks; block++) {
             const ck_range some_rows = ck_divide(rows, CK_TALL, block, field.blocks);
-            const int64_t end = ck_near_end(c, some_rows, broad);
-            const ck_range near = {some_rows.begin, end}, far = {end, some_rows.end};
-            ck_copy_block(c, far, depth, tiles);
+            const int64_t end = ck_stored_end(c, some_rows, broad);
+            const ck_range stored_rows = {some_rows.begin, end}, copied_rows = {end, some_rows.end};
+            ck_copy_block(c, copied_rows, depth, tiles);
             for (int64_t strip = 0; strip < strips; strip++) {
                 const ck_range some_cols = ck_divide(cols, CK_WIDE, strip, strips);
                 if (strips > 1 || block == 0) {
@@ -370,10 +369,10 @@ static void ck_multiply_field(const ck_matmul *c, ck_range rows, ck_range cols, 
                                       ck_ranges((ck_range){0, count}, CK_STEPS);
                 const ck_aheads aheads = {{ck_next(c, &field, piece, block, strip, times)}};
                 const ck_side copied_panels = {panels, count * CK_WIDE, 1, CK_WIDE};
-                const ck_sides stored = {CK_ROWS_STORED, ck_tiles_of_rows(c, near.begin, depth.begin), copied_panels};
+                const ck_sides stored = {CK_ROWS_STORED, ck_tiles_of_rows(c, some_rows.begin, depth.begin), copied_panels};
                 const ck_sides copied = {CK_COPIED, {tiles, count * CK_TALL, 1, CK_TALL}, copied_panels};
-                ck_multiply_block(c, near, some_cols, depth, stored, aheads);
-                ck_multiply_block(c, far, some_cols, depth, copied, aheads);
+                ck_multiply_block(c, stored_rows, some_cols, depth, stored, aheads);
+                ck_multiply_block(c, copied_rows, some_cols, depth, copied, aheads);
             }
         }
     }
