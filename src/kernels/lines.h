@@ -14,7 +14,10 @@ CK_INLINE int64_t ck_whole(int64_t count, int64_t unit)
     return (count + unit - 1) / unit * unit;
 }
 
-/* to [rows, whole lines] = from [rows, width] * factor, or each row times its own; zeros beyond. */
+/*
+ * to [rows, whole lines] = from [rows, width] * factor, or each row times its own; zeros beyond. Heads lie side by side, so
+ * that the memory would be asked for a line here and there: asks for those that are a strip further.
+ */
 static void ck_copy_rows(const float *from, int64_t from_row, int64_t rows, int64_t width, float factor,
                          const float *factors, float *to)
 {
@@ -23,6 +26,7 @@ static void ck_copy_rows(const float *from, int64_t from_row, int64_t rows, int6
         const ck_vf times = ck_set(factors ? factors[row] : factor);
         int64_t col = 0;
         for (; col + CK_LANES <= width; col += CK_LANES) {
+            __builtin_prefetch(from + CK_STRIP * from_row + col, 0, 2);
             ck_store(to + col, ck_load(from + col) * times);
         }
         for (; col < line; col += CK_LANES) {

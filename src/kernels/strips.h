@@ -19,8 +19,12 @@ enum { CK_STRIP = 64, CK_STRIP_VECTORS = CK_STRIP / CK_LANES, CK_BLOCK_KEYS = 16
 #else
 #define CK_TILE_VECTORS 2
 #endif
-/* Rows of a tile of as many vectors, and of one with fewer. */
+/*
+ * Rows of a tile of as many vectors, of one with fewer, and of one with a single vector whose rows lie at a constant
+ * distance: those need no registers for where they begin.
+ */
 enum { CK_TILE_HEIGHT = 6, CK_NARROW_HEIGHT = 8, CK_TILE_SUMS = CK_TILE_VECTORS * CK_TILE_HEIGHT };
+enum { CK_LONE_HEIGHT = CK_TILE_VECTORS == 4 ? 16 : 8 };
 
 /*
  * y[m] = (from + sum over k of a[m, k] * b[k]) * factor * bend for rows m of `vectors` vectors. From: `start`, the same
@@ -39,11 +43,12 @@ typedef struct {
     int is_bent;
 } ck_product;
 
-CK_INLINE void ck_product_tile(const int V, const int T, const ck_product *p, int64_t row, int64_t column)
+CK_INLINE void ck_product_tile(const int V, const int T, const int64_t a_row, const ck_product *p, int64_t row,
+                               int64_t column)
 {
     ck_vf sum[CK_TILE_SUMS];
-    const float *a = p->a + row * p->a_row, *b = p->b + column;
-    const int64_t at = row * p->y_row + column, y_row = p->y_row, a_row = p->a_row;
+    const float *a = p->a + row * a_row, *b = p->b + column;
+    const int64_t at = row * p->y_row + column, y_row = p->y_row;
     const float *from = p->start ? p->start + column : p->y + at;
     const int64_t from_row = p->start ? 0 : y_row;
     CK_UNROLL
@@ -83,28 +88,34 @@ CK_INLINE void ck_product_tile(const int V, const int T, const ck_product *p, in
     }
 }
 
-/* All rows of V vectors from `column` on. */
-CK_INLINE void ck_product_rows(const int V, const ck_product *p, int64_t column)
+/* All rows of V vectors from `column` on. `distance`: of the rows of a, or 0 where it is no constant. */
+CK_INLINE void ck_product_rows(const int V, const int64_t distance, const ck_product *p, int64_t column)
 {
-    enum { TALL = CK_TILE_HEIGHT, NARROW = CK_NARROW_HEIGHT };
+    enum { TALL = CK_TILE_HEIGHT, NARROW = CK_NARROW_HEIGHT, LONE = CK_LONE_HEIGHT };
+    const int64_t a_row = distance ? distance : p->a_row;
     int64_t row = 0;
+    if (V == 1 && distance) {
+        for (; p->rows - row >= LONE; row += LONE) {
+            ck_product_tile(V, LONE, a_row, p, row, column);
+        }
+    }
     if (V == CK_TILE_VECTORS) {
         for (; p->rows - row >= TALL; row += TALL) {
-            ck_product_tile(V, TALL, p, row, column);
+            ck_product_tile(V, TALL, a_row, p, row, column);
         }
     } else {
         for (; p->rows - row >= NARROW; row += NARROW) {
-            ck_product_tile(V, NARROW, p, row, column);
+            ck_product_tile(V, NARROW, a_row, p, row, column);
         }
     }
     for (; p->rows - row >= 4; row += 4) {
-        ck_product_tile(V, 4, p, row, column);
+        ck_product_tile(V, 4, a_row, p, row, column);
     }
     for (; p->rows - row >= 2; row += 2) {
-        ck_product_tile(V, 2, p, row, column);
+        ck_product_tile(V, 2, a_row, p, row, column);
     }
     if (row < p->rows) {
-        ck_product_tile(V, 1, p, row, column);
+        ck_product_tile(V, 1, a_row, p, row, column);
     }
 }
 
@@ -117,18 +128,24 @@ static void ck_multiply_strip(const ck_product *p)
         vectors = left < CK_TILE_VECTORS ? left : left == CK_TILE_VECTORS + 1 ? (left + 1) / 2 : CK_TILE_VECTORS;
         switch (vectors) {
         case 1:
-            ck_product_rows(1, p, at * CK_LANES);
+            if (p->a_row == 1) {
+                ck_product_rows(1, 1, p, at * CK_LANES);
+            } else if (p->a_row == CK_STRIP) {
+                ck_product_rows(1, CK_STRIP, p, at * CK_LANES);
+            } else {
+                ck_product_rows(1, 0, p, at * CK_LANES);
+            }
             break;
 #if CK_TILE_VECTORS == 4
         case 2:
-            ck_product_rows(2, p, at * CK_LANES);
+            ck_product_rows(2, 0, p, at * CK_LANES);
             break;
         case 3:
-            ck_product_rows(3, p, at * CK_LANES);
+            ck_product_rows(3, 0, p, at * CK_LANES);
             break;
 #endif
         default:
-            ck_product_rows(CK_TILE_VECTORS, p, at * CK_LANES);
+            ck_product_rows(CK_TILE_VECTORS, 0, p, at * CK_LANES);
             break;
         }
     }
