@@ -120,8 +120,8 @@ export function printResults({ shape, size, doctor, versus, depths, products, fa
   const sections = [
     `# Results\n\nWritten by \`npm run bench\`; README.md of this folder says how. Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}`,
     `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and bf16), measured for a
-quarter of a second before every round of ours: the median share of what was sustained then, that rate, and in
-parentheses the best 30 milliseconds of it.\n\n${printVersus(versus)}`,
+quarter of a second before every prefill and every 16 decoded tokens of ours: the median share of what was sustained
+then, that rate, and in parentheses the best 30 milliseconds of it.\n\n${printVersus(versus)}`,
     `## Decode behind a filled cache\n\n${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
     ...(products.length > 0 ? [printProducts(products)] : []),
     ...(failures.length > 0

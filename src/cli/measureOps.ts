@@ -1,6 +1,6 @@
 import type { Site } from '../plan/sites.ts'
 import type { Counter, Model, Session } from '../run/session.ts'
-import type { Gauge, Limits } from './gauge.ts'
+import { type Gauge, type Limits, noGauge } from './gauge.ts'
 import {
   type Configuration,
   type Configurations,
@@ -49,11 +49,10 @@ export async function measureOps(
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing, rounds } of runs) {
       const bench = { session, ids, vocabulary, logits, signal }
-      const limits = await gauge.limits(timing.threads)
       // What is held before, and the first decoded token, do not count.
-      if (timing.kind === 'decode') await timeOnce(bench, { ...timing, tokens: 1 })
+      if (timing.kind === 'decode') await timeOnce(bench, { ...timing, tokens: 1 }, noGauge)
       session.resetProfile()
-      await timeOnce(bench, timing)
+      const { limits } = await timeOnce(bench, timing, gauge)
       if (round > 0) rounds.push({ ...readRound(session, sites, timing), limits })
     }
   }

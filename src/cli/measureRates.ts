@@ -1,5 +1,5 @@
 import type { Model, Session } from '../run/session.ts'
-import type { Gauge, Limits } from './gauge.ts'
+import { type Gauge, joinLimits, type Limits } from './gauge.ts'
 
 /** What is measured in every round. */
 export interface Configurations {
@@ -18,7 +18,7 @@ export interface Configuration {
   readonly tokens: number
 }
 
-/** One time that a configuration was run, and what the machine could do just before. */
+/** One time that a configuration was run, and what the machine could do just before each of its calls. */
 export interface Round {
   readonly seconds: number
   readonly limits: Limits
@@ -46,7 +46,7 @@ export function idsFor(timings: readonly Configuration[], vocabulary: number): I
 
 /**
  * Times every configuration once per round, in turns with the machine's limits, so that what disturbs the machine disturbs all
- * alike. The engine takes a prompt as blocks, and decoded tokens one after the other, up to 64 in a call, with the logits of each. A round before
+ * alike. The engine takes a prompt as blocks, and decoded tokens one after the other, up to 16 in a call, with the logits of each. A round before
  * the others maps the weights and does not count. Refuses `context_exceeded` and `aborted`.
  */
 export async function measureRates(
@@ -67,9 +67,8 @@ export async function measureRates(
   }))
   for (let round = 0; round <= repeat; round++) {
     for (const { session, timing } of runs) {
-      const limits = await gauge.limits(timing.threads)
-      const seconds = await timeOnce({ session, ids, vocabulary, logits, signal }, timing)
-      if (round > 0) timing.rounds.push({ seconds, limits })
+      const measured = await timeOnce({ session, ids, vocabulary, logits, signal }, timing, gauge)
+      if (round > 0) timing.rounds.push(measured)
     }
   }
   return runs.map(({ timing }) => timing)
@@ -86,8 +85,8 @@ export interface Bench {
   readonly signal: AbortSignal
 }
 
-/** Most tokens that one call decodes: room for the logits of all of them is needed. */
-const mostDecoded = 64
+/** Most tokens that one call decodes: enough that it is nothing beside them, few enough that limits are of the same second. */
+const mostDecoded = 16
 
 /** Room for the logits of any call, touched, so that no measured call waits for a page of it. */
 export function logitsFor(timings: readonly Configuration[], vocabulary: number): Float32Array {
@@ -95,8 +94,12 @@ export function logitsFor(timings: readonly Configuration[], vocabulary: number)
   return new Float32Array(Math.max(...rows) * vocabulary).fill(1)
 }
 
-/** Seconds of a configuration: of a prefill from an empty session, or of decoding behind its depth. */
-export async function timeOnce(bench: Bench, { kind, depth, tokens }: Configuration): Promise<number> {
+/** A round of a configuration: of a prefill from an empty session, or of decoding behind its depth. */
+export async function timeOnce(
+  bench: Bench,
+  { kind, threads, depth, tokens }: Configuration,
+  gauge: Gauge,
+): Promise<Round> {
   const { session, ids, vocabulary, logits, signal } = bench
   const [begin, most] = kind === 'decode' ? [depth, mostDecoded] : [0, tokens]
   const end = begin + tokens
@@ -104,13 +107,17 @@ export async function timeOnce(bench: Bench, { kind, depth, tokens }: Configurat
   const from = session.position > begin ? session.restorable(begin) : session.position
   if (session.position > from) session.rewind(from)
   if (from < begin) await session.append(ids.subarray(from, begin), { signal })
-  const start = performance.now()
+  const limits: Limits[] = []
+  let milliseconds = 0
   for (let at = begin; at < end; at += most) {
     const some = ids.subarray(at, Math.min(at + most, end))
     const rows = kind === 'decode' ? some.length : 1
+    limits.push(await gauge.limits(threads))
+    const start = performance.now()
     await session.append(some, { mode: kind, rows, into: logits.subarray(0, rows * vocabulary), signal })
+    milliseconds += performance.now() - start
   }
-  return (performance.now() - start) / 1000
+  return { seconds: milliseconds / 1000, limits: joinLimits(limits) }
 }
 
 /** Ids below `vocabulary`, the same in every run (multiplier and increment: Numerical Recipes). */

@@ -17,7 +17,7 @@ export interface VersusTiming extends Configuration {
 }
 
 /**
- * Times every configuration in both engines in turns (the machine's limits, ours, theirs, limits, ...), with the same ids,
+ * Times every configuration in both engines in turns (ours with the machine's limits, theirs, ours, ...), with the same ids,
  * threads and context. A round before the others maps the weights and does not count. Refuses `context_exceeded`, `peer_failed` and `aborted`.
  */
 export async function measureVersus(
@@ -41,10 +41,9 @@ export async function measureVersus(
       for (const timing of timings.filter((own) => own.threads === threads)) {
         const rounds: VersusTiming['rounds'][number][] = []
         for (let round = 0; round <= repeat; round++) {
-          const limits = await gauge.limits(threads)
-          const seconds = await timeOnce(bench, timing)
+          const ours = await timeOnce(bench, timing, gauge)
           const peerSeconds = other.time(timing)
-          if (round > 0) rounds.push({ seconds, peerSeconds, limits })
+          if (round > 0) rounds.push({ ...ours, peerSeconds })
         }
         results.push({ ...timing, rounds })
       }

@@ -10,6 +10,7 @@
 
 #include "blocks.h"
 #include "matrix.h"
+#include "split.h"
 
 /* Most accumulators of a tile. */
 enum { CK_TILE = 24 };
@@ -25,8 +26,8 @@ enum { CK_FLOAT_PANELS = 2, CK_FLOAT_TOKENS = 6 };
 #endif
 enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 6 };
 
-/* One token takes more panels at once: more streams from memory. */
-enum { CK_WIDE_PANELS = 4 };
+/* One token takes more panels at once, for more streams from memory: of block formats, and of floats. */
+enum { CK_WIDE_PANELS = 4, CK_STREAM_PANELS = 8 };
 
 CK_INLINE int64_t ck_float_panel_bytes(const int format, int64_t cols)
 {
@@ -75,8 +76,8 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     }
 }
 
-/* Columns that are multiplied between two requests to the memory, and how many such runs lie between a request and its use. */
-enum { CK_RUN_COLS = 4, CK_PREFETCH_RUNS = 32 };
+/* Columns that are multiplied between two requests to the memory, and bytes of a panel between a request and its use. */
+enum { CK_RUN_COLS = 4, CK_PREFETCH_BYTES = 1024 };
 
 /*
  * The same for one token whose x is dense: every weight is used once, so the memory is asked for it ahead of time. `next`:
@@ -87,8 +88,13 @@ CK_INLINE void ck_float_stream(const int format, const int P, const uint8_t *pan
 {
     const int64_t col_bytes = CK_LANES * (format == CK_F32 ? 4 : 2);
     const int64_t run_bytes = CK_RUN_COLS * col_bytes;
+    ck_vf sum[CK_STREAM_PANELS];
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        sum[p] = sums[p];
+    }
     for (int64_t col = 0; col < cols; col += CK_RUN_COLS) {
-        int64_t ahead = col * col_bytes + CK_PREFETCH_RUNS * run_bytes;
+        int64_t ahead = col * col_bytes + CK_PREFETCH_BYTES;
         if (ahead >= panel_bytes) {
             ahead = next ? next + (ahead - panel_bytes) : col * col_bytes;
         }
@@ -99,8 +105,18 @@ CK_INLINE void ck_float_stream(const int format, const int P, const uint8_t *pan
                 __builtin_prefetch(panel + p * panel_bytes + ahead + byte, 0, 3);
             }
         }
-        const int64_t left = cols - col < CK_RUN_COLS ? cols - col : CK_RUN_COLS;
-        ck_float_tile(format, P, 1, panel + col * col_bytes, panel_bytes, CK_LANES, left, x + col, 0, 1, sums);
+        const int64_t end = ck_least(col + CK_RUN_COLS, cols);
+        for (int64_t k = col; k < end; k++) {
+            const ck_vf input = ck_set(x[k]);
+            CK_UNROLL
+            for (int p = 0; p < P; p++) {
+                sum[p] = ck_fma(input, ck_load_weights(format, panel + p * panel_bytes, k * CK_LANES), sum[p]);
+            }
+        }
+    }
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        sums[p] = sum[p];
     }
 }
 

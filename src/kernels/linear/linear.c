@@ -65,8 +65,10 @@ CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panel
         ck_float_tile(format, P, T, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == P && tokens == T / 2) {
         ck_float_tile(format, P, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
-    } else if (panels == CK_WIDE_PANELS) {
-        ck_float_stream(format, CK_WIDE_PANELS, w, bytes, next, c->cols, x, sum);
+    } else if (panels == CK_STREAM_PANELS) {
+        ck_float_stream(format, CK_STREAM_PANELS, w, bytes, next, c->cols, x, sum);
+    } else if (panels == CK_STREAM_PANELS / 2) {
+        ck_float_stream(format, CK_STREAM_PANELS / 2, w, bytes, next, c->cols, x, sum);
     } else if (panels == 2 && tokens == T / 2) {
         ck_float_tile(format, 2, T / 2, w, bytes, CK_LANES, c->cols, x, c->x_row, 1, sum);
     } else if (panels == 2) {
@@ -80,11 +82,15 @@ CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panel
 
 static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
 {
-    const int most_panels = c->tokens == 1 ? CK_WIDE_PANELS : CK_FLOAT_PANELS;
+    const int most_panels = c->tokens == 1 ? CK_STREAM_PANELS : CK_FLOAT_PANELS;
     const int most_tokens = CK_FLOAT_TOKENS;
     ck_vf sum[CK_TILE];
     while (panel < end) {
-        const int panels = end - panel >= most_panels ? most_panels : end - panel >= 2 ? 2 : 1;
+        const int64_t below = end - panel;
+        const int panels = below >= most_panels       ? most_panels
+                           : below >= most_panels / 2 ? most_panels / 2
+                           : below >= 2               ? 2
+                                                      : 1;
         for (int64_t token = 0; token < c->tokens;) {
             const int64_t left = c->tokens - token;
             const int tall = panels == most_panels && left >= most_tokens;
