@@ -14,8 +14,7 @@ import { lower } from './lower.ts'
 import { matchSplits } from './matchSplits.ts'
 import { planMemory } from './planMemory.ts'
 import { planThreads } from './planThreads.ts'
-import type { Program } from './program.ts'
-import { callsOf } from './program.ts'
+import { callsOf, type Program } from './program.ts'
 import { shareScratch } from './shareScratch.ts'
 import { verifyProgram } from './verifyProgram.ts'
 
@@ -24,7 +23,7 @@ const lowered = (graph: Graph) => matchSplits(lower(graph, ops, { mode: 'train',
 /** Names of calls, and a line where threads meet. */
 const line = ({ steps }: Program) => steps.map((step) => (step.kind === 'call' ? step.name : '|')).join(' ')
 
-/** Two tall products of x, the gradients of their weights, and the gradient of x: all of whole rows but the second. */
+/** Rows on their way through two tall products, and two sums over all of the rows. */
 const text = `
   input x f32[64, 4]
   input a f32[4, 8]

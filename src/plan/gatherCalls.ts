@@ -1,5 +1,5 @@
 import { type Access, callAccesses, isConflict, isDependent } from './accesses.ts'
-import { accesses } from './planMemory.ts'
+import { buffersOf } from './planMemory.ts'
 import type { Buffer, Call, Program, Step } from './program.ts'
 
 /** Calls that are put off at most before a barrier: what they work on stays in memory for so long. */
@@ -41,7 +41,9 @@ export function gatherCalls(program: Program): Program {
 }
 
 function readsResult(call: Call, buffers: ReadonlyMap<string, Buffer>): boolean {
-  return accesses(call).some(({ buffer, access }) => access !== 'write' && buffers.get(buffer)!.region === 'activation')
+  return buffersOf(call).some(
+    ({ buffer, access }) => access !== 'write' && buffers.get(buffer)!.region === 'activation',
+  )
 }
 
 /** The buffers one behind the other: none shares bytes with another. */

@@ -179,7 +179,7 @@ export function lifetimes(program: Program): Map<string, Life> {
     const carried = new Set<string>()
     const written = new Set<string>()
     for (const call of calls) {
-      for (const { buffer, access } of accesses(call)) {
+      for (const { buffer, access } of buffersOf(call)) {
         if (access !== 'write' && !written.has(buffer)) carried.add(buffer)
         if (access === 'write') written.add(buffer)
         widen(buffer, time, time)
@@ -203,7 +203,7 @@ function stepCalls(step: Call | Repeat): Call[] {
 }
 
 /** The buffers of the context's memory that a call touches by name; table entries are states. */
-export function accesses(call: Call): { buffer: string; access: 'read' | 'write' | 'update'; place: Place }[] {
+export function buffersOf(call: Call): { buffer: string; access: 'read' | 'write' | 'update'; place: Place }[] {
   const kernel = kernels.get(call.kernel)!
   return Object.entries(call.buffers).flatMap(([argument, place]) =>
     place?.in === 'memory' ? [{ buffer: place.buffer, access: kernel.buffers[argument]!.access, place }] : [],

@@ -118,7 +118,8 @@ export interface PlannedTraining {
 
 /**
  * graph → passes → programs → memory → threads: everything before text. With a bound for the memory as few layers as it takes
- * are made again, first what costs little. Refuses `option_invalid` where no choice fits.
+ * are made again, first what costs little, and calls are left in their order where to gather them takes too much. Refuses
+ * `option_invalid` where no choice fits.
  */
 export function planTraining(
   model: Model,
@@ -126,9 +127,14 @@ export function planTraining(
   target: Target,
   options: Omit<CompileTrainingOptions, 'out'>,
 ): PlannedTraining {
-  const plan = (kept: (layer: number) => Kept) => planKept(model, name, target, options, kept)
-  const whole = plan(() => 'all')
   const memory = options.trace ? Number.POSITIVE_INFINITY : (options.memory ?? Number.POSITIVE_INFINITY)
+  const plan = (kept: (layer: number) => Kept) => {
+    const fast = planKept(model, name, target, options, kept, gathered)
+    if (bytesOf(fast) <= memory) return fast
+    const plain = planKept(model, name, target, options, kept, inOrder)
+    return bytesOf(plain) < bytesOf(fast) ? plain : fast
+  }
+  const whole = plan(() => 'all')
   if (bytesOf(whole) <= memory) return whole
   const layers = layerCount(model.graph)
   let least = whole
@@ -155,12 +161,19 @@ export function planTraining(
   })
 }
 
+type Order = (program: Program) => Program
+
+/** Calls in the order of the graph, each with a scratch of its own; or with few barriers, for bytes that rest longer. */
+const inOrder: Order = (program) => program
+const gathered: Order = (program) => gatherCalls(shareScratch(program))
+
 function planKept(
   model: Model,
   name: string,
   target: Target,
   options: Omit<CompileTrainingOptions, 'out'>,
   kept: (layer: number) => Kept,
+  order: Order,
 ): PlannedTraining {
   const isFrozen = (weight: string) =>
     model.sources.get(weight)?.from !== 'tensor' || (options.isFrozen?.(weight) ?? false)
@@ -173,7 +186,7 @@ function planKept(
     ? [['trace', gradients!], ...(copy ? [['copy', copy] as [string, Graph]] : [])]
     : Object.entries(programs.graphs)
   const lowered = graphs.map(([mode, graph]) =>
-    gatherCalls(shareScratch(matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes })))),
+    order(matchSplits(lower(graph, ops, { mode: mode as Mode, bounds: {}, lanes }))),
   )
   const { debug = false } = options
   const plan = planMemory(lowered, { guards: debug })
