@@ -32,10 +32,13 @@ export function matmulSizes(a: TensorType, b: TensorType, { transposeA, transpos
   return { rows, cols, depth, depthB }
 }
 
+/** Rows and columns by which the fields of as many parts reach out of whole tiles and panels, at most. */
+const ragged = partsAtBest * (12 + 32)
+
 /** Elements of scratch for a product of these sizes; a symbol counts as many. */
 export function matmulRoom(rows: Dim, cols: Dim, depth: Dim): number {
   const size = (dim: Dim) => (typeof dim === 'number' ? dim : 1 << 20)
-  const used = (size(rows) + size(cols) + leastRoom) * (size(depth) + 1)
+  const used = (size(rows) + size(cols) + ragged) * (size(depth) + 1)
   return Math.max(leastRoom, Math.ceil(Math.min(used, partsAtBest * bestRoom) / 16) * 16)
 }
 
