@@ -27,46 +27,52 @@ enum {
     CK_IQ4_NL,
     CK_IQ4_XS,
     CK_MXFP4,
-    /* What any block format is expanded to: ck_codes, f32 scales and offsets per 32 or 16 columns. */
-    CK_EXPANDED,
-    CK_EXPANDED_OFFSETS,
-    CK_EXPANDED_HALVES,
-    CK_EXPANDED_HALVES_OFFSETS
+    /* What any block format is expanded to: CK_EXPANDED_AS, ck_codes or bytes, f32 scales and offsets. */
+    CK_EXPANDED
 };
 
+/* Of codes of `width` bits (4, 5, 6; 8 for any), with one or two scales per 32 columns and perhaps offsets. */
+#define CK_EXPANDED_AS(width, scales, offsets) (CK_EXPANDED + ((width) - 4) * 4 + ((scales)-1) * 2 + (offsets))
+
 typedef struct {
-    int bits;          /* of a code, and words of four bytes per lane and block of 32 columns */
+    int bits;          /* of a stored code, and words of four bytes per lane and block of 32 columns */
+    int width;         /* bits of what it stands for, with the bias: 4 at least */
     int columns;       /* of a stored block, which one record of scales belongs to */
     int halves, bytes; /* binary16 numbers and bytes of a record, per lane */
     int scales;        /* per 32 columns */
     int offsets;       /* whether there are any */
-    int bias;          /* 128: codes take all values of a byte */
+    int bias;          /* a power of two, or 0 */
     const uint8_t *table; /* what a code stands for, with the bias; NULL: the code itself */
 } ck_format;
 
-/* 128 + the values of blockLayouts.ts. */
+/* 128, and 16, + the values of blockLayouts.ts. */
 static const uint8_t ck_iq4_table[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
-static const uint8_t ck_mxfp4_table[16] = {128, 129, 130, 131, 132, 134, 136, 140,
-                                           128, 127, 126, 125, 124, 122, 120, 116};
+static const uint8_t ck_mxfp4_table[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+#define CK_EXPANDED_ROWS(width)                                                                                        \
+    [CK_EXPANDED_AS(width, 1, 0)] = {width, width, .scales = 1},                                                       \
+    [CK_EXPANDED_AS(width, 1, 1)] = {width, width, .scales = 1, .offsets = 1},                                         \
+    [CK_EXPANDED_AS(width, 2, 0)] = {width, width, .scales = 2},                                                       \
+    [CK_EXPANDED_AS(width, 2, 1)] = {width, width, .scales = 2, .offsets = 1}
 
 static const ck_format ck_formats[] = {
-    [CK_Q8_0] = {8, 32, 1, 0, 1, 0, 128, NULL},
-    [CK_Q4_0] = {4, 32, 1, 0, 1, 0, 8, NULL},
-    [CK_Q4_1] = {4, 32, 2, 0, 1, 1, 0, NULL},
-    [CK_Q5_0] = {5, 32, 1, 0, 1, 0, 16, NULL},
-    [CK_Q5_1] = {5, 32, 2, 0, 1, 1, 0, NULL},
-    [CK_Q2_K] = {2, 256, 2, 16, 2, 1, 0, NULL},
-    [CK_Q3_K] = {3, 256, 1, 16, 2, 0, 4, NULL},
-    [CK_Q4_K] = {4, 256, 2, 16, 1, 1, 0, NULL},
-    [CK_Q5_K] = {5, 256, 2, 16, 1, 1, 0, NULL},
-    [CK_Q6_K] = {6, 256, 1, 16, 2, 0, 32, NULL},
-    [CK_IQ4_NL] = {4, 32, 1, 0, 1, 0, 128, ck_iq4_table},
-    [CK_IQ4_XS] = {4, 256, 1, 8, 1, 0, 128, ck_iq4_table},
-    [CK_MXFP4] = {4, 32, 0, 1, 1, 0, 128, ck_mxfp4_table},
-    [CK_EXPANDED] = {.scales = 1},
-    [CK_EXPANDED_OFFSETS] = {.scales = 1, .offsets = 1},
-    [CK_EXPANDED_HALVES] = {.scales = 2},
-    [CK_EXPANDED_HALVES_OFFSETS] = {.scales = 2, .offsets = 1},
+    [CK_Q8_0] = {8, 8, 32, 1, 0, 1, 0, 128, NULL},
+    [CK_Q4_0] = {4, 4, 32, 1, 0, 1, 0, 8, NULL},
+    [CK_Q4_1] = {4, 4, 32, 2, 0, 1, 1, 0, NULL},
+    [CK_Q5_0] = {5, 5, 32, 1, 0, 1, 0, 16, NULL},
+    [CK_Q5_1] = {5, 5, 32, 2, 0, 1, 1, 0, NULL},
+    [CK_Q2_K] = {2, 4, 256, 2, 16, 2, 1, 0, NULL},
+    [CK_Q3_K] = {3, 4, 256, 1, 16, 2, 0, 4, NULL},
+    [CK_Q4_K] = {4, 4, 256, 2, 16, 1, 1, 0, NULL},
+    [CK_Q5_K] = {5, 5, 256, 2, 16, 1, 1, 0, NULL},
+    [CK_Q6_K] = {6, 6, 256, 1, 16, 2, 0, 32, NULL},
+    [CK_IQ4_NL] = {4, 8, 32, 1, 0, 1, 0, 128, ck_iq4_table},
+    [CK_IQ4_XS] = {4, 8, 256, 1, 8, 1, 0, 128, ck_iq4_table},
+    [CK_MXFP4] = {4, 5, 32, 0, 1, 1, 0, 16, ck_mxfp4_table},
+    CK_EXPANDED_ROWS(4),
+    CK_EXPANDED_ROWS(5),
+    CK_EXPANDED_ROWS(6),
+    CK_EXPANDED_ROWS(8),
 };
 
 /* A panel of weights, or one panel of several: panel p is p * panel_bytes further on. */
@@ -74,6 +80,7 @@ typedef struct {
     const uint8_t *codes, *scales;
     int64_t panel_bytes;
     int64_t next; /* bytes to the panels that will be read after these, 0 where there are none */
+    int shift;    /* of expanded codes: see ck_bias_shift */
 } ck_blocks;
 
 /* The bits of plane word `word` that begin at bit `from` of every byte, moved to bit `to`; mask: the bits, at bit 0. */
@@ -188,6 +195,24 @@ CK_INLINE int64_t ck_block_panel_bytes(const int format, int64_t cols)
     return ck_whole_lines(ck_scale_bytes(format, cols) + cols / 8 * ck_formats[format].bits * CK_LANES);
 }
 
+CK_INLINE int ck_is_expanded(const int format)
+{
+    return format >= CK_EXPANDED;
+}
+
+/* Codes have a bias or an offset, never both; those of all values have a bias if the target's ck_wide_codes leave it. */
+CK_INLINE int ck_has_bias(const int format)
+{
+    const ck_format f = ck_formats[format];
+    return !f.offsets && (f.width < 8 || CK_WIDE_BIAS > 0);
+}
+
+/* How much smaller than 128 the bias of a stored format is, in bits. */
+CK_INLINE int ck_bias_shift(const int format)
+{
+    return __builtin_ctz(128 / (unsigned)ck_formats[format].bias);
+}
+
 /* The blocks of the panels from `panel` on, beginning with block `block` of 32 columns, a multiple of 8. */
 CK_INLINE ck_blocks ck_blocks_at(const int format, const uint8_t *panel, int64_t cols, int64_t block)
 {
@@ -199,16 +224,9 @@ CK_INLINE ck_blocks ck_blocks_at(const int format, const uint8_t *panel, int64_t
     };
 }
 
-CK_INLINE int ck_is_expanded(const int format)
+CK_INLINE ck_vi ck_codes_of_group(const int format, const uint8_t *codes, int64_t block, int group)
 {
-    return format >= CK_EXPANDED;
-}
-
-/* The bias that the ck_codes of a format have: codes have a bias or an offset, never both. */
-CK_INLINE int ck_code_bias(const int format)
-{
-    const ck_format f = ck_formats[format];
-    return f.offsets ? 0 : ck_is_expanded(format) || f.bias == 128 ? CK_WIDE_BIAS : f.bias;
+    return ck_stored_codes(format, codes + block * ck_formats[format].bits * 4 * CK_LANES, group);
 }
 
 /* Group `group` of block `block` of panel p, for ck_dot4. */
@@ -218,19 +236,44 @@ CK_INLINE ck_codes ck_block_codes(const int format, const ck_blocks *w, int p, i
     if (ck_is_expanded(format)) {
         return ((const ck_codes *)(const void *)codes)[block * 8 + group];
     }
-    const ck_vi stored = ck_stored_codes(format, codes + block * ck_formats[format].bits * 4 * CK_LANES, group);
-    return ck_formats[format].bias == 128 ? ck_wide_codes(stored) : ck_small_codes(stored);
+    const ck_vi stored = ck_codes_of_group(format, codes, block, group);
+    return ck_formats[format].width == 8 ? ck_wide_codes(stored) : ck_small_codes(stored);
 }
 
-/* The same of one panel with the bias of an expanded format. */
-CK_INLINE ck_codes ck_expanded_codes(const int format, const ck_blocks *w, int64_t block, int group)
+#if defined CK_SHORT_DOTS
+
+/* Operands of ck_short_dot4 that a code makes: the halves of a byte, or a smaller one as it is. */
+CK_INLINE int ck_short_codes(const int format)
 {
-    const ck_format f = ck_formats[format];
-    const ck_vi stored = ck_stored_codes(format, w->codes + block * f.bits * 4 * CK_LANES, group);
-    /* No byte overflows. */
-    const ck_vu bias = (ck_vu)ck_set_i((128 - f.bias) * 0x01010101);
-    return f.offsets ? ck_small_codes(stored) : ck_wide_codes((ck_vi)((ck_vu)stored + bias));
+    return ck_formats[format].width == 8 ? 2 : 1;
 }
+
+/* The operands codes[i * P + p] of group `group` of block `block` of P panels. */
+CK_INLINE void ck_load_short(const int format, const int P, const ck_blocks *w, int64_t block, int group, ck_vi *codes)
+{
+    const int count = ck_short_codes(format);
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        const uint8_t *from = w->codes + p * w->panel_bytes;
+        if (ck_is_expanded(format)) {
+            CK_UNROLL
+            for (int i = 0; i < count; i++) {
+                codes[i * P + p] = ((const ck_vi *)(const void *)from)[(block * 8 + group) * count + i];
+            }
+            continue;
+        }
+        const ck_vi stored = ck_codes_of_group(format, from, block, group);
+        if (count == 1) {
+            codes[p] = stored;
+        } else {
+            const ck_codes halves = ck_wide_codes(stored);
+            codes[p] = halves.low;
+            codes[P + p] = halves.high;
+        }
+    }
+}
+
+#endif
 
 /* The scale of part `part` of block `block` of panel p. */
 CK_INLINE ck_vf ck_block_scale(const int format, const ck_blocks *w, int p, int64_t block, int part)

@@ -5,6 +5,9 @@
  * 0 .. 255, of which it leaves CK_WIDE_BIAS added where the bytes have 128 added: a caller takes the bias times the sum of
  * the activation codes off. ck_inputs: the same four activation codes (-127 .. 127) for every lane. No form saturates for
  * any codes.
+ *
+ * CK_SHORT_DOTS: where there is but a multiply-add of bytes to 16 bits, ck_short_dot4 sums the products of codes below 64
+ * in 16 bits for as long as they fit; ck_dot4 then takes the halves of each code apart.
  */
 #ifndef CK_DOT_H
 #define CK_DOT_H
@@ -114,12 +117,69 @@ CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
     return (ck_vi)vaddq_s32((int32x4_t)sum, vpaddq_s32(low, high));
 }
 
+#elif defined CK_AVX512 || defined CK_AVX2
+
+#define CK_SHORT_DOTS
+#define CK_WIDE_BIAS 128
+typedef struct {
+    ck_vi low, high; /* bits 0 .. 3 and 4 .. 7 of every code */
+} ck_codes;
+typedef ck_vi ck_inputs;
+/* A sum of two columns each. */
+typedef int16_t ck_vs __attribute__((vector_size(4 * CK_LANES)));
+
+CK_INLINE ck_codes ck_wide_codes(ck_vi stored)
+{
+    return (ck_codes){stored & 0x0f0f0f0f, (ck_vi)((ck_vu)stored >> 4 & 0x0f0f0f0f)};
+}
+
+CK_INLINE ck_codes ck_small_codes(ck_vi codes)
+{
+    return ck_wide_codes(codes);
+}
+
+CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
+{
+    return ck_set_i(ck_load_i32(codes));
+}
+
+/* Calls of ck_short_dot4 whose sums fit 16 bits, of codes of `bits` bits: each adds at most 2 * 127 times the largest code. */
+CK_INLINE int ck_short_run(const int bits)
+{
+    return bits <= 4 ? 8 : bits == 5 ? 4 : 2;
+}
+
+CK_INLINE ck_vs ck_short_dot4(ck_vs sum, ck_vi codes, ck_inputs x)
+{
+#if defined CK_AVX512
+    sum += (ck_vs)_mm512_maddubs_epi16((__m512i)codes, (__m512i)x);
+#else
+    sum += (ck_vs)_mm256_maddubs_epi16((__m256i)codes, (__m256i)x);
+#endif
+    /* Compilers would add up products of unrolled calls among themselves, and run out of registers. */
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
+/* sum + factor * part. */
+CK_INLINE ck_vi ck_add_short(ck_vi sum, ck_vs part, const int16_t factor)
+{
+#if defined CK_AVX512
+    return sum + (ck_vi)_mm512_madd_epi16((__m512i)part, _mm512_set1_epi16(factor));
+#else
+    return sum + (ck_vi)_mm256_madd_epi16((__m256i)part, _mm256_set1_epi16(factor));
+#endif
+}
+
+CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
+{
+    const ck_vs none = {0};
+    return ck_add_short(ck_add_short(sum, ck_short_dot4(none, w.low, x), 1), ck_short_dot4(none, w.high, x), 16);
+}
+
 #else
 
-/*
- * Columns 0, 2 and 1, 3 of each four apart, as 16-bit values: the weights 0 .. 255, the activations signed. (The 8-bit
- * multiply-add of AVX2 would saturate.)
- */
+/* Columns 0, 2 and 1, 3 of each four apart, as 16-bit values: the weights 0 .. 255, the activations signed. */
 #define CK_WIDE_BIAS 128
 typedef struct {
     ck_vi even, odd;
@@ -145,24 +205,16 @@ CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
     return (ck_inputs){(ck_vi)((ck_vs)(four << 8) >> 8), (ck_vi)((ck_vs)four >> 8)};
 }
 
-#if defined CK_AVX512
-#define CK_PAIRS(a, b) (ck_vi) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
-#elif defined CK_AVX2
-#define CK_PAIRS(a, b) (ck_vi) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
-#else
-#define CK_PAIRS(a, b) ck_pairs(a, b)
-
 /* Per lane the sum of two 16-bit products; one is at most 255 * 127 and fits 16 bits. */
 CK_INLINE ck_vi ck_pairs(ck_vi a, ck_vi b)
 {
     const ck_vs product = (ck_vs)a * (ck_vs)b;
     return ((ck_vi)((ck_vu)product << 16) >> 16) + ((ck_vi)product >> 16);
 }
-#endif
 
 CK_INLINE ck_vi ck_dot4(ck_vi sum, ck_codes w, ck_inputs x)
 {
-    return sum + CK_PAIRS(w.even, x.even) + CK_PAIRS(w.odd, x.odd);
+    return sum + ck_pairs(w.even, x.even) + ck_pairs(w.odd, x.odd);
 }
 
 #endif

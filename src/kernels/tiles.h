@@ -17,17 +17,39 @@ enum { CK_TILE = 24 };
 
 /*
  * Panels per tile in a call of several tokens, and the most tokens of a tile, so that the accumulators, the weights and
- * one input fit the registers. Block formats on 16 registers spill some and are the faster for it.
+ * one input fit the registers.
  */
 #if defined CK_AVX512 || defined CK_NEON
 enum { CK_FLOAT_PANELS = 4, CK_FLOAT_TOKENS = 6 };
 #else
 enum { CK_FLOAT_PANELS = 2, CK_FLOAT_TOKENS = 6 };
 #endif
+#if defined CK_SHORT_DOTS && !defined CK_AVX512
+enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 5 };
+#else
 enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 6 };
+#endif
 
-/* One token takes more panels at once, for more streams from memory: of block formats, and of floats. */
-enum { CK_WIDE_PANELS = 4, CK_STREAM_PANELS = 8 };
+/* Panels of a tile of an expanded format: codes of 8 bits have two sums per output where those are short. */
+CK_INLINE int ck_tile_panels(const int format)
+{
+#if defined CK_SHORT_DOTS
+    return ck_formats[format].width == 8 ? 1 : CK_BLOCK_PANELS;
+#else
+    (void)format;
+    return CK_BLOCK_PANELS;
+#endif
+}
+
+/*
+ * One token takes as many panels at once as give the most from memory, of block formats and of floats, and asks for blocks
+ * so many bytes of a panel before their use.
+ */
+#if defined CK_SHORT_DOTS
+enum { CK_WIDE_PANELS = 2, CK_STREAM_PANELS = 8, CK_AHEAD_BYTES = 1024 };
+#else
+enum { CK_WIDE_PANELS = 4, CK_STREAM_PANELS = 8, CK_AHEAD_BYTES = 2048 };
+#endif
 
 CK_INLINE int64_t ck_float_panel_bytes(const int format, int64_t cols)
 {
@@ -141,19 +163,20 @@ CK_INLINE float ck_scaled_code_sum(const int parts, const uint8_t *x, int part)
                       : ck_load_float(x) * ((float)ck_code_start(parts, x, part) * (-1.0f / CK_A8_BIAS));
 }
 
-/* What a dot with weights of `format` begins with: minus what their bias adds. */
-CK_INLINE ck_vi ck_dot_start(const int format, const int parts, const uint8_t *x, int part)
+/* What a dot of part `part` of the a8 block x with weights of w begins with: minus what their bias adds. */
+CK_INLINE ck_vi ck_dot_start(const int format, const ck_blocks *w, const uint8_t *x, int part)
 {
-    const int bias = ck_code_bias(format);
-    return ck_set_i(bias ? ck_code_start(parts, x, part) / (CK_A8_BIAS / bias) : 0);
+    const ck_format f = ck_formats[format];
+    if (!ck_has_bias(format)) {
+        return ck_set_i(0);
+    }
+    const ck_vi start = ck_set_i(ck_code_start(f.scales, x, part));
+    return ck_is_expanded(format) ? (f.width < 8 ? start >> w->shift : start) : start >> ck_bias_shift(format);
 }
 
-/* Blocks between a request to the memory and its use: a stream of weights needs more under way than the processor asks for. */
-enum { CK_PREFETCH_BLOCKS = 8 };
-
 /*
- * Asks for the lines of P panels that are read CK_PREFETCH_BLOCKS blocks after block `block` of `blocks`, an eighth of them
- * per group: many requests at once would keep the loads behind them waiting.
+ * Asks for the lines of P panels that are read CK_AHEAD_BYTES after block `block` of `blocks`, an eighth of them per group:
+ * many requests at once would keep the loads behind them waiting.
  */
 CK_INLINE void ck_prefetch_group(const int format, const int P, const ck_blocks *w, int64_t block, int64_t blocks,
                                  int group)
@@ -161,7 +184,7 @@ CK_INLINE void ck_prefetch_group(const int format, const int P, const ck_blocks 
     const ck_format f = ck_formats[format];
     const int64_t code_bytes = f.bits * 4 * CK_LANES;
     const int64_t scale_bytes = ck_record_bytes(format) * CK_BLOCK / f.columns;
-    const int64_t later = block + (blocks < CK_PREFETCH_BLOCKS ? blocks : CK_PREFETCH_BLOCKS);
+    const int64_t later = block + ck_least(blocks, (CK_AHEAD_BYTES + code_bytes - 1) / code_bytes);
     /* Where nothing follows, the begin of these panels once more. */
     const int64_t first = later < blocks ? 0 : w->next;
     const int64_t at = later < blocks ? later : later - blocks;
@@ -180,13 +203,89 @@ CK_INLINE void ck_prefetch_group(const int format, const int P, const ck_blocks 
     }
 }
 
-/* dot += four columns of each panel times each token. */
-CK_INLINE void ck_dot_step(const int P, const int T, const ck_codes *codes, const uint8_t *x, int64_t x_bytes,
-                           ck_vi *dot)
+/* dot = what each begins with. */
+CK_INLINE void ck_begin_dots(const int format, const int P, const int T, const ck_blocks *w, int part,
+                             const uint8_t *x, int64_t x_bytes, ck_vi *dot)
 {
     CK_UNROLL
     for (int t = 0; t < T; t++) {
-        const ck_inputs inputs = ck_set_inputs(x + t * x_bytes);
+        const ck_vi start = ck_dot_start(format, w, x + t * x_bytes, part);
+        CK_UNROLL
+        for (int p = 0; p < P; p++) {
+            dot[t * P + p] = start;
+        }
+    }
+}
+
+#if defined CK_SHORT_DOTS
+
+/* sum[i] += operand i of group `group` of block `block` of each panel times each token. */
+CK_INLINE void ck_short_group(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int group,
+                              const uint8_t *x, int64_t x_bytes, ck_vs *sum)
+{
+    const int count = ck_short_codes(format);
+    ck_vi codes[2 * CK_BLOCK_PANELS];
+    ck_load_short(format, P, w, block, group, codes);
+    CK_UNROLL
+    for (int t = 0; t < T; t++) {
+        const ck_inputs inputs = ck_set_inputs(x + t * x_bytes + CK_A8_CODES + 4 * group);
+        CK_UNROLL
+        for (int i = 0; i < count * P; i++) {
+            sum[t * count * P + i] = ck_short_dot4(sum[t * count * P + i], codes[i], inputs);
+        }
+    }
+}
+
+/* dot = part `part` of block `block` of each panel times each token, in runs of groups whose sums fit 16 bits. */
+CK_INLINE void ck_dot_part(const int format, const int P, const int T, const ck_blocks *w, int64_t block,
+                           int64_t blocks, int part, const uint8_t *x, int64_t x_bytes, ck_vi *dot)
+{
+    const ck_format f = ck_formats[format];
+    const int count = ck_short_codes(format), groups = 8 / f.scales;
+    const int most = ck_short_run(count == 2 ? 4 : f.width), run = most < groups ? most : groups;
+    CK_UNROLL
+    for (int first = 0; first < groups; first += run) {
+        const int from = part * groups + first;
+        ck_vs sum[CK_TILE];
+        CK_UNROLL
+        for (int i = 0; i < count * P * T; i++) {
+            sum[i] = (ck_vs){0};
+        }
+        CK_UNROLL
+        for (int group = from; group < from + run; group++) {
+            if (!ck_is_expanded(format)) {
+                ck_prefetch_group(format, P, w, block, blocks, group);
+            }
+            ck_short_group(format, P, T, w, block, group, x, x_bytes, sum);
+        }
+        if (first == 0) {
+            ck_begin_dots(format, P, T, w, part, x, x_bytes, dot);
+        }
+        CK_UNROLL
+        for (int i = 0; i < P * T; i++) {
+            const ck_vs *at = &sum[i / P * count * P + i % P];
+            dot[i] = ck_add_short(dot[i], at[0], 1);
+            if (count == 2) {
+                dot[i] = ck_add_short(dot[i], at[P], 16);
+            }
+        }
+    }
+}
+
+#else
+
+/* dot += group `group` of block `block` of each panel times each token. */
+CK_INLINE void ck_dot_group(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int group,
+                            const uint8_t *x, int64_t x_bytes, ck_vi *dot)
+{
+    ck_codes codes[CK_WIDE_PANELS];
+    CK_UNROLL
+    for (int p = 0; p < P; p++) {
+        codes[p] = ck_block_codes(format, w, p, block, group);
+    }
+    CK_UNROLL
+    for (int t = 0; t < T; t++) {
+        const ck_inputs inputs = ck_set_inputs(x + t * x_bytes + CK_A8_CODES + 4 * group);
         CK_UNROLL
         for (int p = 0; p < P; p++) {
             dot[t * P + p] = ck_dot4(dot[t * P + p], codes[p], inputs);
@@ -194,17 +293,27 @@ CK_INLINE void ck_dot_step(const int P, const int T, const ck_codes *codes, cons
     }
 }
 
-/* dot += group `group` of block `block` of each panel times each token. */
-CK_INLINE void ck_dot_group(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int group,
-                            const uint8_t *x, int64_t x_bytes, ck_vi *dot)
+/* dot = part `part` of block `block` of each panel times each token. */
+CK_INLINE void ck_dot_part(const int format, const int P, const int T, const ck_blocks *w, int64_t block,
+                           int64_t blocks, int part, const uint8_t *x, int64_t x_bytes, ck_vi *dot)
 {
-    ck_codes codes[4];
-    CK_UNROLL
-    for (int p = 0; p < P; p++) {
-        codes[p] = ck_block_codes(format, w, p, block, group);
+    const int groups = 8 / ck_formats[format].scales;
+    ck_begin_dots(format, P, T, w, part, x, x_bytes, dot);
+    /* Stored codes are shifted by numbers that must be constants. */
+    if (ck_is_expanded(format)) {
+        for (int i = 0; i < groups; i++) {
+            ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
+        }
+    } else {
+        CK_UNROLL
+        for (int i = 0; i < groups; i++) {
+            ck_prefetch_group(format, P, w, block, blocks, part * groups + i);
+            ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
+        }
     }
-    ck_dot_step(P, T, codes, x + CK_A8_CODES + 4 * group, x_bytes, dot);
 }
+
+#endif
 
 /* sum += the dots of part `part` of block `block`, scaled, and what the offsets add. */
 CK_INLINE void ck_scale_dots(const int format, const int P, const int T, const ck_blocks *w, int64_t block, int part,
@@ -232,47 +341,29 @@ CK_INLINE void ck_scale_dots(const int format, const int P, const int T, const c
     }
 }
 
-/* sums += the dots of `blocks` blocks of the panels of w with the tokens of x, a8 with x_bytes from token to token. */
+/*
+ * sums += the dots of `blocks` blocks of the panels of w with the tokens of x, a8 with x_bytes from token to token, and
+ * `step` sums.
+ */
 CK_INLINE void ck_block_tile(const int format, const int P, const int T, const ck_blocks *w, int64_t blocks,
-                             const uint8_t *x, int64_t x_bytes, ck_vf *sums)
+                             const uint8_t *x, int64_t x_bytes, int64_t step, ck_vf *sums)
 {
-    const int parts = ck_formats[format].scales;
-    const int groups = 8 / parts;
     ck_vf sum[CK_TILE];
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        sum[i] = sums[i];
+        sum[i] = sums[i / P * step + i % P];
     }
     for (int64_t block = 0; block < blocks; block++, x += CK_A8_BYTES) {
         CK_UNROLL
-        for (int part = 0; part < parts; part++) {
+        for (int part = 0; part < ck_formats[format].scales; part++) {
             ck_vi dot[CK_TILE];
-            CK_UNROLL
-            for (int t = 0; t < T; t++) {
-                const ck_vi start = ck_dot_start(format, parts, x + t * x_bytes, part);
-                CK_UNROLL
-                for (int p = 0; p < P; p++) {
-                    dot[t * P + p] = start;
-                }
-            }
-            /* Stored codes are shifted by numbers that must be constants. */
-            if (ck_is_expanded(format)) {
-                for (int i = 0; i < groups; i++) {
-                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
-                }
-            } else {
-                CK_UNROLL
-                for (int i = 0; i < groups; i++) {
-                    ck_prefetch_group(format, P, w, block, blocks, part * groups + i);
-                    ck_dot_group(format, P, T, w, block, part * groups + i, x, x_bytes, dot);
-                }
-            }
+            ck_dot_part(format, P, T, w, block, blocks, part, x, x_bytes, dot);
             ck_scale_dots(format, P, T, w, block, part, x, x_bytes, dot, sum);
         }
     }
     CK_UNROLL
     for (int i = 0; i < P * T; i++) {
-        sums[i] = sum[i];
+        sums[i / P * step + i % P] = sum[i];
     }
 }
 
@@ -293,7 +384,7 @@ CK_INLINE void ck_matrix_tile(const int format, const ck_blocks *w, int64_t bloc
             ck_matrix_dots(4 * groups, x + CK_A8_CODES + 4 * groups * part, x_bytes, first, second, dot);
             for (int t = 0; t < T; t++) {
                 const uint8_t *token = x + t * x_bytes;
-                const ck_vi start = ck_dot_start(format, parts, token, part);
+                const ck_vi start = ck_dot_start(format, w, token, part);
                 dot[t * P] += start;
                 dot[t * P + 1] += start;
                 ck_scale_dots(format, P, 1, w, block, part, token, x_bytes, dot + t * P, sums + t * P);
@@ -304,24 +395,56 @@ CK_INLINE void ck_matrix_tile(const int format, const ck_blocks *w, int64_t bloc
 
 #endif
 
-/* Blocks of a panel that are expanded at once, a multiple of 8: two panels fit the first-level cache. */
-enum { CK_PIECE = 16384 / (16 * (int)sizeof(ck_codes)) };
+/* One panel's blocks, expanded: as many as let two panels stay in the first-level cache. */
+enum { CK_PIECE_BYTES = 8192 };
 
-/* One panel's blocks, expanded. */
 typedef struct {
-    ck_codes codes[CK_PIECE * 8];
-    ck_vf scales[CK_PIECE * 4];
+    _Alignas(64) uint8_t codes[CK_PIECE_BYTES];
+    ck_vf scales[CK_PIECE_BYTES / 8 / (int)sizeof(ck_vi) * 4 + 4];
 } ck_piece;
 
-/* Expands the first `blocks` <= CK_PIECE blocks of w. */
+/* Codes of a group in a piece: ck_codes, or a vector of bytes where those are multiplied as they are. */
+CK_INLINE int ck_has_bytes(const int format)
+{
+#if defined CK_SHORT_DOTS
+    return ck_formats[format].width < 8;
+#else
+    (void)format;
+    return 0;
+#endif
+}
+
+/* Blocks of a panel that are expanded at once, a multiple of 8. */
+CK_INLINE int64_t ck_piece_blocks(int format)
+{
+    return CK_PIECE_BYTES / 8 / (ck_has_bytes(format) ? (int)sizeof(ck_vi) : (int)sizeof(ck_codes));
+}
+
+/* The format of a piece that was expanded from `format`. */
+CK_INLINE int ck_expanded_format(int format)
+{
+    const ck_format f = ck_formats[format];
+    return CK_EXPANDED_AS(ck_has_bytes(format) ? f.width : 8, f.scales, f.offsets);
+}
+
+/* Expands the first `blocks` <= ck_piece_blocks(format) blocks of w. */
 CK_INLINE void ck_expand(const int format, const ck_blocks *w, int64_t blocks, ck_piece *piece)
 {
     const ck_format f = ck_formats[format];
+    /* No byte overflows. */
+    const ck_vu bias = (ck_vu)ck_set_i((f.offsets ? 0 : 128 - f.bias) * 0x01010101);
     ck_vf *scales = piece->scales;
     for (int64_t block = 0; block < blocks; block++) {
         CK_UNROLL
         for (int group = 0; group < 8; group++) {
-            piece->codes[block * 8 + group] = ck_expanded_codes(format, w, block, group);
+            const int64_t at = block * 8 + group;
+            const ck_vi stored = ck_codes_of_group(format, w->codes, block, group);
+            if (ck_has_bytes(format)) {
+                ((ck_vi *)(void *)piece->codes)[at] = stored;
+            } else {
+                ck_codes *to = (ck_codes *)(void *)piece->codes + at;
+                *to = f.offsets ? ck_small_codes(stored) : ck_wide_codes((ck_vi)((ck_vu)stored + bias));
+            }
         }
         CK_UNROLL
         for (int part = 0; part < f.scales; part++) {
@@ -331,12 +454,6 @@ CK_INLINE void ck_expand(const int format, const ck_blocks *w, int64_t blocks, c
             }
         }
     }
-}
-
-/* The format of a piece that was expanded from `format`. */
-CK_INLINE int ck_expanded_format(int format)
-{
-    return CK_EXPANDED + 2 * (ck_formats[format].scales - 1) + ck_formats[format].offsets;
 }
 
 #endif

@@ -132,12 +132,12 @@ CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, i
     ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
     w.next = panel + panels < end ? panels * w.panel_bytes : 0;
     const int64_t blocks = c->cols / CK_BLOCK;
-    if (panels == CK_WIDE_PANELS) {
-        ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, sum);
+    if (CK_WIDE_PANELS > 2 && panels == CK_WIDE_PANELS) {
+        ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, CK_WIDE_PANELS, sum);
     } else if (panels == 2) {
-        ck_block_tile(format, 2, 1, &w, blocks, c->x, 0, sum);
+        ck_block_tile(format, 2, 1, &w, blocks, c->x, 0, 2, sum);
     } else {
-        ck_block_tile(format, 1, 1, &w, blocks, c->x, 0, sum);
+        ck_block_tile(format, 1, 1, &w, blocks, c->x, 0, 1, sum);
     }
 }
 
@@ -146,7 +146,10 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
 {
     while (panel < end) {
         const int panels = end - panel >= CK_WIDE_PANELS ? CK_WIDE_PANELS : end - panel >= 2 ? 2 : 1;
-        ck_vf sum[CK_WIDE_PANELS] = {ck_set(0.0f), ck_set(0.0f), ck_set(0.0f), ck_set(0.0f)};
+        ck_vf sum[CK_WIDE_PANELS];
+        for (int p = 0; p < panels; p++) {
+            sum[p] = ck_set(0.0f);
+        }
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
@@ -197,10 +200,28 @@ typedef struct {
     int has_matrices; /* ck_matrix_begin has been called */
 } ck_run;
 
+/* sum += the products of P panels of a run from panel `first` on with `tokens` tokens from x on: T, T / 2 or 1. */
+CK_INLINE void ck_multiply_tokens(const int format, const int P, const ck_run *run, int first, int64_t tokens,
+                                  const uint8_t *x, int64_t x_bytes, ck_vf *sum)
+{
+    enum { T = CK_BLOCK_TOKENS };
+    ck_blocks w = run->w;
+    w.codes += first * w.panel_bytes;
+    w.scales += first * w.panel_bytes;
+    if (tokens == T) {
+        ck_block_tile(format, P, T, &w, run->blocks, x, x_bytes, run->panels, sum + first);
+    } else if (tokens == T / 2) {
+        ck_block_tile(format, P, T / 2, &w, run->blocks, x, x_bytes, run->panels, sum + first);
+    } else {
+        ck_block_tile(format, P, 1, &w, run->blocks, x, x_bytes, run->panels, sum + first);
+    }
+}
+
 /* sum += the products of a run. */
 CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_run *run, ck_vf *sum)
 {
-    enum { P = CK_BLOCK_PANELS, T = CK_BLOCK_TOKENS };
+    enum { T = CK_BLOCK_TOKENS };
+    const int P = ck_tile_panels(format);
     const int is_last = run->block + run->blocks == c->cols / CK_BLOCK;
     const uint8_t *x = (const uint8_t *)c->x + run->token * c->x_row + run->block * CK_A8_BYTES;
     for (int64_t t = 0; t < run->tokens;) {
@@ -210,26 +231,20 @@ CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_r
             ck_prefetch_outputs(c, run->panels, some, run->panel, run->token + t);
         }
 #if defined CK_MATRIX_TOKENS
-        if (run->has_matrices && run->panels == P && left >= CK_MATRIX_TOKENS) {
+        if (run->has_matrices && run->panels == CK_BLOCK_PANELS && left >= CK_MATRIX_TOKENS) {
             ck_matrix_tile(format, &run->w, run->blocks, x, c->x_row, sum);
             t += CK_MATRIX_TOKENS;
             x += CK_MATRIX_TOKENS * c->x_row;
-            sum += CK_MATRIX_TOKENS * P;
+            sum += CK_MATRIX_TOKENS * CK_BLOCK_PANELS;
             continue;
         }
 #endif
-        if (run->panels == P && some == T) {
-            ck_block_tile(format, P, T, &run->w, run->blocks, x, c->x_row, sum);
-        } else if (run->panels == P && some == T / 2) {
-            ck_block_tile(format, P, T / 2, &run->w, run->blocks, x, c->x_row, sum);
-        } else if (run->panels == P) {
-            ck_block_tile(format, P, 1, &run->w, run->blocks, x, c->x_row, sum);
-        } else if (some == T) {
-            ck_block_tile(format, 1, T, &run->w, run->blocks, x, c->x_row, sum);
-        } else if (some == T / 2) {
-            ck_block_tile(format, 1, T / 2, &run->w, run->blocks, x, c->x_row, sum);
+        if (P > 1 && run->panels == P) {
+            ck_multiply_tokens(format, P, run, 0, some, x, c->x_row, sum);
         } else {
-            ck_block_tile(format, 1, 1, &run->w, run->blocks, x, c->x_row, sum);
+            for (int first = 0; first < run->panels; first++) {
+                ck_multiply_tokens(format, 1, run, first, some, x, c->x_row, sum);
+            }
         }
         t += some;
         x += some * c->x_row;
@@ -237,14 +252,32 @@ CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_r
     }
 }
 
+/* CK_CASE(width, scales, offsets) for every format that a block format is expanded to. */
+#if defined CK_SHORT_DOTS
+#define CK_EXPANDED_CASES                                                                                              \
+    CK_CASE(4, 1, 0)                                                                                                   \
+    CK_CASE(4, 1, 1)                                                                                                   \
+    CK_CASE(4, 2, 0)                                                                                                   \
+    CK_CASE(4, 2, 1)                                                                                                   \
+    CK_CASE(5, 1, 0)                                                                                                   \
+    CK_CASE(5, 1, 1)                                                                                                   \
+    CK_CASE(6, 2, 0)                                                                                                   \
+    CK_CASE(8, 1, 0)
+#else
+#define CK_EXPANDED_CASES                                                                                              \
+    CK_CASE(8, 1, 0)                                                                                                   \
+    CK_CASE(8, 1, 1)                                                                                                   \
+    CK_CASE(8, 2, 0)                                                                                                   \
+    CK_CASE(8, 2, 1)
+#endif
+
 /* Tokens whose sums are kept while a panel's pieces pass by. */
-enum { CK_CHUNK = 192 };
+enum { CK_CHUNK = 32 * CK_BLOCK_TOKENS };
 
 /* Block formats, several tokens: codes are expanded to the first-level cache, a piece at a time, for many tokens. */
 static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
 {
-    const int64_t all = c->cols / CK_BLOCK;
-    const int expanded = ck_expanded_format(c->format);
+    const int64_t all = c->cols / CK_BLOCK, most = ck_piece_blocks(c->format);
     ck_piece piece[CK_BLOCK_PANELS];
     ck_vf sum[CK_CHUNK * CK_BLOCK_PANELS];
     ck_run run = {
@@ -252,6 +285,7 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
             .codes = (const uint8_t *)piece[0].codes,
             .scales = (const uint8_t *)piece[0].scales,
             .panel_bytes = sizeof piece[0],
+            .shift = ck_has_bias(c->format) ? ck_bias_shift(c->format) : 0,
         },
     };
 #if defined CK_MATRIX_TOKENS
@@ -264,24 +298,18 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
             for (int64_t i = 0; i < run.tokens * run.panels; i++) {
                 sum[i] = ck_set(0.0f);
             }
-            for (run.block = 0; run.block < all; run.block += CK_PIECE) {
-                run.blocks = all - run.block < CK_PIECE ? all - run.block : CK_PIECE;
+            for (run.block = 0; run.block < all; run.block += most) {
+                run.blocks = ck_least(all - run.block, most);
                 for (int p = 0; p < run.panels; p++) {
                     ck_expand_panel(c, run.panel + p, run.block, run.blocks, &piece[p]);
                 }
-                switch (expanded) {
-                case CK_EXPANDED:
-                    ck_multiply_run(CK_EXPANDED, c, &run, sum);
-                    break;
-                case CK_EXPANDED_OFFSETS:
-                    ck_multiply_run(CK_EXPANDED_OFFSETS, c, &run, sum);
-                    break;
-                case CK_EXPANDED_HALVES:
-                    ck_multiply_run(CK_EXPANDED_HALVES, c, &run, sum);
-                    break;
-                default:
-                    ck_multiply_run(CK_EXPANDED_HALVES_OFFSETS, c, &run, sum);
-                    break;
+                switch (ck_expanded_format(c->format)) {
+#define CK_CASE(width, scales, offsets)                                                                                \
+    case CK_EXPANDED_AS(width, scales, offsets):                                                                       \
+        ck_multiply_run(CK_EXPANDED_AS(width, scales, offsets), c, &run, sum);                                         \
+        break;
+                    CK_EXPANDED_CASES
+#undef CK_CASE
                 }
             }
             ck_store_tile(c, run.panels, run.tokens, run.panel, run.token, sum);
