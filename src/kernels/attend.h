@@ -35,7 +35,7 @@ CK_INLINE int ck_row_limit(int64_t width)
 CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
 {
     const int left = rows->count - row;
-    return left >= 8 && CK_TILE_ROWS == 8 && rows->codes == CK_CACHED_F32 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    return left >= CK_TALL_ROWS && rows->codes == CK_CACHED_F32 ? CK_TALL_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
 /* Every format's tiles are compiled once: here and in ck_add_to_rows. */
@@ -180,7 +180,7 @@ static void ck_value_columns(int format, ck_rows *rows, int64_t width, const ck_
     int R;
     for (int row = 0; row < rows->count; row += R) {
         R = ck_tile_rows(rows, row);
-        float decay[CK_TILE_ROWS];
+        float decay[CK_TALL_ROWS];
         int first = 0, last = CK_CHUNK;
         for (int r = 0; r < R; r++) {
             const int from = rows->from[row + r], to = rows->to[row + r];

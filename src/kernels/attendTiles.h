@@ -16,13 +16,16 @@ enum { CK_CHUNK = 64 };
 /* Rows that are worked on together, and floats of their queries: as many as stay near the core beside a chunk. */
 enum { CK_MOST_ROWS = 64, CK_ROW_FLOATS = 8192 };
 
-/* Accumulators of a tile, and key panels or vectors of values in it: as many as the registers hold. */
+/*
+ * Rows of a tall tile, whose codes are f32, and key panels or vectors of values in it; accumulators of any other tile, which
+ * widens codes: as many as the registers hold.
+ */
 #if defined CK_AVX512 || defined CK_NEON
-enum { CK_TILE_ROWS = 8, CK_TILE = 16 };
+enum { CK_TALL_ROWS = 8, CK_TALL_VECTORS = 2, CK_TILE = 16 };
 #else
-enum { CK_TILE_ROWS = 4, CK_TILE = 8 };
+enum { CK_TALL_ROWS = 6, CK_TALL_VECTORS = 2, CK_TILE = 8 };
 #endif
-enum { CK_TILE_PANELS = 4, CK_TILE_VECTORS = 8, CK_PREFETCH_ROWS = 4 };
+enum { CK_TILE_SUMS = CK_TALL_ROWS * CK_TALL_VECTORS, CK_TILE_PANELS = 4, CK_TILE_VECTORS = 8, CK_PREFETCH_ROWS = 4 };
 
 /* Rows for which a part of a chunk is widened, and floats of that part. */
 enum { CK_MANY_ROWS = 8, CK_WIDE_FLOATS = 4096 };
@@ -110,13 +113,13 @@ CK_INLINE void ck_score_tile(const int format, const int is_scaled, const int R,
     const uint8_t *codes = keys->codes + panel * keys->code_bytes, *scales = keys->scales + panel * keys->scale_bytes;
     const int64_t block = is_scaled ? CK_CACHED_BLOCK : width;
     const int64_t step = P * CK_LANES * ck_cached_code_bytes(format);
-    ck_vf total[CK_TILE];
+    ck_vf total[CK_TILE_SUMS];
     CK_UNROLL
     for (int i = 0; i < R * P; i++) {
         total[i] = ck_set(0.0f);
     }
     for (int64_t first = 0; first < width; first += block) {
-        ck_vf sum[CK_TILE];
+        ck_vf sum[CK_TILE_SUMS];
         CK_UNROLL
         for (int i = 0; i < R * P; i++) {
             sum[i] = ck_set(0.0f);
@@ -229,9 +232,9 @@ CK_INLINE void ck_value_tile(const int format, const int is_scaled, const int R,
                              ck_rows *rows, const ck_weighed w, int64_t width, const ck_source *values,
                              const uint8_t *ahead, int64_t col, int64_t n)
 {
-    ck_vf sum[CK_TILE];
+    ck_vf sum[CK_TILE_SUMS];
     /* The weights of q8_0 values are weights times scales. */
-    float scaled[CK_TILE_ROWS][CK_CHUNK];
+    float scaled[CK_TALL_ROWS][CK_CHUNK];
     const float *weights = rows->scores[w.row];
     int row_step = CK_CHUNK;
     if (is_scaled) {
@@ -289,13 +292,13 @@ CK_INLINE void ck_value_rows(const int format, const int is_scaled, const int R,
     }
 }
 
-/* Scores of R rows with key panels of the source: of R = 8 where codes are f32. */
+/* Scores of R rows with key panels of the source: of CK_TALL_ROWS where codes are f32. */
 CK_INLINE void ck_score(const int format, const int is_scaled, int R, ck_rows *rows, int row, int64_t width,
                         const ck_source *keys, int64_t panels, const uint8_t *ahead, int64_t at)
 {
-    if (format == CK_CACHED_F32 && R == CK_TILE_ROWS) {
-        ck_score_rows(CK_CACHED_F32, is_scaled, CK_TILE_ROWS, CK_TILE / CK_TILE_ROWS, rows, row, width, keys, panels,
-                      ahead, at);
+    if (format == CK_CACHED_F32 && R == CK_TALL_ROWS) {
+        ck_score_rows(CK_CACHED_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, row, width, keys, panels, ahead,
+                      at);
         return;
     }
     switch (R) {
@@ -311,13 +314,12 @@ CK_INLINE void ck_score(const int format, const int is_scaled, int R, ck_rows *r
     }
 }
 
-/* The weighed values added to R rows: of R = 8 where codes are f32. */
+/* The weighed values added to R rows: of CK_TALL_ROWS where codes are f32. */
 CK_INLINE void ck_add(const int format, const int is_scaled, int R, ck_rows *rows, const ck_weighed w, int64_t width,
                       const ck_source *values, int64_t end, const uint8_t *ahead)
 {
-    if (format == CK_CACHED_F32 && R == CK_TILE_ROWS) {
-        ck_value_rows(CK_CACHED_F32, is_scaled, CK_TILE_ROWS, CK_TILE / CK_TILE_ROWS, rows, w, width, values, end,
-                      ahead);
+    if (format == CK_CACHED_F32 && R == CK_TALL_ROWS) {
+        ck_value_rows(CK_CACHED_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, w, width, values, end, ahead);
         return;
     }
     switch (R) {

@@ -25,7 +25,7 @@ enum { CK_FLOAT_PANELS = 4, CK_FLOAT_TOKENS = 6 };
 enum { CK_FLOAT_PANELS = 2, CK_FLOAT_TOKENS = 6 };
 #endif
 #if defined CK_SHORT_DOTS && !defined CK_AVX512
-enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 5 };
+enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 4 };
 #else
 enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 6 };
 #endif
