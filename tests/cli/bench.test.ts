@@ -67,10 +67,11 @@ describe('ck bench', () => {
 
   it('goes back to a depth that a model with recurrent state left by more calls than it keeps states', async () => {
     const model = fileURLToPath(new URL('../parity/goldens/qwen35', import.meta.url))
-    const sizes = ['-p', '8', '-n', '330', '--repeat', '1', '--depth', '40', '--context', '400']
+    // A call decodes 16 tokens, and four states are kept.
+    const sizes = ['-p', '8', '-n', '90', '--repeat', '1', '--depth', '40', '--context', '400']
     const { code, stdout } = await ck(['bench', model, ...sizes, '-t', '1', '--json'])
     expect(code).toBe(0)
-    expect(JSON.parse(stdout).results.map(({ tokens }: { tokens: number }) => tokens)).toEqual([8, 330])
+    expect(JSON.parse(stdout).results.map(({ tokens }: { tokens: number }) => tokens)).toEqual([8, 90])
   })
 
   it('prints a Markdown table otherwise', async () => {

@@ -9,7 +9,7 @@ import {
   casesOf,
   type KernelCase,
   ownBytes,
-  type PackedWeights,
+  type PackedBuffers,
   rowAxis,
   rowOf,
   valuesOf,
@@ -50,7 +50,7 @@ export function judgeKernels(target: KernelTarget): void {
   describe.skipIf(target.missing)(title, () => {
     let runner: KernelRunner
     const cases = (name: string) => judged(name, target.lanes).map(({ test }) => test)
-    const packed: PackedWeights = new WeakMap()
+    const packed: PackedBuffers = new WeakMap()
     const callFor = (test: KernelCase) => callOf(test, target.lanes, packed)
     const run = (calls: readonly KernelCall[]) => runner.run(calls)
     const outputs = (test: KernelCase, result: CallResult) =>

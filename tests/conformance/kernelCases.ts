@@ -65,17 +65,18 @@ export function valuesOf({ kernel, dense }: KernelCase): Values {
   )
 }
 
-/** Packed weights by their dense bytes: cases of single rows share them. */
-export type PackedWeights = WeakMap<Uint8Array, Uint8Array>
+/** Packed weights and caches by their dense bytes: cases of single rows share them. */
+export type PackedBuffers = WeakMap<Uint8Array, Uint8Array>
 
 /** The call of a case, its inputs in the layouts of a target. `packed` holds what was packed for these lanes before. */
 export function callOf(
   { kernel, dims, attributes, dense }: KernelCase,
   lanes: number,
-  packed: PackedWeights = new WeakMap(),
+  packed: PackedBuffers = new WeakMap(),
 ): KernelCall {
   const placed = (buffer: BufferParameter<string>, bytes: Uint8Array) => {
-    if (buffer.layout !== 'panels' && buffer.layout !== 'panelPairs') return place(buffer, dims, lanes, bytes)
+    // Where rows lie depends on the call.
+    if (!buffer.layout || buffer.layout === 'rows') return place(buffer, dims, lanes, bytes)
     const known = packed.get(bytes) ?? place(buffer, dims, lanes, bytes)
     packed.set(bytes, known)
     return known
