@@ -151,13 +151,14 @@ CK_INLINE int ck_short_run(const int bits)
 
 CK_INLINE ck_vs ck_short_dot4(ck_vs sum, ck_vi codes, ck_inputs x)
 {
+    /* Opaque: compilers would add up products of unrolled calls among themselves, and run out of registers. */
 #if defined CK_AVX512
     sum += (ck_vs)_mm512_maddubs_epi16((__m512i)codes, (__m512i)x);
+    __asm__("" : "+v"(sum));
 #else
     sum += (ck_vs)_mm256_maddubs_epi16((__m256i)codes, (__m256i)x);
-#endif
-    /* Compilers would add up products of unrolled calls among themselves, and run out of registers. */
     __asm__("" : "+x"(sum));
+#endif
     return sum;
 }
 

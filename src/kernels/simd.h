@@ -42,7 +42,8 @@ _Static_assert(CK_LANES == CK_PANEL_LANES, "weights are packed for another vecto
 #define CK_INLINE static inline __attribute__((always_inline))
 
 /* Before a loop with a small constant count whose body indexes arrays that must live in registers. */
-#if defined __clang__
+#if defined CK_UNROLL
+#elif defined __clang__
 #define CK_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define CK_UNROLL _Pragma("GCC unroll 32")

@@ -24,7 +24,7 @@ enum { CK_FLOAT_PANELS = 4, CK_FLOAT_TOKENS = 6 };
 #else
 enum { CK_FLOAT_PANELS = 2, CK_FLOAT_TOKENS = 6 };
 #endif
-#if defined CK_SHORT_DOTS && !defined CK_AVX512
+#if defined CK_ISA_SCALAR || defined CK_SHORT_DOTS && !defined CK_AVX512
 enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 4 };
 #else
 enum { CK_BLOCK_PANELS = 2, CK_BLOCK_TOKENS = 6 };
@@ -45,7 +45,7 @@ CK_INLINE int ck_tile_panels(const int format)
  * One token takes as many panels at once as give the most from memory, of block formats and of floats, and asks for blocks
  * so many bytes of a panel before their use.
  */
-#if defined CK_SHORT_DOTS
+#if defined CK_ISA_SCALAR || defined CK_SHORT_DOTS
 enum { CK_WIDE_PANELS = 2, CK_STREAM_PANELS = 8, CK_AHEAD_BYTES = 1024 };
 #else
 enum { CK_WIDE_PANELS = 4, CK_STREAM_PANELS = 8, CK_AHEAD_BYTES = 2048 };
