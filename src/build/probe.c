@@ -34,7 +34,7 @@
  */
 #define TILE_ROWS 2
 #if defined CK_SHORT_DOTS && !defined CK_AVX512
-#define TILE_COLS 4
+#define TILE_COLS 5
 #else
 #define TILE_COLS 6
 #endif

@@ -143,7 +143,7 @@ CK_INLINE ck_inputs ck_set_inputs(const uint8_t *codes)
     return ck_set_i(ck_load_i32(codes));
 }
 
-/* Calls of ck_short_dot4 whose sums fit 16 bits, of codes of `bits` bits: each adds at most 2 * 127 times the largest code. */
+/* Calls of ck_short_dot4 whose sums fit 16 bits, of codes of `bits` <= 6: each adds at most 2 * 127 times the largest. */
 CK_INLINE int ck_short_run(const int bits)
 {
     return bits <= 4 ? 8 : bits == 5 ? 4 : 2;

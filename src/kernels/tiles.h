@@ -395,12 +395,15 @@ CK_INLINE void ck_matrix_tile(const int format, const ck_blocks *w, int64_t bloc
 
 #endif
 
-/* One panel's blocks, expanded: as many as let two panels stay in the first-level cache. */
-enum { CK_PIECE_BYTES = 8192 };
+/*
+ * One panel's blocks, expanded: as many as let two panels stay in the first-level cache, which has no place for both where
+ * they lie a multiple of 4096 bytes apart.
+ */
+enum { CK_PIECE_BYTES = 8192, CK_PIECE_SCALES = CK_PIECE_BYTES / 8 / (int)sizeof(ck_vi) * 4 };
 
 typedef struct {
     _Alignas(64) uint8_t codes[CK_PIECE_BYTES];
-    ck_vf scales[CK_PIECE_BYTES / 8 / (int)sizeof(ck_vi) * 4 + 4];
+    ck_vf scales[CK_PIECE_SCALES + 4];
 } ck_piece;
 
 /* Codes of a group in a piece: ck_codes, or a vector of bytes where those are multiplied as they are. */
