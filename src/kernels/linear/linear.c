@@ -109,21 +109,21 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
     }
 }
 
-/* CK_CASE(format) for every block format, as cases of a switch. */
-#define CK_BLOCK_CASES                                                                                                 \
-    CK_CASE(CK_Q8_0)                                                                                                   \
-    CK_CASE(CK_Q4_0)                                                                                                   \
-    CK_CASE(CK_Q4_1)                                                                                                   \
-    CK_CASE(CK_Q5_0)                                                                                                   \
-    CK_CASE(CK_Q5_1)                                                                                                   \
-    CK_CASE(CK_Q2_K)                                                                                                   \
-    CK_CASE(CK_Q3_K)                                                                                                   \
-    CK_CASE(CK_Q4_K)                                                                                                   \
-    CK_CASE(CK_Q5_K)                                                                                                   \
-    CK_CASE(CK_Q6_K)                                                                                                   \
-    CK_CASE(CK_IQ4_NL)                                                                                                 \
-    CK_CASE(CK_IQ4_XS)                                                                                                 \
-    CK_CASE(CK_MXFP4)
+/* DO(format) for every block format. A function for each: compilers take far longer for one that has them all. */
+#define CK_EACH_FORMAT(DO)                                                                                             \
+    DO(CK_Q8_0)                                                                                                        \
+    DO(CK_Q4_0)                                                                                                        \
+    DO(CK_Q4_1)                                                                                                        \
+    DO(CK_Q5_0)                                                                                                        \
+    DO(CK_Q5_1)                                                                                                        \
+    DO(CK_Q2_K)                                                                                                        \
+    DO(CK_Q3_K)                                                                                                        \
+    DO(CK_Q4_K)                                                                                                        \
+    DO(CK_Q5_K)                                                                                                        \
+    DO(CK_Q6_K)                                                                                                        \
+    DO(CK_IQ4_NL)                                                                                                      \
+    DO(CK_IQ4_XS)                                                                                                      \
+    DO(CK_MXFP4)
 
 /* sum = the outputs of `panels` panels of w from `panel` on, of which the part has those below `end`. */
 CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, int64_t end, ck_vf *sum)
@@ -141,6 +141,14 @@ CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, i
     }
 }
 
+#define CK_DEFINE_ONE_TOKEN(format)                                                                                    \
+    static __attribute__((noinline)) void ck_one_token_##format(const ck_product *c, int panels, int64_t panel,        \
+                                                                int64_t end, ck_vf *sum)                               \
+    {                                                                                                                  \
+        ck_one_token(format, c, panels, panel, end, sum);                                                              \
+    }
+CK_EACH_FORMAT(CK_DEFINE_ONE_TOKEN)
+
 /* Block formats, one token: codes go from memory to registers once. */
 static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
 {
@@ -153,9 +161,9 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
-        ck_one_token(format, c, panels, panel, end, sum);                                                              \
+        ck_one_token_##format(c, panels, panel, end, sum);                                                             \
         break;
-            CK_BLOCK_CASES
+            CK_EACH_FORMAT(CK_CASE)
 #undef CK_CASE
         }
         ck_store_tile(c, panels, 1, panel, 0, sum);
@@ -174,7 +182,7 @@ static void ck_expand_panel(const ck_product *c, int64_t panel, int64_t block, i
         ck_expand(format, &w, blocks, piece);                                                                          \
         break;                                                                                                         \
     }
-        CK_BLOCK_CASES
+        CK_EACH_FORMAT(CK_CASE)
 #undef CK_CASE
     }
 }
@@ -252,24 +260,32 @@ CK_INLINE void ck_multiply_run(const int format, const ck_product *c, const ck_r
     }
 }
 
-/* CK_CASE(width, scales, offsets) for every format that a block format is expanded to. */
+/* DO(width, scales, offsets) for every format that a block format is expanded to. */
 #if defined CK_SHORT_DOTS
-#define CK_EXPANDED_CASES                                                                                              \
-    CK_CASE(4, 1, 0)                                                                                                   \
-    CK_CASE(4, 1, 1)                                                                                                   \
-    CK_CASE(4, 2, 0)                                                                                                   \
-    CK_CASE(4, 2, 1)                                                                                                   \
-    CK_CASE(5, 1, 0)                                                                                                   \
-    CK_CASE(5, 1, 1)                                                                                                   \
-    CK_CASE(6, 2, 0)                                                                                                   \
-    CK_CASE(8, 1, 0)
+#define CK_EACH_EXPANDED(DO)                                                                                           \
+    DO(4, 1, 0)                                                                                                        \
+    DO(4, 1, 1)                                                                                                        \
+    DO(4, 2, 0)                                                                                                        \
+    DO(4, 2, 1)                                                                                                        \
+    DO(5, 1, 0)                                                                                                        \
+    DO(5, 1, 1)                                                                                                        \
+    DO(6, 2, 0)                                                                                                        \
+    DO(8, 1, 0)
 #else
-#define CK_EXPANDED_CASES                                                                                              \
-    CK_CASE(8, 1, 0)                                                                                                   \
-    CK_CASE(8, 1, 1)                                                                                                   \
-    CK_CASE(8, 2, 0)                                                                                                   \
-    CK_CASE(8, 2, 1)
+#define CK_EACH_EXPANDED(DO)                                                                                           \
+    DO(8, 1, 0)                                                                                                        \
+    DO(8, 1, 1)                                                                                                        \
+    DO(8, 2, 0)                                                                                                        \
+    DO(8, 2, 1)
 #endif
+
+#define CK_DEFINE_RUN(width, scales, offsets)                                                                          \
+    static __attribute__((noinline)) void ck_multiply_run_##width##scales##offsets(                                    \
+        const ck_product *c, const ck_run *run, ck_vf *sum)                                                            \
+    {                                                                                                                  \
+        ck_multiply_run(CK_EXPANDED_AS(width, scales, offsets), c, run, sum);                                          \
+    }
+CK_EACH_EXPANDED(CK_DEFINE_RUN)
 
 /* Tokens whose sums are kept while a panel's pieces pass by. */
 enum { CK_CHUNK = 32 * CK_BLOCK_TOKENS };
@@ -306,9 +322,9 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
                 switch (ck_expanded_format(c->format)) {
 #define CK_CASE(width, scales, offsets)                                                                                \
     case CK_EXPANDED_AS(width, scales, offsets):                                                                       \
-        ck_multiply_run(CK_EXPANDED_AS(width, scales, offsets), c, &run, sum);                                         \
+        ck_multiply_run_##width##scales##offsets(c, &run, sum);                                                        \
         break;
-                    CK_EXPANDED_CASES
+                    CK_EACH_EXPANDED(CK_CASE)
 #undef CK_CASE
                 }
             }
