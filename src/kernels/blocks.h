@@ -49,11 +49,11 @@ typedef struct {
 static const uint8_t ck_iq4_table[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 static const uint8_t ck_mxfp4_table[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
 
-#define CK_EXPANDED_ROWS(width)                                                                                        \
-    [CK_EXPANDED_AS(width, 1, 0)] = {width, width, .scales = 1},                                                       \
-    [CK_EXPANDED_AS(width, 1, 1)] = {width, width, .scales = 1, .offsets = 1},                                         \
-    [CK_EXPANDED_AS(width, 2, 0)] = {width, width, .scales = 2},                                                       \
-    [CK_EXPANDED_AS(width, 2, 1)] = {width, width, .scales = 2, .offsets = 1}
+#define CK_EXPANDED_ROWS(bits)                                                                                         \
+    [CK_EXPANDED_AS(bits, 1, 0)] = {.width = bits, .scales = 1},                                                       \
+    [CK_EXPANDED_AS(bits, 1, 1)] = {.width = bits, .scales = 1, .offsets = 1},                                         \
+    [CK_EXPANDED_AS(bits, 2, 0)] = {.width = bits, .scales = 2},                                                       \
+    [CK_EXPANDED_AS(bits, 2, 1)] = {.width = bits, .scales = 2, .offsets = 1}
 
 static const ck_format ck_formats[] = {
     [CK_Q8_0] = {8, 8, 32, 1, 0, 1, 0, 128, NULL},
@@ -229,17 +229,6 @@ CK_INLINE ck_vi ck_codes_of_group(const int format, const uint8_t *codes, int64_
     return ck_stored_codes(format, codes + block * ck_formats[format].bits * 4 * CK_LANES, group);
 }
 
-/* Group `group` of block `block` of panel p, for ck_dot4. */
-CK_INLINE ck_codes ck_block_codes(const int format, const ck_blocks *w, int p, int64_t block, int group)
-{
-    const uint8_t *codes = w->codes + p * w->panel_bytes;
-    if (ck_is_expanded(format)) {
-        return ((const ck_codes *)(const void *)codes)[block * 8 + group];
-    }
-    const ck_vi stored = ck_codes_of_group(format, codes, block, group);
-    return ck_formats[format].width == 8 ? ck_wide_codes(stored) : ck_small_codes(stored);
-}
-
 #if defined CK_SHORT_DOTS
 
 /* Operands of ck_short_dot4 that a code makes: the halves of a byte, or a smaller one as it is. */
@@ -271,6 +260,19 @@ CK_INLINE void ck_load_short(const int format, const int P, const ck_blocks *w, 
             codes[P + p] = halves.high;
         }
     }
+}
+
+#else
+
+/* Group `group` of block `block` of panel p, for ck_dot4. */
+CK_INLINE ck_codes ck_block_codes(const int format, const ck_blocks *w, int p, int64_t block, int group)
+{
+    const uint8_t *codes = w->codes + p * w->panel_bytes;
+    if (ck_is_expanded(format)) {
+        return ((const ck_codes *)(const void *)codes)[block * 8 + group];
+    }
+    const ck_vi stored = ck_codes_of_group(format, codes, block, group);
+    return ck_formats[format].width == 8 ? ck_wide_codes(stored) : ck_small_codes(stored);
 }
 
 #endif
