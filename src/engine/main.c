@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,45 +20,6 @@
 #include "program.h"
 
 #define PATH_BYTES 4096
-
-/* The running context, for the signal handler only. */
-static ck_context *_Atomic interruptible;
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-    ck_context *context = atomic_load(&interruptible);
-    if (context) ck_context_stop(context);
-}
-
-int ck_say(int code, const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    fputs("model: ", stderr);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
-    va_end(list);
-    return code;
-}
-
-void ck_main_listen(ck_context *context) {
-    interrupted = 0;
-    atomic_store(&interruptible, context);
-    struct sigaction action = {.sa_handler = interrupt};
-    /* The second Ctrl-C ends the process at once. */
-    action.sa_flags = (int)SA_RESETHAND;
-    sigaction(SIGINT, &action, NULL);
-}
-
-int ck_main_heard(void) {
-    return interrupted;
-}
-
-void ck_main_unlisten(void) {
-    signal(SIGINT, SIG_DFL);
-    atomic_store(&interruptible, NULL);
-}
 
 static const char help_text[] =
     "usage: model [options] [prompt]\n"

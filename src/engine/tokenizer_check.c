@@ -60,13 +60,6 @@ static int lies_in(uint64_t size, uint64_t offset, uint64_t bytes) {
     return offset % 8 == 0 && offset <= size && bytes <= size - offset;
 }
 
-const char *ck_check_two_stages(const uint16_t *block_of, uint32_t blocks) {
-    for (uint32_t i = 0; i < CK_UNICODE_BLOCKS; i++) {
-        if (block_of[i] >= blocks) return "has a character block out of range";
-    }
-    return NULL;
-}
-
 static const char *check_automaton(const ck_tokenizer *t, const ck_automaton *a) {
     uint64_t size = ck_section_bytes(t, CK_SECTION_AUTOMATON_TABLES);
     if (a->classes == 0 || a->classes > 255 || a->states <= CK_AUTOMATON_START || a->states > CK_AUTOMATON_ACCEPT ||

@@ -70,7 +70,6 @@ int ck_normalize_charsmap(const ck_tokenizer *tokenizer, const ck_step *step, co
 const char *ck_check_form(const ck_tokenizer *tokenizer, const ck_step *step);
 const char *ck_check_map(const ck_tokenizer *tokenizer, const ck_step *step);
 const char *ck_check_charsmap(const ck_tokenizer *tokenizer, const ck_step *step);
-const char *ck_check_two_stages(const uint16_t *block_of, uint32_t blocks);
 
 /* What walks over one text remember, so that no stretch of it is walked again and again. Zero at first; `wasted` is set
  * to 0 for another text. Free `states`. */

@@ -246,6 +246,14 @@ static inline const ck_merge *ck_find_merge(const ck_tokenizer *tokenizer, uint3
     }
 }
 
+/* What is wrong with the first of two stages by which a character's entry is found, or NULL. */
+static inline const char *ck_check_two_stages(const uint16_t *block_of, uint32_t blocks) {
+    for (uint32_t i = 0; i < CK_UNICODE_BLOCKS; i++) {
+        if (block_of[i] >= blocks) return "has a character block out of range";
+    }
+    return NULL;
+}
+
 /* The node that `byte` leads to from `node`, or 0. The root is node 0. */
 static inline uint32_t ck_trie_step(const ck_tokenizer *tokenizer, uint32_t node, uint8_t byte) {
     uint32_t next = tokenizer->trie[node].base + byte;

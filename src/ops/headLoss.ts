@@ -2,27 +2,11 @@ import type { TensorType } from '../ir/graph.ts'
 import { type Composer, defineOp, type Operand, type Sample } from '../ir/op.ts'
 import { crossEntropy } from './crossEntropy.ts'
 import { checkTargets } from './crossEntropyRows.ts'
-import { callHeadLoss } from './headLossCalls.ts'
+import { callHeadLoss, type HeadAttributes, type HeadOperands } from './headLossCalls.ts'
 import { matmul } from './matmul.ts'
 import { scale } from './scale.ts'
 import { axis, denseRow, lastAxis } from './shapes.ts'
 import { softCap } from './softCap.ts'
-
-/** What a head does to its product before the loss. */
-export interface HeadAttributes {
-  /** Of the logits; 1: none. */
-  readonly factor: number
-  /** What bends them after that; 0: nothing. */
-  readonly softCap: number
-  readonly [name: string]: number
-}
-
-export interface HeadOperands<T> {
-  readonly x: T
-  readonly w: T
-  readonly targets: T
-  readonly total: T
-}
 
 /** Refuses rows, weights and targets that do not fit each other. */
 export function checkHead(

@@ -7,9 +7,24 @@ import {
 import { scaleForward, softCapForward } from '../kernels/pointwise/pointwise.kernel.ts'
 import { softCapGradient } from '../kernels/slopes/slopes.kernel.ts'
 import { fillForward } from '../kernels/sums/sums.kernel.ts'
-import type { HeadAttributes, HeadOperands } from './headLoss.ts'
 import { callMatmul } from './matmul.ts'
 import { axis } from './shapes.ts'
+
+/** What a head does to its product before the loss. */
+export interface HeadAttributes {
+  /** Of the logits; 1: none. */
+  readonly factor: number
+  /** What bends them after that; 0: nothing. */
+  readonly softCap: number
+  readonly [name: string]: number
+}
+
+export interface HeadOperands<T> {
+  readonly x: T
+  readonly w: T
+  readonly targets: T
+  readonly total: T
+}
 
 /** Bytes of logits that are there at once: enough that the gradient of the weights is not gone over too often. */
 const mostBytes = 2 ** 27

@@ -1,11 +1,8 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { meanRowsForward } from '../kernels/rows/rows.kernel.ts'
-import { poolRowsBackward } from './poolRowsBackward.ts'
+import { type PoolKind, poolRowsBackward } from './poolRowsBackward.ts'
 import { denseRow, lastAxis } from './shapes.ts'
-
-/** `mean`: of all rows. `first`: the first row, where BERT has its [CLS]. */
-export type PoolKind = 'mean' | 'first'
 
 /** y[0] = one row for all rows of x. */
 export const poolRows = defineOp({

@@ -1,8 +1,10 @@
 import { defineOp } from '../ir/op.ts'
 import { rowsAndCols, tensor } from '../ir/tensor.ts'
 import { meanRowsGradient } from '../kernels/rows/rows.kernel.ts'
-import type { PoolKind } from './poolRows.ts'
 import { denseRow, lastAxis } from './shapes.ts'
+
+/** `mean`: of all rows. `first`: the first row, where BERT has its [CLS]. */
+export type PoolKind = 'mean' | 'first'
 
 /** The gradient of poolRows: dy [1, cols] over the rows that were taken, in equal shares; 0 in the others. Of x only the shape is read. */
 export const poolRowsBackward = defineOp({

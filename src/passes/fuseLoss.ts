@@ -1,6 +1,7 @@
 import { consumers, type Graph, type Node, producers } from '../ir/graph.ts'
 import { Rewriter } from '../ir/rewrite.ts'
-import { type HeadAttributes, headLoss } from '../ops/headLoss.ts'
+import { headLoss } from '../ops/headLoss.ts'
+import type { HeadAttributes } from '../ops/headLossCalls.ts'
 import { headLossGradients } from '../ops/headLossGradients.ts'
 import { ops } from '../ops/registry.ts'
 import { dropDead } from './dropDead.ts'

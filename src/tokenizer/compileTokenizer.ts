@@ -6,11 +6,12 @@ import { pieceTypes, type TokenizerContract } from './contract.ts'
 import { mergeHash, pieceHash } from './hashTables.ts'
 import { type MergeTable, mergeTable, wholeSymbols } from './mergeTable.ts'
 import { pieceTrie } from './pieceTrie.ts'
+import { withSpaces } from './spaceMark.ts'
 import { specialTables } from './specialTable.ts'
 import { splitTables } from './splitTables.ts'
 import { stepTables } from './stepTables.ts'
 import { unicodeSets } from './unicodeSets.ts'
-import { isInTrie, pairJoins, withSpaces } from './wordCuts.ts'
+import { isInTrie, pairJoins } from './wordCuts.ts'
 
 const mostSplits = 16
 const mostSteps = 64

@@ -1,6 +1,6 @@
 import { keyOf } from './checkContract.ts'
 import type { TokenizerContract } from './contract.ts'
-import { withSpaces } from './wordCuts.ts'
+import { withSpaces } from './spaceMark.ts'
 import { writtenWordpieces } from './writtenWordpieces.ts'
 
 /** A thing that merging handles: a piece, or a character that is none but of which pieces are made. */

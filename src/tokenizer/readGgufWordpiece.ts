@@ -2,7 +2,7 @@ import { bertSplits, bertSteps } from './bertRules.ts'
 import { checkContract } from './checkContract.ts'
 import { continuation, type Piece, type PieceType, plainContract, type TokenizerContract } from './contract.ts'
 import type { GgufKeys } from './ggufKeys.ts'
-import { spaceMark } from './wordCuts.ts'
+import { spaceMark } from './spaceMark.ts'
 
 /** Where a file names none: the ids of the published vocabularies. */
 const usualIds = { bos: '[CLS]', eos: '[SEP]', unknown: '[UNK]' } as const

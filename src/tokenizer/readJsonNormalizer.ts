@@ -4,7 +4,7 @@ import { charsmapStep } from './charsmapStep.ts'
 import type { JsonFields } from './jsonFields.ts'
 import { type JsonStep, patternOf, stepsOf } from './jsonSteps.ts'
 import type { NormalStep } from './normalStep.ts'
-import { spaceMark } from './wordCuts.ts'
+import { spaceMark } from './spaceMark.ts'
 
 /** What the normalizer of a tokenizer.json does. */
 export interface JsonNormalizer {

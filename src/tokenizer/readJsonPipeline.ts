@@ -5,8 +5,8 @@ import type { JsonFields } from './jsonFields.ts'
 import { escaped, type JsonStep, patternOf, stepsOf } from './jsonSteps.ts'
 import type { NormalStep } from './normalStep.ts'
 import { readJsonNormalizer } from './readJsonNormalizer.ts'
+import { spaceMark } from './spaceMark.ts'
 import { gpt2Pattern } from './splitPatterns.ts'
-import { spaceMark } from './wordCuts.ts'
 
 /** What the normalizer, pre_tokenizer and decoder of a tokenizer.json do to text before words become pieces. */
 export interface JsonPipeline {

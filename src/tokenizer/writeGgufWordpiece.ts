@@ -2,7 +2,7 @@ import { fail } from '../base/errors.ts'
 import type { GgufValue } from '../formats/ggufValue.ts'
 import { bertSplits, bertSteps } from './bertRules.ts'
 import { continuation, type Piece, pieceTypes, type TokenizerContract } from './contract.ts'
-import { spaceMark } from './wordCuts.ts'
+import { spaceMark } from './spaceMark.ts'
 
 /**
  * The `tokenizer.ggml.*` keys of a WordPiece contract, for a model of `vocabulary` rows; `readGgufWordpiece` reads them

@@ -3,7 +3,7 @@ import type { Json } from '../formats/checkpoint.ts'
 import { byteToLetter } from './byteAlphabet.ts'
 import type { Piece, Split, SplitBehaviour, TokenizerContract } from './contract.ts'
 import { scoreMerges } from './scoreMerges.ts'
-import { spaceMark } from './wordCuts.ts'
+import { spaceMark } from './spaceMark.ts'
 import { bertRulesOf } from './writeGgufWordpiece.ts'
 import { writeJsonTemplate } from './writeJsonTemplate.ts'
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { printChatSource } from '../../src/chat/printChatSource.ts'
 import { load } from '../../src/run/session.ts'
 import { artifact, scriptOf, tables, template } from './chatModel.ts'
-import { scratchFolder, source, writeWeights } from './fixture.ts'
+import { mainParts, scratchFolder, source, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 const program = join(folder.path, 'model')
@@ -15,7 +15,7 @@ beforeAll(() => {
   const contract = join(folder.path, 'chat.c')
   writeFileSync(contract, printChatSource(artifact.contract!))
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  const others = [source('main_chat.c'), source('main_prompt.c'), source('main_text.c'), contract]
+  const others = [...mainParts, contract]
   folder.build(program, { program: source('main.c'), others, flags, defines: ['FIXTURE_CHAT'] })
   folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_CHAT', 'FIXTURE_DELAY_MS=30'] })
   folder.build(join(folder.path, 'libmodel.so'))

@@ -68,18 +68,14 @@ function engineObjects(flags: readonly string[]): string[] {
 }
 
 /** A C file of this folder, or the executable's main.c. */
-export function source(
-  name:
-    | 'exercise.c'
-    | 'mutateTokens.c'
-    | 'mutateWeights.c'
-    | 'main.c'
-    | 'main_chat.c'
-    | 'main_prompt.c'
-    | 'main_text.c',
-): string {
-  return join(name.startsWith('main') ? engine : here, name)
+export function source(name: 'exercise.c' | 'mutateTokens.c' | 'mutateWeights.c' | 'main.c'): string {
+  return join(name === 'main.c' ? engine : here, name)
 }
+
+/** What the executable consists of besides main.c. */
+export const mainParts: readonly string[] = readdirSync(engine)
+  .filter((name) => /^main_.*\.c$/.test(name))
+  .map((name) => join(engine, name))
 
 export interface WeightsOptions {
   /** Ids that greedy generation gives after positions 0, 1, ... */

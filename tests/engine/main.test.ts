@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eos, firstPiece, scratchFolder, source, writeWeights } from './fixture.ts'
+import { eos, firstPiece, mainParts, scratchFolder, source, writeWeights } from './fixture.ts'
 
 const folder = scratchFolder()
 const model = join(folder.path, 'model')
@@ -10,9 +10,8 @@ const slow = join(folder.path, 'slow')
 
 beforeAll(() => {
   const flags = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-  const others = [source('main_chat.c'), source('main_prompt.c'), source('main_text.c')]
-  folder.build(model, { program: source('main.c'), others, flags })
-  folder.build(slow, { program: source('main.c'), others, defines: ['FIXTURE_DELAY_MS=30'] })
+  folder.build(model, { program: source('main.c'), others: mainParts, flags })
+  folder.build(slow, { program: source('main.c'), others: mainParts, defines: ['FIXTURE_DELAY_MS=30'] })
   const script = [firstPiece, firstPiece + 1, ...Buffer.from('é!'), eos]
   writeWeights(join(folder.path, 'weights.bump'), { script, pieces: [' Hello', ' world'] })
 })
