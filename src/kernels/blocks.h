@@ -8,28 +8,8 @@
 
 #include "a8.h"
 #include "dot.h"
+#include "formats.h"
 #include "halves.h"
-
-enum {
-    CK_F32,
-    CK_F16,
-    CK_BF16,
-    CK_Q8_0,
-    CK_Q4_0,
-    CK_Q4_1,
-    CK_Q5_0,
-    CK_Q5_1,
-    CK_Q2_K,
-    CK_Q3_K,
-    CK_Q4_K,
-    CK_Q5_K,
-    CK_Q6_K,
-    CK_IQ4_NL,
-    CK_IQ4_XS,
-    CK_MXFP4,
-    /* What any block format is expanded to: CK_EXPANDED_AS, ck_codes or bytes, f32 scales and offsets. */
-    CK_EXPANDED
-};
 
 /* Of codes of `width` bits (4, 5, 6; 8 for any), with one or two scales per 32 columns and perhaps offsets. */
 #define CK_EXPANDED_AS(width, scales, offsets) (CK_EXPANDED + ((width) - 4) * 4 + ((scales)-1) * 2 + (offsets))
@@ -172,11 +152,6 @@ CK_INLINE ck_vf ck_record_offset(const int format, const uint8_t *record, int64_
     default:
         return ck_record_half(record, 1);
     }
-}
-
-CK_INLINE int64_t ck_whole_lines(int64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
 }
 
 CK_INLINE int64_t ck_record_bytes(const int format)

@@ -105,7 +105,7 @@ static void ck_copy_pair_panels(int transposed, const uint16_t *b, int64_t b_row
 /* sums += the first `height` rows of a tile times a panel, over `pairs` pairs of steps. */
 CK_INLINE void ck_pair_tile(const int height, int64_t pairs, const float *tile, const float *panel, ck_vf *sums)
 {
-    ck_vf sum[CK_TILE];
+    ck_vf sum[CK_FLOAT_SUMS];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
         sum[i] = sums[i];

@@ -4,8 +4,8 @@
 #ifndef CK_PANELS_H
 #define CK_PANELS_H
 
+#include "floatTiles.h"
 #include "split.h"
-#include "tiles.h"
 #include "turn.h"
 
 /* The register tile: the sums, one step of a panel and one value of a fit the registers. */

@@ -1,8 +1,9 @@
 /* embedding.c: rows of a weight matrix in panels, decoded to f32. */
 #include "embedding.h"
 
+#include "blocks.h"
+#include "floatTiles.h"
 #include "split.h"
-#include "tiles.h"
 
 CK_INLINE void ck_decode_floats(const int format, const uint8_t *panel, int64_t lane, int64_t cols, float *y)
 {

@@ -2,8 +2,10 @@
 #include "linear.h"
 
 #include "activate.h"
+#include "blockTiles.h"
+#include "floatTiles.h"
+#include "pieces.h"
 #include "split.h"
-#include "tiles.h"
 
 typedef struct {
     int format;
@@ -84,7 +86,7 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
 {
     const int most_panels = c->tokens == 1 ? CK_STREAM_PANELS : CK_FLOAT_PANELS;
     const int most_tokens = CK_FLOAT_TOKENS;
-    ck_vf sum[CK_TILE];
+    ck_vf sum[CK_FLOAT_SUMS];
     while (panel < end) {
         const int64_t below = end - panel;
         const int panels = below >= most_panels       ? most_panels

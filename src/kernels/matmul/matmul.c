@@ -105,7 +105,7 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how,
     const int64_t tile_row = how == CK_ROWS_STORED ? sides->tiles.row : 1;
     const int64_t tile_step = how == CK_COPIED ? CK_TALL : how == CK_ROWS_STORED ? 1 : sides->tiles.step;
     const int64_t panel_step = how == CK_STORED ? sides->panels.step : CK_WIDE;
-    ck_vf sum[CK_TILE];
+    ck_vf sum[CK_FLOAT_SUMS];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
         sum[i] = ck_load(from + i / CK_VECTORS * from_row + i % CK_VECTORS * CK_LANES);
