@@ -34,8 +34,9 @@ export function buildDist() {
   takeLock()
   try {
     if (isFresh()) return 0
-    process.stderr.write('building dist/ (tsc)\n')
-    return runStep(process.execPath, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json')
+    process.stderr.write('building dist/\n')
+    const code = runStep(process.execPath, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json')
+    return code === 0 ? runStep(process.execPath, 'scripts/bundle.mjs') : code
   } finally {
     rmdirSync(lock)
   }
@@ -61,12 +62,17 @@ export function startStep(program, ...parameters) {
 }
 
 function isFresh() {
-  const built = join(root, 'dist', 'cli', 'main.js')
+  const built = join(root, 'dist', 'ck', 'main.js')
   if (!existsSync(built)) return false
   const sources = readdirSync(join(root, 'src'), { recursive: true }).filter(
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
   )
-  const inputs = [...sources.map((name) => join('src', name)), 'tsconfig.json', 'tsconfig.build.json']
+  const inputs = [
+    ...sources.map((name) => join('src', name)),
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts/bundle.mjs',
+  ]
   return inputs.every((name) => modified(join(root, name)) <= modified(built))
 }
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { fail } from '../base/errors.ts'
+import { sourceFolder } from '../base/packageRoot.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { type Compiler, findCompiler, flagsFor, refuseFailed } from './compiler.ts'
 import { type Cache, describeMachine } from './machine.ts'
@@ -35,8 +35,6 @@ export interface Probe {
   close(): Promise<void>
 }
 
-/** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
-const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
 const mostThreads = 1024
 
 /**
@@ -77,8 +75,8 @@ async function compileProbe(
 ): Promise<void> {
   const target = resolveTarget(targetName ?? 'native')
   const plan = buildPlan([], target)
-  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${join(sourceRoot, 'kernels')}`])
-  const source = join(sourceRoot, 'build', 'probe.c')
+  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${join(sourceFolder, 'kernels')}`])
+  const source = join(sourceFolder, 'build', 'probe.c')
   const command = [...compiler.command, ...flags, source, ...plan.libraries, '-o', 'probe']
   const outcome = await runCommand(command, { cwd: dir, signal })
   if (outcome.status === 'missing') refuseFailed(command, 'there is no such program')

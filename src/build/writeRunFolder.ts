@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { fail } from '../base/errors.ts'
 import { makeFolder } from '../base/makeFolder.ts'
+import { sourceFolder } from '../base/packageRoot.ts'
 import { printLayout, printThreads } from '../emit/artifacts.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { printMakefile } from '../emit/makefile.ts'
@@ -12,9 +12,6 @@ import { printHeader } from '../kernels/printHeader.ts'
 import { sharedHeaders } from '../kernels/registry.ts'
 import { sourceFiles } from './compileFolder.ts'
 import type { Target } from './targets.ts'
-
-/** src/ of the package, whether this file runs from src/ or from dist/: the C sources lie there. */
-const sourceRoot = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** What a kind of build takes of src/engine. */
 const engines = {
@@ -76,16 +73,16 @@ export async function writeRunFolder(
 function kernelFiles(source: ProgramSource): Record<string, string> {
   const files: Record<string, string> = {}
   for (const header of sharedHeaders)
-    files[`kernels/${header}`] = readFileSync(join(sourceRoot, 'kernels', header), 'utf8')
+    files[`kernels/${header}`] = readFileSync(join(sourceFolder, 'kernels', header), 'utf8')
   for (const family of usedFamilies(source.programs)) {
     files[`kernels/${family}.h`] = printHeader(family)
-    files[`kernels/${family}.c`] = readFileSync(join(sourceRoot, 'kernels', family, `${family}.c`), 'utf8')
+    files[`kernels/${family}.c`] = readFileSync(join(sourceFolder, 'kernels', family, `${family}.c`), 'utf8')
   }
   return files
 }
 
 function engineFiles(engine: keyof typeof engines): Record<string, string> {
-  const dir = join(sourceRoot, 'engine')
+  const dir = join(sourceFolder, 'engine')
   const names = readdirSync(dir).filter((name) => /\.[ch]$/.test(name) && engines[engine](name))
   return Object.fromEntries(names.toSorted().map((name) => [`engine/${name}`, readFileSync(join(dir, name), 'utf8')]))
 }

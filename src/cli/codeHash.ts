@@ -1,14 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-
-/** The compiled or the TypeScript sources that run now, and the C sources, which lie in src/ either way. */
-const folders = [new URL('..', import.meta.url), new URL('../../src/', import.meta.url)].map((url) =>
-  fileURLToPath(url),
-)
+import { join } from 'node:path'
+import { codeFolder, sourceFolder } from '../base/packageRoot.ts'
 
 /** Folders whose files decide nothing about what a build writes. */
-const indifferent: readonly string[] = ['cli', 'run', 'parity', 'report']
+const indifferent: readonly string[] = ['ck', 'cli', 'run', 'parity']
 
 /**
  * SHA-256 over everything of this package that decides what a build writes, given equal input: another version, or a change
@@ -16,9 +12,8 @@ const indifferent: readonly string[] = ['cli', 'run', 'parity', 'report']
  */
 export function codeHash(): string {
   const hash = createHash('sha256')
-  const [code = '', sources = ''] = folders
-  addFiles(hash, code, /(?<!\.test|\.d)\.[jt]s$/, indifferent)
-  addFiles(hash, sources, /\.[ch]$/, indifferent)
+  addFiles(hash, codeFolder, /(?<!\.test|\.d)\.[jt]s$/, indifferent)
+  addFiles(hash, sourceFolder, /\.[ch]$/, indifferent)
   return hash.digest('hex')
 }
 
@@ -26,10 +21,10 @@ function addFiles(hash: Hash, folder: string, pattern: RegExp, without: readonly
   const entries = readdirSync(folder, { withFileTypes: true })
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.isDirectory()) {
-      if (!without.includes(entry.name)) addFiles(hash, `${folder}${entry.name}/`, pattern, [])
+      if (!without.includes(entry.name)) addFiles(hash, join(folder, entry.name), pattern, [])
     } else if (pattern.test(entry.name)) {
       hash.update(`${entry.name};`)
-      hash.update(readFileSync(folder + entry.name))
+      hash.update(readFileSync(join(folder, entry.name)))
     }
   }
 }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command as Commander, Option } from 'commander'
+import { packageRoot } from '../base/packageRoot.ts'
 import type { Command, Io } from './command.ts'
 import { commands } from './commands.ts'
 import { longName, type OptionName, type OptionRow, type OptionValues, options } from './options.ts'
@@ -7,7 +9,7 @@ import { resolveModel } from './resolveModel.ts'
 
 /** The package's version. */
 export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }
 

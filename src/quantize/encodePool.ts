@@ -1,7 +1,7 @@
-import { extname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Encode } from '../base/dtypes.ts'
+import { modulePath } from '../base/packageRoot.ts'
 import { type EncodeResult, type EncodeTask, encodeRows } from './encodeRows.ts'
 
 /** Encodes pieces of tensors on several threads. */
@@ -34,8 +34,7 @@ interface Thread {
 }
 
 function startThread(): Thread {
-  // The sources' extension is .ts, the built files' .js.
-  const worker = new Worker(new URL(`./encodeWorker${extname(import.meta.url)}`, import.meta.url))
+  const worker = new Worker(modulePath('quantize/encodeWorker'))
   const waiting: { resolve: (result: EncodeResult) => void; reject: (error: unknown) => void }[] = []
   let broken: { readonly error: unknown } | undefined
   worker.on('message', (result: EncodeResult) => waiting.shift()?.resolve(result))

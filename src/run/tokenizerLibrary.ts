@@ -1,13 +1,13 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
 import { fail } from '../base/errors.ts'
+import { sourceFolder } from '../base/packageRoot.ts'
 import { cachedBinary } from '../build/cachedBinary.ts'
 import { addSpecialFlag, continuesFlag, parseSpecialFlag, type TextPart } from './library.ts'
 
 const partsType = koffi.struct({ ends: 'const int64_t *', special: 'const int32_t *', count: 'int32_t' })
-const engine = fileURLToPath(new URL('../../src/engine/', import.meta.url))
+const engine = join(sourceFolder, 'engine')
 
 /** Text to ids and back. */
 export interface Tokenizer {

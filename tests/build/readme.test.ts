@@ -30,7 +30,7 @@ describe('README', () => {
   it('shows what its commands print', () => {
     const dir = mkdtempSync(join(tmpdir(), 'ck-readme-'))
     symlinkSync(join(root, 'models'), join(dir, 'models'))
-    const main = join(root, 'dist/cli/main.js')
+    const main = join(root, 'dist/ck/main.js')
     const shell = `set -e; ck() { "${process.execPath}" "${main}" "$@"; }\n`
     expect(transcripts().length).toBeGreaterThan(5)
     for (const { command, printed } of transcripts()) {

@@ -107,7 +107,7 @@ describe('ck run', () => {
   })
 
   it('ends without a word where nobody reads on', async () => {
-    const main = join(root, 'dist/cli/main.js')
+    const main = join(root, 'dist/ck/main.js')
     const script = `"${process.execPath}" "${main}" run "${runFolder}" -n 0 --ignore-eos --seed 1 | head -c 5; echo "\${PIPESTATUS[0]}"`
     const { stdout, stderr } = await runProgram('bash', ['-c', script], {})
     expect(stderr).toBe('')

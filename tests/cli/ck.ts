@@ -60,7 +60,7 @@ export function openCk(): Ck {
   const objects = join(cacheFolder(), 'objects')
   for (const place of [cache, objects]) mkdirSync(place, { recursive: true })
   symlinkSync(objects, join(cache, 'objects'))
-  const main = join(root, 'dist/cli/main.js')
+  const main = join(root, 'dist/ck/main.js')
   const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
     runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })
   return Object.assign(ck, { folder, cache, remove: () => rmSync(folder, { recursive: true, force: true }) })

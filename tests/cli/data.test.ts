@@ -97,7 +97,7 @@ describe('ck data', () => {
     // The system refuses to write files beyond 100 KiB, as it refuses on a full disk.
     const shell = `trap '' XFSZ; ulimit -f 100; exec "$0" "$@"`
     const words = prepare.with(2, at('large.txt'))
-    const { code, stderr } = await runProgram('bash', ['-c', shell, process.execPath, 'dist/cli/main.js', ...words], {
+    const { code, stderr } = await runProgram('bash', ['-c', shell, process.execPath, 'dist/ck/main.js', ...words], {
       env: { CK_CACHE: ck.cache },
     })
     expect(stderr).toMatch(/\nck: .*cannot be written \(EFBIG\); nothing was left behind\n$/)

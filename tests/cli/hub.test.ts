@@ -26,7 +26,7 @@ const repository = () => join(env.HF_HOME!, 'hub', 'models--org--repo')
 
 it('a download that is stopped by Ctrl-C leaves what it has, and the next command goes on from there', async () => {
   hub.mishaps.push({ stall: true })
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'pull', 'org/repo:Q8_0'], {
+  const child = spawn(process.execPath, [join(root, 'dist/ck/main.js'), 'pull', 'org/repo:Q8_0'], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -172,7 +172,7 @@ describe('refusals', () => {
     mkdirSync(elsewhere)
     for (const name of ['dist', 'package.json']) cpSync(join(root, name), join(elsewhere, name), { recursive: true })
     for (const name of ['src', 'node_modules']) symlinkSync(join(root, name), join(elsewhere, name))
-    const main = join(elsewhere, 'dist/cli/main.js')
+    const main = join(elsewhere, 'dist/ck/main.js')
     const given = ['bench', tiny, '--vs', 'llama.cpp', '-p', '4', '-n', '1', '-t', '1']
     const { code, stderr } = await runProgram(process.execPath, [main, ...given], { env: { CK_CACHE: ck.cache } })
     expect(code).toBe(1)

@@ -127,7 +127,7 @@ describe('ck train', () => {
     async (signal) => {
       const out = join(ck.folder, signal)
       let isSent = false
-      const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'train', config, '-o', out], {
+      const child = spawn(process.execPath, [join(root, 'dist/ck/main.js'), 'train', config, '-o', out], {
         env,
         stdio: 'ignore',
       })
@@ -233,7 +233,7 @@ function withoutTime({ seconds: _, ...record }: Record<string, unknown>): unknow
 /** Runs the training and kills it some milliseconds behind its first new step; false where it came to its end before. */
 async function isKilled(out: string, milliseconds: number): Promise<boolean> {
   const before = linesOf(out)
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'train', config, '-o', out], {
+  const child = spawn(process.execPath, [join(root, 'dist/ck/main.js'), 'train', config, '-o', out], {
     env,
     stdio: 'ignore',
   })

@@ -1,9 +1,9 @@
 /** llama.cpp as a peer: the prebuilt libraries that bench/ installs, called through their C API. No sampling, no wrapper. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import koffi, { type LibraryHandle, type TypeObject } from 'koffi'
 import { fail } from '../../base/errors.ts'
+import { packageRoot } from '../../base/packageRoot.ts'
 import { batchType, contextParams, modelParams, type Params, verifyLayouts } from './llamaCppLayout.ts'
 
 /** How a context is opened. Flash attention is on and the cache f16 unless said otherwise. */
@@ -52,10 +52,8 @@ export interface PeerModel {
 const peer = 'llama.cpp'
 const ggmlType = { f32: 0, f16: 1 } as const
 
-/** Where bench/ has the libraries, whether this file runs from src/ or from dist/. */
-const folder = fileURLToPath(
-  new URL('../../../bench/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/', import.meta.url),
-)
+/** Where bench/ has the libraries. */
+const folder = join(packageRoot, 'bench/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64')
 
 type Api = ReturnType<typeof bindLibrary>
 

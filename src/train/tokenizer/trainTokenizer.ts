@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { fail } from '../../base/errors.ts'
+import { sourceFolder } from '../../base/packageRoot.ts'
 import { cachedBinary } from '../../build/cachedBinary.ts'
 import { runCommand } from '../../build/runCommand.ts'
 import { writeBeside } from '../../formats/writeBeside.ts'
@@ -46,8 +46,8 @@ export interface TrainedTokenizer {
 /** Of more text than this only a sample is encoded and decoded at the end. */
 const mostCheckedBytes = 2 ** 28
 
-const here = fileURLToPath(new URL('../../../src/train/tokenizer/', import.meta.url))
-const engine = fileURLToPath(new URL('../../../src/engine/', import.meta.url))
+const here = join(sourceFolder, 'train', 'tokenizer')
+const engine = join(sourceFolder, 'engine')
 
 /**
  * Trains a byte-level BPE tokenizer and writes it to `path` as tokenizer.json: the vocabulary and merges that the Hugging
