@@ -20,8 +20,10 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 240_000,
+    // Two processes load the modules once, and keep what the engine has compiled of them.
     pool: 'forks',
     maxWorkers: 2,
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     // What tests compile is kept with the packages and not among the user's own builds.
     env: { CK_CACHE: fileURLToPath(new URL('node_modules/.cache/ck', import.meta.url)) },

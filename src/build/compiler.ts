@@ -80,14 +80,26 @@ type Examined =
 
 /** `alsoTried`: what to add to the list of candidates when all are missing. */
 async function firstWorking(candidates: readonly (readonly string[])[], alsoTried: string): Promise<Compiler> {
-  const examined: Examined[] = []
+  const unfit: Examined[] = []
   for (const candidate of candidates) {
-    const result = await examine(candidate)
+    const result = await examineOnce(candidate)
     if (result.status === 'works') return result.compiler
-    examined.push(result)
+    unfit.push(result)
   }
-  for (const result of examined) if (result.status === 'broken') refuseFailed(result.command, result.output)
+  for (const result of unfit) if (result.status === 'broken') refuseFailed(result.command, result.output)
   return fail('compiler_missing', { tried: `${candidates.map((words) => words.join(' ')).join(', ')}${alsoTried}` })
+}
+
+/** What this process has found to work, by its words and where programs are looked for. */
+const working = new Map<string, Examined>()
+
+async function examineOnce(command: readonly string[]): Promise<Examined> {
+  const key = [process.cwd(), process.env.PATH, ...command].join('\n')
+  const known = working.get(key)
+  if (known) return known
+  const result = await examine(command)
+  if (result.status === 'works') working.set(key, result)
+  return result
 }
 
 async function examine(command: readonly string[]): Promise<Examined> {
