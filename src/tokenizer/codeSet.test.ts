@@ -20,7 +20,7 @@ it('contains the code points of its ranges and no others', () => {
 })
 
 it('finds the code points of a class in every plane', () => {
-  const { matching, ignoringCase } = unicodeSets()
+  const { matching, ignoringCase } = unicodeSets
   const letters = matching('\\p{L}')
   expect(['A', 'é', '漢', '𐐀', '𪛟'].map((text) => contains(letters, text.codePointAt(0)!))).toEqual(
     Array(5).fill(true),
@@ -28,3 +28,18 @@ it('finds the code points of a class in every plane', () => {
   expect(['1', ' ', '🦙', '\u0301'].some((text) => contains(letters, text.codePointAt(0)!))).toBe(false)
   expect(ignoringCase([0x61, 0x62])).toEqual([0x41, 0x42, 0x61, 0x62])
 })
+
+it.each(['L', 'M', 'Nd', 'Cn', 'Co', 'Cf', 'White_Space', 'Noncharacter_Code_Point'])(
+  'finds for \\p{%s} what each code point by itself has',
+  (property) => {
+    const source = `\\p{${property}}`
+    const pattern = new RegExp(source, 'u')
+    const found = unicodeSets.matching(source)
+    const unlike: number[] = []
+    for (let code = 0; code <= lastCodePoint; code++) {
+      if (code >= 0xd800 && code < 0xe000) continue
+      if (pattern.test(String.fromCodePoint(code)) !== contains(found, code)) unlike.push(code)
+    }
+    expect(unlike).toEqual([])
+  },
+)

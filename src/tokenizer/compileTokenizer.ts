@@ -23,15 +23,14 @@ const mostSteps = 64
 export function compileTokenizer(contract: TokenizerContract): Uint8Array {
   const { path, kind, pieces } = contract
   const table = mergeTable(contract)
-  const sets = unicodeSets()
   refuseMore(path, 'split patterns', contract.splits.length, mostSplits)
   refuseMore(path, 'steps of normalising', contract.steps.length, mostSteps)
-  const automata = contract.splits.map(({ pattern }) => compileSplit(path, pattern, sets))
-  const steps = stepTables(contract.steps, automata, sets, path)
+  const automata = contract.splits.map(({ pattern }) => compileSplit(path, pattern, unicodeSets))
+  const steps = stepTables(contract.steps, automata, unicodeSets, path)
   const needsWords = pieces.some(({ singleWord }) => singleWord)
-  const wordAutomaton = needsWords ? automata.push(compileSplit(path, '[\\w\\u200c\\u200d]', sets)) : 0
+  const wordAutomaton = needsWords ? automata.push(compileSplit(path, '[\\w\\u200c\\u200d]', unicodeSets)) : 0
   const splits = splitTables(automata, contract.splits)
-  const specials = specialTables(contract, sets)
+  const specials = specialTables(contract, unicodeSets)
   const { starts, bytes } = pieceBytes(table)
   const inTrie = pieces.flatMap((piece, id) =>
     isInTrie(contract, piece) ? [{ bytes: kind === 'unigram' ? withSpaces(piece.bytes) : piece.bytes, id }] : [],

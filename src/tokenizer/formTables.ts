@@ -44,7 +44,7 @@ const codesOf = (text: string) => [...text].map((character) => character.codePoi
 
 /** Code point to its place (from 1) among the canonical combining classes; starters are absent. */
 function orderOfMarks(): ReadonlyMap<number, number> {
-  const all = unicodeSets().matching('\\p{M}')
+  const all = unicodeSets.matching('\\p{M}')
   const swaps = (a: number, b: number) => {
     const text = String.fromCodePoint(a, b)
     return text.normalize('NFD') === String.fromCodePoint(b, a)

@@ -12,8 +12,7 @@ import { twoStages } from '../../src/tokenizer/splitTables.ts'
 import { unicodeSets } from '../../src/tokenizer/unicodeSets.ts'
 import { randomText, seeded } from './randomText.ts'
 
-const sets = unicodeSets()
-const compile = (pattern: string) => compilePattern(parsePattern(pattern, sets))
+const compile = (pattern: string) => compilePattern(parsePattern(pattern, unicodeSets))
 
 const classesOf = (automaton: SplitAutomaton) => twoStages(automaton.starts, automaton.classOf).valueAt
 

@@ -10,7 +10,6 @@ import { byteContract, smallCharsmap, unigramContract } from './smallContracts.t
 
 const built = buildDriver()
 afterAll(() => built.close())
-const sets = unicodeSets()
 
 /** Every cut of a word, the best by its sum: the definition, in exponential time. */
 function bestSum({ pieces, scores, unknownScore }: TokenizerContract, word: string): number {
@@ -100,7 +99,7 @@ describe('a step of normalising', () => {
         { length: 300 },
         () => randomText(random, 30) + special[random(special.length)]! + randomText(random, 9),
       )
-      const wanted = texts.map((text) => normalizeText(text, [step], sets, 'test'))
+      const wanted = texts.map((text) => normalizeText(text, [step], unicodeSets, 'test'))
       expect(driver.decode(driver.encode(texts)).map(String)).toEqual(wanted)
     })
   }
