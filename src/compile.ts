@@ -21,6 +21,7 @@ import type { CacheDtype } from './ops/cacheWrite.ts'
 import { ops } from './ops/registry.ts'
 import { optimize } from './passes/optimize.ts'
 import { canariesOf } from './plan/canaries.ts'
+import { claimPieces } from './plan/claimPieces.ts'
 import { foldLayers } from './plan/foldLayers.ts'
 import { foldRepeats } from './plan/foldRepeats.ts'
 import { lower } from './plan/lower.ts'
@@ -177,7 +178,8 @@ export function planModel(
   const plan = planMemory(lowered, { guards: debug })
   const programs = lowered.map((program) => {
     const parted = planThreads(program, plan)
-    return verifyProgram(debug ? foldLayers(parted) : parted, plan)
+    // Between the calls of a debug build all threads look at its guards.
+    return verifyProgram(debug ? foldLayers(parted) : claimPieces(parted), plan)
   })
   options.onProgress?.('plan', 1)
   const layout = JSON.stringify([target.isa, lanes, plan.weights])

@@ -17,8 +17,6 @@ export interface OpTiming extends Configuration {
   readonly steps: number
   /** Of every site of the model; those of other modes are without meaning. */
   readonly sites: readonly {
-    /** Passages of one thread. */
-    readonly calls: number
     /** Mean over the threads, so that calls and waits add up to the steps' time. */
     readonly seconds: number
   }[]
@@ -73,6 +71,6 @@ function readRound(session: Session, sites: readonly Site[], timing: Configurati
   return {
     ...timing,
     steps: counters[0]![stepSite(sites, timing.kind)]!.calls,
-    sites: sites.map((_, site) => ({ calls: mean(site, 'calls'), seconds: mean(site, 'nanoseconds') / 1e9 })),
+    sites: sites.map((_, site) => ({ seconds: mean(site, 'nanoseconds') / 1e9 })),
   }
 }

@@ -53,7 +53,7 @@ export function opTables(
     const spans = stepSpans(program, { from: timing.depth, tokens: timing.tokens })
     const ops: OpRow[] = []
     let waited = 0
-    for (const { site, calls, seconds } of own) {
+    for (const { site, seconds } of own) {
       if (site.kind === 'wait') waited += seconds
       if (site.kind === 'wait' && site.value !== '') continue
       if (site.kind === 'step') continue
@@ -70,7 +70,7 @@ export function opTables(
       const spent = site.call ? seconds : 0
       ops.push({
         ...{ value: site.value, kernel: site.call?.kernel ?? '', layer: site.layer, arithmetic },
-        ...{ calls: perStep(calls), seconds: perStep(spent), share: perStep(spent) / secondsPerStep },
+        ...{ calls: site.rounds, seconds: perStep(spent), share: perStep(spent) / secondsPerStep },
         ...{ bytes: perStep(total.bytes), operations: perStep(total.operations) },
         rooflineFraction: site.call ? roofline(total, spent, arithmetic, timing.limits) : null,
         waitSeconds: perStep(waited),

@@ -44,5 +44,6 @@ function describeStep(step: Program['steps'][number]): unknown {
   if (step.kind === 'repeat') return { repeat: step.count, steps: step.body.map(describeStep) }
   const { items, own } = kernels.get(step.kernel)!.split
   const divides = items.map((item) => `${itemName(item)}: ${step.dims[itemDim(item)]}`)
-  return { call: step.name, kernel: step.kernel, divides, own }
+  const claimed = step.isClaimed ? { claimed: 'in pieces' } : {}
+  return { call: step.name, kernel: step.kernel, divides, own, ...claimed }
 }

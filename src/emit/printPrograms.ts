@@ -168,48 +168,73 @@ interface Printing {
 function printProgram(printing: Printing): string {
   const { program, laps, looks } = printing
   const functions: string[] = []
-  const lines = program.steps.map((step) => printStep(printing, step, functions))
-  const body = laps.around(program.mode, looks.around(paragraphs(program.steps, lines)))
+  const lines = program.steps.map((step) => printStep(printing, step, undefined, functions))
+  const body = laps.around(program.mode, looks.around(printSteps(program.steps, lines)))
   return [...functions, `static void ${program.mode}(const ck_step *s, int part, int parts)\n{\n${body}\n}`].join(
     '\n\n',
   )
 }
 
-/** The texts of steps with an empty line between calls; a barrier stands with the call that it is for. */
-function paragraphs(steps: readonly Step[], texts: readonly string[]): string {
-  return texts.map((text, i) => (i === 0 ? text : `${steps[i - 1]!.kind === 'barrier' ? '' : '\n'}${text}`)).join('\n')
+/**
+ * The texts of steps with an empty line between calls; a barrier stands with the call that it is for. Claimed calls up to a
+ * barrier are a loop.
+ */
+function printSteps(steps: readonly Step[], texts: readonly string[]): string {
+  const isClaimed = (at: number) => {
+    const step = steps[at]
+    return step?.kind === 'call' && step.isClaimed === true
+  }
+  const lines = texts.map((text, at) => {
+    const space = at === 0 || steps[at - 1]!.kind === 'barrier' ? '' : '\n'
+    const open =
+      isClaimed(at) && !isClaimed(at - 1) ? '    for (int piece; ck_claim(s->barrier, part, &piece);) {\n' : ''
+    const close = isClaimed(at) && !isClaimed(at + 1) ? '\n    }' : ''
+    return `${space}${open}${text}${close}`
+  })
+  const pieces = steps.some((_, at) => isClaimed(at)) ? '    const int pieces = ck_pieces(parts);\n\n' : ''
+  return pieces + lines.join('\n')
 }
 
-const waitCall = '    ck_wait(s->barrier, part);'
+/** A repeat and the name of its table. */
+interface Layer {
+  readonly repeat: Repeat
+  readonly table: string
+}
 
-function printStep(printing: Printing, step: Step, functions: string[]): string {
+/** The text of a step; those of a repeat are a function of their own. */
+function printStep(printing: Printing, step: Step, layer: Layer | undefined, functions: string[]): string {
   const { program, tables, laps, looks } = printing
-  if (step.kind === 'barrier') return laps.behind(step, waitCall)
-  if (step.kind === 'call') return laps.behind(step, looks.before(step, printCall(printing, step, undefined)))
+  if (step.kind === 'barrier') return laps.behind(step, '    ck_wait(s->barrier, part);', '    ')
+  if (step.kind === 'call') {
+    const indent = step.isClaimed ? '        ' : '    '
+    const text = printCall(printing, step, layer?.repeat, indent)
+    return laps.behind(step, looks.before(step, text, layer?.table), indent)
+  }
   const table = tables.nameOf(program, step)
   const name = `${program.mode}_layer${functions.length > 0 ? `_${functions.length + 1}` : ''}`
-  const body = step.body.map((inner) => {
-    const text = inner.kind === 'barrier' ? waitCall : looks.before(inner, printCall(printing, inner, step), table)
-    return laps.behind(inner, text)
-  })
+  const body = step.body.map((inner) => printStep(printing, inner, { repeat: step, table }, functions))
   const head = `static void ${name}(const ck_step *s, int part, int parts, const struct ${table} *at)`
-  functions.push(`${head}\n{\n${paragraphs(step.body, body)}\n}`)
+  functions.push(`${head}\n{\n${printSteps(step.body, body)}\n}`)
   return `    for (int i = 0; i < ${step.count}; i++)\n        ${name}(s, part, parts, &${table}s[i]);`
 }
 
-function printCall({ source, program, constants }: Printing, call: Call, repeat: Repeat | undefined): string {
+function printCall(
+  { source, program, constants }: Printing,
+  call: Call,
+  repeat: Repeat | undefined,
+  indent: string,
+): string {
   const kernel = kernels.get(call.kernel)!
   const dims = constants.dims(call)
   const written = Object.values(kernel.buffers).find(({ access }) => access !== 'read')!
   const shape = written.shape.map((dim) => (typeof dim === 'string' ? call.dims[dim] : dim)).join(', ')
   const args = [
-    'part',
-    'parts',
+    ...(call.isClaimed ? ['piece', 'pieces'] : ['part', 'parts']),
     ...kernel.dims.map((dim) => dims[dim]!),
     ...Object.entries(kernel.attributes).map(([name, type]) => printAttribute(call.attributes[name]!, type, repeat)),
     ...Object.keys(kernel.buffers).map((name) => printPlace(source, program, call.buffers[name]!, repeat)),
   ]
-  return `    /* ${(call.makes ?? [call.name]).join(', ')} ${written.dtype} [${shape}] */\n${wrapCall('    ', `ck_${call.kernel}`, args)}`
+  return `${indent}/* ${(call.makes ?? [call.name]).join(', ')} ${written.dtype} [${shape}] */\n${wrapCall(indent, `ck_${call.kernel}`, args)}`
 }
 
 function printAttribute(value: Call['attributes'][string], type: AttributeType, repeat: Repeat | undefined): string {

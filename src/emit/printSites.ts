@@ -13,9 +13,9 @@ export class Laps {
   }
 
   /** The text of a step, and behind it the lap that it ends. */
-  behind(step: Call | Barrier, text: string): string {
+  behind(step: Call | Barrier, text: string, indent: string): string {
     const number = this.#numbers.get(step)
-    return number === undefined ? text : `${text}\n    ck_profile_lap(s, part, ${number});`
+    return number === undefined ? text : `${text}\n${indent}ck_profile_lap(s, part, ${number});`
   }
 
   /** The body of a step function, with the begin and the end of the step: its last two sites. */

@@ -3,12 +3,19 @@
 #endif
 #include "barrier.h"
 
+#include <sched.h>
+#include <time.h>
 #if !defined(CK_NO_FUTEX)
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+
+/* A core keeps to itself for as many nanoseconds: longer than a balanced step makes a part wait. */
+#define PATIENCE 50000
+/* Looks at a count between two at the clock. */
+#define LOOKS 64
 
 static inline void relax(void) {
 #if defined(__x86_64__)
@@ -81,20 +88,47 @@ void ck_gate_advance(ck_gate *gate) {
     if (atomic_load(&gate->sleepers) > 0) wake_all(gate);
 }
 
-void ck_gate_await(ck_gate *gate, unsigned seen, int spins) {
-    for (int i = 0; i < spins; i++) {
-        if (atomic_load_explicit(&gate->count, memory_order_acquire) != seen) return;
+static int64_t now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Whether the count changes within so many looks. */
+static int changes_soon(ck_gate *gate, unsigned seen, int looks) {
+    for (int i = 0; i < looks; i++) {
+        if (atomic_load_explicit(&gate->count, memory_order_acquire) != seen) return 1;
         relax();
+    }
+    return 0;
+}
+
+void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds) {
+    if (nanoseconds > 0) {
+        int64_t begun = now(), waited = 0;
+        while (waited < nanoseconds) {
+            if (changes_soon(gate, seen, LOOKS)) return;
+            waited = now() - begun;
+            /* Whoever is waited for may need this core. */
+            if (waited > PATIENCE) sched_yield();
+        }
     }
     atomic_fetch_add(&gate->sleepers, 1);
     sleep_while(gate, seen);
     atomic_fetch_sub(&gate->sleepers, 1);
 }
 
-int ck_barrier_init(struct ck_barrier *barrier, int parts, int spins) {
+static void forget_claims(struct ck_barrier *barrier) {
+    for (unsigned part = 0; part < barrier->parts; part++) {
+        atomic_store_explicit(&barrier->claims[part].taken, 0, memory_order_relaxed);
+    }
+}
+
+int ck_barrier_init(struct ck_barrier *barrier, int parts, int64_t nanoseconds) {
     atomic_init(&barrier->arrived, 0);
     barrier->parts = (unsigned)parts;
-    barrier->spins = spins;
+    barrier->nanoseconds = nanoseconds;
+    forget_claims(barrier);
     return ck_gate_init(&barrier->passed);
 }
 
@@ -104,13 +138,39 @@ void ck_barrier_destroy(struct ck_barrier *barrier) {
 
 void ck_wait(struct ck_barrier *barrier, int part) {
     (void)part;
-    if (barrier->parts == 1) return;
+    if (barrier->parts == 1) {
+        forget_claims(barrier);
+        return;
+    }
     /* The epoch cannot move on before this part has arrived, so reading it here is early enough. */
     unsigned epoch = atomic_load_explicit(&barrier->passed.count, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&barrier->arrived, 1, memory_order_acq_rel) + 1 == barrier->parts) {
         atomic_store_explicit(&barrier->arrived, 0, memory_order_relaxed);
+        /* Nobody claims before the gate. */
+        forget_claims(barrier);
         ck_gate_advance(&barrier->passed);
     } else {
-        ck_gate_await(&barrier->passed, epoch, barrier->spins);
+        ck_gate_await(&barrier->passed, epoch, barrier->nanoseconds);
     }
+}
+
+/* The next piece of part `of`, where one is left. */
+static int claim_of(struct ck_barrier *barrier, int of, int *piece) {
+    atomic_int *taken = &barrier->claims[of].taken;
+    const int pieces = ck_pieces((int)barrier->parts) / (int)barrier->parts;
+    /* A look first: a line that is only read stays with all who look. */
+    if (atomic_load_explicit(taken, memory_order_relaxed) >= pieces) return 0;
+    const int next = atomic_fetch_add_explicit(taken, 1, memory_order_relaxed);
+    *piece = of * pieces + next;
+    return next < pieces;
+}
+
+int ck_claim(struct ck_barrier *barrier, int part, int *piece) {
+    if (claim_of(barrier, part, piece)) return 1;
+    /* Not all of them: with many threads the looks would take longer than the work that is left. */
+    const int parts = (int)barrier->parts;
+    for (int away = 1; away < parts; away *= 2) {
+        if (claim_of(barrier, (part + away) % parts, piece)) return 1;
+    }
+    return 0;
 }

@@ -1,4 +1,4 @@
-/* barrier.h: where threads wait for each other: spin for a while, then sleep. */
+/* barrier.h: where threads wait for each other: look for a while, then sleep. */
 #ifndef CK_BARRIER_H
 #define CK_BARRIER_H
 
@@ -30,18 +30,24 @@ int ck_gate_init(ck_gate *gate);
 void ck_gate_destroy(ck_gate *gate);
 /* Adds 1 and wakes everyone who waits. What was written before is visible to them. */
 void ck_gate_advance(ck_gate *gate);
-/* Returns once the count is no longer `seen`: looks `spins` times, then sleeps. */
-void ck_gate_await(ck_gate *gate, unsigned seen, int spins);
+/* Returns once the count is no longer `seen`: looks for it for some time, then sleeps. */
+void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds);
 
-/* One round per passing of all parts; the epoch is the gate's count. See ck_wait in program.h. */
+/* How many of a part's pieces are claimed, by whomever. */
+typedef struct ck_claims {
+    _Alignas(64) atomic_int taken;
+} ck_claims;
+
+/* One round per passing of all parts; the epoch is the gate's count. See ck_wait and ck_claim in program.h. */
 struct ck_barrier {
     ck_gate passed;
     _Alignas(64) atomic_uint arrived;
     unsigned parts;
-    int spins;
+    int64_t nanoseconds; /* that a part looks before it sleeps */
+    ck_claims claims[CK_MOST_PARTS];
 };
 
-int ck_barrier_init(struct ck_barrier *barrier, int parts, int spins);
+int ck_barrier_init(struct ck_barrier *barrier, int parts, int64_t nanoseconds);
 void ck_barrier_destroy(struct ck_barrier *barrier);
 
 #endif

@@ -9,14 +9,12 @@
 #include "profile.h"
 #include "refuse.h"
 
-#define MAX_THREADS 64
-
 ck_status ck_context_open(const ck_model *model, int32_t threads, ck_context **out, ck_error *error) {
     if (!out) return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_context_open: context is NULL");
     *out = NULL;
     if (!model) return ck_refuse(error, CK_ERROR_ARGUMENT, "ck_context_open: model is NULL");
-    if (threads < 1 || threads > MAX_THREADS) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "threads is %" PRId32 "; accepted: 1 to %d", threads, MAX_THREADS);
+    if (threads < 1 || threads > CK_MOST_PARTS) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "threads is %" PRId32 "; accepted: 1 to %d", threads, CK_MOST_PARTS);
     }
     const ck_program *program = model->program;
     ck_context *context = calloc(1, sizeof *context);

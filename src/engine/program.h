@@ -19,8 +19,23 @@ typedef struct ck_step {
     struct ck_watch *watch;     /* NULL unless the program has canaries */
 } ck_step;
 
+/* Threads of a context at most. */
+enum { CK_MOST_PARTS = 64 };
+
 /* Every part arrives, then every part goes on; what was written before is visible after. parts = 1 returns at once. */
 void ck_wait(struct ck_barrier *barrier, int part);
+
+/* Between two barriers each of several parts may have its work in so many pieces, which the others take where it is late. */
+enum { CK_PIECES = 8 };
+
+/* The pieces of all parts. */
+static inline int ck_pieces(int parts) {
+    return parts > 1 ? CK_PIECES * parts : 1;
+}
+
+/* Sets *piece to one of them that no part has claimed since the barrier before: the part's own, then what is left of others.
+ * 0: nothing. */
+int ck_claim(struct ck_barrier *barrier, int part, int *piece);
 
 /* A program with sites calls these in every part: at the step's start; at the end of each site, which began where the one
  * before ended; and last for the site that is the whole step. One look at the clock each. */

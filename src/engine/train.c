@@ -10,7 +10,6 @@
 #include "refuse.h"
 #include "workers.h"
 
-#define MAX_THREADS 64
 
 struct ck_trainer {
     const ck_training *training;
@@ -48,8 +47,8 @@ static ck_status check_training(const ck_training *training, int32_t threads, ck
                          "the training program of %s has sizes that contradict each other; build it again",
                          training->name);
     }
-    if (threads < 1 || threads > MAX_THREADS) {
-        return ck_refuse(error, CK_ERROR_ARGUMENT, "threads is %" PRId32 "; accepted: 1 to %d", threads, MAX_THREADS);
+    if (threads < 1 || threads > CK_MOST_PARTS) {
+        return ck_refuse(error, CK_ERROR_ARGUMENT, "threads is %" PRId32 "; accepted: 1 to %d", threads, CK_MOST_PARTS);
     }
     return CK_OK;
 }

@@ -13,9 +13,8 @@
 #include "floats.h"
 #include "refuse.h"
 
-#define MAX_PARTS 64
-/* About 0.1 ms on today's cores: longer than a balanced step makes a part wait, and about what a sleep costs. */
-#define SPINS 2000
+/* Nanoseconds that a part stays awake for others: a core that goes to sleep takes as long as a layer to come back. */
+#define AWAKE 2000000
 
 typedef struct worker {
     ck_workers *workers;
@@ -31,7 +30,7 @@ struct ck_workers {
     const ck_step *step;
     int parts;
     int started; /* threads that run */
-    worker members[MAX_PARTS];
+    worker members[CK_MOST_PARTS];
 };
 
 static void *work(void *argument) {
@@ -39,7 +38,7 @@ static void *work(void *argument) {
     ck_workers *workers = self->workers;
     ck_floats_flush();
     for (unsigned seen = 0;; seen++) {
-        ck_gate_await(&workers->start, seen, workers->barrier.spins);
+        ck_gate_await(&workers->start, seen, workers->barrier.nanoseconds);
         if (!workers->function) return NULL;
         workers->function(workers->step, self->part, workers->parts);
         ck_wait(&workers->barrier, self->part);
@@ -72,7 +71,7 @@ ck_status ck_workers_open(int parts, ck_workers **out, ck_error *error) {
     int refused = ck_gate_init(&workers->start);
     if (!refused) {
         /* With more threads than cores, the one that is waited for needs the core of the one that waits. */
-        refused = ck_barrier_init(&workers->barrier, parts, parts <= ck_cpu_cores() ? SPINS : 0);
+        refused = ck_barrier_init(&workers->barrier, parts, parts <= ck_cpu_cores() ? AWAKE : 0);
         if (refused) ck_gate_destroy(&workers->start);
     }
     if (refused) {

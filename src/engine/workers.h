@@ -7,7 +7,7 @@
 
 typedef struct ck_workers ck_workers;
 
-/* Starts `parts` - 1 threads; the caller of ck_workers_run is part 0. `parts` is 1 .. 64. */
+/* Starts `parts` - 1 threads; the caller of ck_workers_run is part 0. `parts` is 1 .. CK_MOST_PARTS. */
 ck_status ck_workers_open(int parts, ck_workers **workers, ck_error *error);
 void ck_workers_close(ck_workers *workers);
 

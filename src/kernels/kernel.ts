@@ -47,6 +47,8 @@ export interface Split<D extends string = string, B extends string = string> {
   readonly own: readonly B[]
   /** The own buffers are owned only where these dims are 1. */
   readonly ownWhenOne?: readonly D[]
+  /** More parts cost next to nothing: threads that are done may take pieces of the work of others. */
+  readonly fine?: true
   /** A dim that changes nothing but the items: the plan chooses it so that the items are those of the call that made `like`. */
   readonly free?: { readonly dim: D; readonly like: B }
 }

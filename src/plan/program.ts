@@ -61,6 +61,8 @@ export interface Call {
   readonly dims: { readonly [dim: string]: Dim }
   readonly attributes: { readonly [name: string]: number | TableNumber }
   readonly buffers: { readonly [name: string]: Place | null }
+  /** Threads claim pieces of it, and of the calls beside it up to the barriers before and behind: claimPieces.ts. */
+  readonly isClaimed?: boolean
 }
 
 /** Threads must meet here. */

@@ -89,12 +89,15 @@ static void step(const ck_step *s, int part, int parts) {
         }
     }
     ck_wait(s->barrier, part);
-    for (int64_t j = 0; j < s->outputs; j++) {
-        int32_t t = m->output_index[j];
-        for (int v = part; v < VOCABULARY; v += parts) {
-            float sum = w->script[m->positions[t]] == v ? 1000 : 0;
-            for (int d = 0; d < LANES; d++) sum += m->hidden[t][d] * w->head[v][d];
-            m->logits[j][v] = sum;
+    const int pieces = ck_pieces(parts);
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        for (int64_t j = 0; j < s->outputs; j++) {
+            int32_t t = m->output_index[j];
+            for (int v = piece; v < VOCABULARY; v += pieces) {
+                float sum = w->script[m->positions[t]] == v ? 1000 : 0;
+                for (int d = 0; d < LANES; d++) sum += m->hidden[t][d] * w->head[v][d];
+                m->logits[j][v] = sum;
+            }
         }
     }
 }

@@ -51,15 +51,22 @@ static void ck_store_tile(const ck_product *c, int panels, int64_t tokens, int64
     }
 }
 
-/* Float formats: the tile of panels x tokens, one of the sizes that ck_multiply_floats asks for; the part ends at `end`. */
+/* Panels of all parts. */
+CK_INLINE int64_t ck_panel_count(const ck_product *c)
+{
+    const int64_t panels = (c->rows + CK_LANES - 1) / CK_LANES;
+    return c->pairs ? 2 * panels : panels;
+}
+
+/* Float formats: the tile of panels x tokens, one of the sizes that ck_multiply_floats asks for. */
 CK_INLINE void ck_float_tile_of(const int format, const ck_product *c, int panels, int tokens, int64_t panel,
-                                int64_t end, int64_t token, ck_vf *sum)
+                                int64_t token, ck_vf *sum)
 {
     enum { P = CK_FLOAT_PANELS, T = CK_FLOAT_TOKENS };
     const int64_t bytes = ck_float_panel_bytes(format, c->cols);
     const uint8_t *w = c->w + panel * bytes;
     const float *x = (const float *)c->x + token * c->x_row;
-    const int64_t next = c->tokens == 1 && panel + panels < end ? panels * bytes : 0;
+    const int64_t next = c->tokens == 1 && panel + panels < ck_panel_count(c) ? panels * bytes : 0;
     for (int i = 0; i < panels * tokens; i++) {
         sum[i] = ck_set(0.0f);
     }
@@ -98,11 +105,11 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
             const int tall = panels == most_panels && left >= most_tokens;
             const int tokens = tall ? most_tokens : left >= most_tokens / 2 ? most_tokens / 2 : 1;
             if (c->format == CK_F32) {
-                ck_float_tile_of(CK_F32, c, panels, tokens, panel, end, token, sum);
+                ck_float_tile_of(CK_F32, c, panels, tokens, panel, token, sum);
             } else if (c->format == CK_F16) {
-                ck_float_tile_of(CK_F16, c, panels, tokens, panel, end, token, sum);
+                ck_float_tile_of(CK_F16, c, panels, tokens, panel, token, sum);
             } else {
-                ck_float_tile_of(CK_BF16, c, panels, tokens, panel, end, token, sum);
+                ck_float_tile_of(CK_BF16, c, panels, tokens, panel, token, sum);
             }
             ck_store_tile(c, panels, tokens, panel, token, sum);
             token += tokens;
@@ -127,12 +134,12 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
     DO(CK_IQ4_XS)                                                                                                      \
     DO(CK_MXFP4)
 
-/* sum = the outputs of `panels` panels of w from `panel` on, of which the part has those below `end`. */
-CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, int64_t end, ck_vf *sum)
+/* sum = the outputs of `panels` panels of w from `panel` on. What follows is asked for, whoever will work on it. */
+CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, ck_vf *sum)
 {
     const uint8_t *first = c->w + panel * ck_block_panel_bytes(format, c->cols);
     ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
-    w.next = panel + panels < end ? panels * w.panel_bytes : 0;
+    w.next = panel + panels < ck_panel_count(c) ? panels * w.panel_bytes : 0;
     const int64_t blocks = c->cols / CK_BLOCK;
     if (CK_WIDE_PANELS > 2 && panels == CK_WIDE_PANELS) {
         ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, CK_WIDE_PANELS, sum);
@@ -145,9 +152,9 @@ CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, i
 
 #define CK_DEFINE_ONE_TOKEN(format)                                                                                    \
     static __attribute__((noinline)) void ck_one_token_##format(const ck_product *c, int panels, int64_t panel,        \
-                                                                int64_t end, ck_vf *sum)                               \
+                                                                ck_vf *sum)                                            \
     {                                                                                                                  \
-        ck_one_token(format, c, panels, panel, end, sum);                                                              \
+        ck_one_token(format, c, panels, panel, sum);                                                                   \
     }
 CK_EACH_FORMAT(CK_DEFINE_ONE_TOKEN)
 
@@ -163,7 +170,7 @@ static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
         switch (c->format) {
 #define CK_CASE(format)                                                                                                \
     case format:                                                                                                       \
-        ck_one_token_##format(c, panels, panel, end, sum);                                                             \
+        ck_one_token_##format(c, panels, panel, sum);                                                                  \
         break;
             CK_EACH_FORMAT(CK_CASE)
 #undef CK_CASE
@@ -343,15 +350,11 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
 /* The part's share of the outputs: whole blocks, so that the same part may quantise them. */
 static void ck_multiply(const ck_product *c, int part, int parts)
 {
-    const int64_t block_panels = CK_BLOCK / CK_LANES, panels = (c->rows + CK_LANES - 1) / CK_LANES;
+    const int64_t block_panels = CK_BLOCK / CK_LANES * (c->pairs ? 2 : 1);
     int64_t panel, end;
     ck_share((c->rows + CK_BLOCK - 1) / CK_BLOCK, part, parts, &panel, &end);
     panel *= block_panels;
-    end = end * block_panels < panels ? end * block_panels : panels;
-    if (c->pairs) {
-        panel *= 2;
-        end *= 2;
-    }
+    end = ck_least(end * block_panels, ck_panel_count(c));
     if (c->format <= CK_BF16) {
         ck_multiply_floats(c, panel, end);
     } else if (c->tokens == 1) {

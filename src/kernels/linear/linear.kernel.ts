@@ -2,7 +2,7 @@ import type { BlockDtype, FloatDtype, WeightDtype } from '../../base/dtypes.ts'
 import { defineKernel } from '../kernel.ts'
 
 /** Whole blocks of 32 outputs, so that the part that has made them may quantise them. */
-const split = { items: [{ dim: 'rows', each: 32 }], own: ['y'], ownWhenOne: ['tokens'] } as const
+const split = { items: [{ dim: 'rows', each: 32 }], own: ['y'], ownWhenOne: ['tokens'], fine: true } as const
 
 /** Added once, when an output is stored. */
 const bias = { dtype: 'f32', access: 'read', shape: ['rows'], optional: true } as const

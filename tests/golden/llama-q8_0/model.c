@@ -145,14 +145,19 @@ static const struct layer layers[2] = {
 
 static void prefill_layer(const ck_step *s, int part, int parts, const struct layer *at)
 {
+    const int pieces = ck_pieces(parts);
+
     /* blk.*.attn_norm.a8 a8 [tokens, 64] */
     ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, 1, ATTN_NORM_A8_COLS,
                        memory(s, PREFILL_BLK_0_ATTN_NORM), memory(s, PREFILL_ATTN_NORM_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.attn_q+k+v f32 [tokens, 192] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                       memory(s, PREFILL_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL, memory(s, PREFILL_ATTN_Q_K_V));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.attn_q+k+v f32 [tokens, 192] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
+                           memory(s, PREFILL_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL,
+                           memory(s, PREFILL_ATTN_Q_K_V));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 4, 24] */
@@ -188,10 +193,12 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        memory(s, PREFILL_ATTN), memory(s, PREFILL_ATTN_FLAT_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.attn_output f32 [tokens, 64] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                       memory(s, PREFILL_ATTN_FLAT_A8), weight(s, at->attn_output), NULL,
-                       memory(s, PREFILL_ATTN_OUTPUT));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.attn_output f32 [tokens, 64] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
+                           memory(s, PREFILL_ATTN_FLAT_A8), weight(s, at->attn_output), NULL,
+                           memory(s, PREFILL_ATTN_OUTPUT));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 64] */
@@ -204,9 +211,12 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        memory(s, PREFILL_FFN_NORM_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
-                          memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, PREFILL_FFN_GATED));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.ffn_gated f32 [tokens, 96] */
+        ck_linearGlu_fwd_q8_0(piece, pieces, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                              memory(s, PREFILL_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
+                              memory(s, PREFILL_FFN_GATED));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
@@ -214,10 +224,12 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
                        memory(s, PREFILL_FFN_GATED), memory(s, PREFILL_FFN_GATED_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.ffn_down f32 [tokens, 64] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                       memory(s, PREFILL_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
-                       memory(s, PREFILL_BLK_0_ATTN_NORM));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.ffn_down f32 [tokens, 64] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
+                           memory(s, PREFILL_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
+                           memory(s, PREFILL_BLK_0_ATTN_NORM));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 64] */
@@ -228,6 +240,8 @@ static void prefill_layer(const ck_step *s, int part, int parts, const struct la
 
 static void prefill(const ck_step *s, int part, int parts)
 {
+    const int pieces = ck_pieces(parts);
+
     /* rope f32 [tokens, 2, 12] */
     ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, PREFILL_ROPE));
@@ -255,21 +269,28 @@ static void prefill(const ck_step *s, int part, int parts)
                        memory(s, PREFILL_OUTPUT_ROWS), memory(s, PREFILL_OUTPUT_ROWS_A8));
 
     ck_wait(s->barrier, part);
-    /* logits f32 [outputs, 131] */
-    ck_linear_fwd_q8_0(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS,
-                       memory(s, PREFILL_OUTPUT_ROWS_A8), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* logits f32 [outputs, 131] */
+        ck_linear_fwd_q8_0(piece, pieces, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS,
+                           memory(s, PREFILL_OUTPUT_ROWS_A8), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
+    }
 }
 
 static void decode_layer(const ck_step *s, int part, int parts, const struct layer *at)
 {
+    const int pieces = ck_pieces(parts);
+
     /* blk.*.attn_norm.a8 a8 [tokens, 64] */
     ck_quantize_fwd_a8(part, parts, s->tokens, ATTN_NORM_A8_COLS, 1, ATTN_NORM_A8_COLS,
                        memory(s, DECODE_BLK_0_ATTN_NORM), memory(s, DECODE_ATTN_NORM_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.attn_q+k+v f32 [tokens, 192] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
-                       memory(s, DECODE_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL, memory(s, DECODE_ATTN_Q_K_V));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.attn_q+k+v f32 [tokens, 192] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, ATTN_Q_K_V_ROWS, ATTN_Q_K_V_COLS, ATTN_Q_K_V_ROWS,
+                           memory(s, DECODE_ATTN_NORM_A8), weight(s, at->attn_q_k_v), NULL,
+                           memory(s, DECODE_ATTN_Q_K_V));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_q_rope f32 [tokens, 4, 24] */
@@ -305,9 +326,12 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                        memory(s, DECODE_ATTN), memory(s, DECODE_ATTN_FLAT_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.attn_output f32 [tokens, 64] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
-                       memory(s, DECODE_ATTN_FLAT_A8), weight(s, at->attn_output), NULL, memory(s, DECODE_ATTN_OUTPUT));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.attn_output f32 [tokens, 64] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, ATTN_OUTPUT_ROWS, ATTN_OUTPUT_COLS, ATTN_OUTPUT_ROWS,
+                           memory(s, DECODE_ATTN_FLAT_A8), weight(s, at->attn_output), NULL,
+                           memory(s, DECODE_ATTN_OUTPUT));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.attn_residual, blk.*.ffn_norm f32 [tokens, 64] */
@@ -320,19 +344,24 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
                        memory(s, DECODE_FFN_NORM_A8));
 
     ck_wait(s->barrier, part);
-    /* blk.*.ffn_gated f32 [tokens, 96] */
-    ck_linearGlu_fwd_q8_0(part, parts, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
-                          memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up), memory(s, DECODE_FFN_GATED));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.ffn_gated f32 [tokens, 96] */
+        ck_linearGlu_fwd_q8_0(piece, pieces, s->tokens, FFN_GATED_ROWS, FFN_GATED_COLS, FFN_GATED_ROWS, 0,
+                              memory(s, DECODE_FFN_NORM_A8), weight(s, at->ffn_gate_ffn_up),
+                              memory(s, DECODE_FFN_GATED));
 
-    /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
-    ck_quantize_fwd_a8(part, parts, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,
-                       memory(s, DECODE_FFN_GATED), memory(s, DECODE_FFN_GATED_A8));
+        /* blk.*.ffn_gated.a8 a8 [tokens, 96] */
+        ck_quantize_fwd_a8(piece, pieces, s->tokens, FFN_GATED_A8_COLS, FFN_GATED_A8_PIECES, FFN_GATED_A8_COLS,
+                           memory(s, DECODE_FFN_GATED), memory(s, DECODE_FFN_GATED_A8));
+    }
 
     ck_wait(s->barrier, part);
-    /* blk.*.ffn_down f32 [tokens, 64] */
-    ck_linear_fwd_q8_0(part, parts, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
-                       memory(s, DECODE_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
-                       memory(s, DECODE_BLK_0_ATTN_NORM));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* blk.*.ffn_down f32 [tokens, 64] */
+        ck_linear_fwd_q8_0(piece, pieces, s->tokens, FFN_DOWN_ROWS, FFN_DOWN_COLS, FFN_DOWN_ROWS,
+                           memory(s, DECODE_FFN_GATED_A8), weight(s, at->ffn_down), NULL,
+                           memory(s, DECODE_BLK_0_ATTN_NORM));
+    }
 
     ck_wait(s->barrier, part);
     /* blk.*.ffn_residual, blk.1.attn_norm f32 [tokens, 64] */
@@ -343,6 +372,8 @@ static void decode_layer(const ck_step *s, int part, int parts, const struct lay
 
 static void decode(const ck_step *s, int part, int parts)
 {
+    const int pieces = ck_pieces(parts);
+
     /* rope f32 [tokens, 2, 12] */
     ck_ropeTable_fwd_f32(part, parts, s->tokens, ROPE_PAIRS, 10000.0, 1.0, 1.0, memory(s, MODEL_POSITIONS), NULL,
                          memory(s, DECODE_ROPE));
@@ -370,9 +401,11 @@ static void decode(const ck_step *s, int part, int parts)
                        memory(s, DECODE_OUTPUT_ROWS), memory(s, DECODE_OUTPUT_ROWS_A8));
 
     ck_wait(s->barrier, part);
-    /* logits f32 [outputs, 131] */
-    ck_linear_fwd_q8_0(part, parts, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS, memory(s, DECODE_OUTPUT_ROWS_A8),
-                       weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
+    for (int piece; ck_claim(s->barrier, part, &piece);) {
+        /* logits f32 [outputs, 131] */
+        ck_linear_fwd_q8_0(piece, pieces, s->outputs, LOGITS_ROWS, LOGITS_COLS, LOGITS_ROWS,
+                           memory(s, DECODE_OUTPUT_ROWS_A8), weight(s, WEIGHT_OUTPUT), NULL, memory(s, MODEL_LOGITS));
+    }
 }
 
 /* What outlives a step: place and bytes of a sequence; rows, positions of a panel and the panel's parts. */
