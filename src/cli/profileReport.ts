@@ -66,9 +66,9 @@ function nestEvents(
   }
   for (const event of events) {
     const site = sites[event.site]!
-    const last = layer.at(-1)
-    // The sites of a round have rising numbers.
-    if (last && (site.layer !== sites[last.site]!.layer || event.site <= last.site)) closeLayer()
+    // A round begins with a site that it passes once: pieces are claimed between two barriers of a round.
+    const begun = layer[0]
+    if (begun && (site.layer !== sites[begun.site]!.layer || event.site === begun.site)) closeLayer()
     if (site.kernel === 'step') {
       add(complete, site.mode, 'step', event, event)
       complete.push(...step)

@@ -135,7 +135,7 @@ typedef struct ck_site {
 
 /* Sums of one site and one thread. */
 typedef struct ck_counter {
-    uint64_t calls; /* a repeated site counts each round */
+    uint64_t calls; /* a repeated site counts each round, and a claimed one each piece */
     uint64_t nanoseconds;
     uint64_t cycles; /* of sites that are a whole step, where ck_context_profile_hardware says NULL; else 0 */
     uint64_t instructions;
