@@ -1,5 +1,5 @@
 import type { Site } from '../plan/sites.ts'
-import type { Counter, Model, Session } from '../run/session.ts'
+import type { Model, Session } from '../run/session.ts'
 import { type Gauge, type Limits, noGauge } from './gauge.ts'
 import {
   type Configuration,
@@ -66,11 +66,11 @@ function stepSite(sites: readonly Site[], kind: Configuration['kind']): number {
 
 function readRound(session: Session, sites: readonly Site[], timing: Configuration): Omit<OpTiming, 'limits'> {
   const { counters } = session.profile()
-  const mean = (site: number, field: keyof Counter) =>
-    counters.reduce((sum, thread) => sum + thread[site]![field], 0) / counters.length
+  const seconds = (site: number) =>
+    counters.reduce((sum, thread) => sum + thread[site]!.nanoseconds, 0) / counters.length / 1e9
   return {
     ...timing,
     steps: counters[0]![stepSite(sites, timing.kind)]!.calls,
-    sites: sites.map((_, site) => ({ seconds: mean(site, 'nanoseconds') / 1e9 })),
+    sites: sites.map((_, site) => ({ seconds: seconds(site) })),
   }
 }

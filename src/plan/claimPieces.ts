@@ -7,9 +7,8 @@ import type { Barrier, Call, Program, Repeat, Step } from './program.ts'
  * program whose threads are planned.
  */
 export function claimPieces(program: Program): Program {
-  const ends = { begins: true, ends: true }
   const steps = program.steps.map((step) => (step.kind === 'repeat' ? { ...step, body: claimIn(step.body, {}) } : step))
-  return { ...program, steps: claimIn<Step>(steps, ends) }
+  return { ...program, steps: claimIn<Step>(steps, { begins: true, ends: true }) }
 }
 
 /** `begins`, `ends`: threads meet before the first step, and behind the last one. */
