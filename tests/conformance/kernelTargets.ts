@@ -37,9 +37,8 @@ function answers(program: string): boolean {
 
 const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
 
-// The families that take sums of products of 8-bit codes: by dot.h in both, by the tiles of matrix.h in linear alone; products of
-// pairs are in matmul alone. It includes tiles.h too, for the values of weights, of which neither instruction for codes has a part. The C of
-// all others is, preprocessed, that of the target without the instruction, which has every family.
+// The families that take sums of products of 8-bit codes: by dot.h in both, by matrix.h in linear alone; products of pairs are in
+// matmul alone. The C of all others is, preprocessed, that of the target without the instruction, which has every family.
 const withDots = ['linear', 'embedding'] as const
 const withMatrices = ['linear'] as const
 const withPairs = ['matmul'] as const
