@@ -4,13 +4,14 @@
 #include "barrier.h"
 
 #include <sched.h>
-#include <time.h>
 #if !defined(CK_NO_FUTEX)
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+
+#include "clock.h"
 
 /* A core keeps to itself for as many nanoseconds: longer than a balanced step makes a part wait. */
 #define PATIENCE 50000
@@ -88,12 +89,6 @@ void ck_gate_advance(ck_gate *gate) {
     if (atomic_load(&gate->sleepers) > 0) wake_all(gate);
 }
 
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* Whether the count changes within so many looks. */
 static int changes_soon(ck_gate *gate, unsigned seen, int looks) {
     for (int i = 0; i < looks; i++) {
@@ -105,12 +100,13 @@ static int changes_soon(ck_gate *gate, unsigned seen, int looks) {
 
 void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds) {
     if (nanoseconds > 0) {
-        int64_t begun = now(), waited = 0;
-        while (waited < nanoseconds) {
-            if (changes_soon(gate, seen, LOOKS)) return;
-            waited = now() - begun;
+        /* Most waits are shorter than a look at the clock. */
+        if (changes_soon(gate, seen, LOOKS)) return;
+        const int64_t begun = ck_now();
+        for (int64_t waited = 0; waited < nanoseconds; waited = ck_now() - begun) {
             /* Whoever is waited for may need this core. */
             if (waited > PATIENCE) sched_yield();
+            if (changes_soon(gate, seen, LOOKS)) return;
         }
     }
     atomic_fetch_add(&gate->sleepers, 1);
@@ -118,17 +114,14 @@ void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds) {
     atomic_fetch_sub(&gate->sleepers, 1);
 }
 
-static void forget_claims(struct ck_barrier *barrier) {
-    for (unsigned part = 0; part < barrier->parts; part++) {
-        atomic_store_explicit(&barrier->claims[part].taken, 0, memory_order_relaxed);
-    }
-}
-
 int ck_barrier_init(struct ck_barrier *barrier, int parts, int64_t nanoseconds) {
     atomic_init(&barrier->arrived, 0);
     barrier->parts = (unsigned)parts;
     barrier->nanoseconds = nanoseconds;
-    forget_claims(barrier);
+    barrier->pieces = ck_pieces(parts) / parts;
+    for (int part = 0; part < parts; part++) {
+        for (int i = 0; i < 2; i++) atomic_init(&barrier->claims[part].taken[i], 0);
+    }
     return ck_gate_init(&barrier->passed);
 }
 
@@ -136,18 +129,18 @@ void ck_barrier_destroy(struct ck_barrier *barrier) {
     ck_gate_destroy(&barrier->passed);
 }
 
+/* The epoch cannot move on before a part has arrived, so until then it reads the same. */
+static unsigned epoch_of(struct ck_barrier *barrier) {
+    return atomic_load_explicit(&barrier->passed.count, memory_order_relaxed);
+}
+
 void ck_wait(struct ck_barrier *barrier, int part) {
-    (void)part;
-    if (barrier->parts == 1) {
-        forget_claims(barrier);
-        return;
-    }
-    /* The epoch cannot move on before this part has arrived, so reading it here is early enough. */
-    unsigned epoch = atomic_load_explicit(&barrier->passed.count, memory_order_relaxed);
+    const unsigned epoch = epoch_of(barrier), next = barrier->parts == 1 ? epoch : epoch + 1;
+    /* Nobody claims by the count of the next epoch before all have arrived, nor any more by that of the one before. */
+    atomic_store_explicit(&barrier->claims[part].taken[next % 2], 0, memory_order_relaxed);
+    if (barrier->parts == 1) return;
     if (atomic_fetch_add_explicit(&barrier->arrived, 1, memory_order_acq_rel) + 1 == barrier->parts) {
         atomic_store_explicit(&barrier->arrived, 0, memory_order_relaxed);
-        /* Nobody claims before the gate. */
-        forget_claims(barrier);
         ck_gate_advance(&barrier->passed);
     } else {
         ck_gate_await(&barrier->passed, epoch, barrier->nanoseconds);
@@ -156,8 +149,8 @@ void ck_wait(struct ck_barrier *barrier, int part) {
 
 /* The next piece of part `of`, where one is left. */
 static int claim_of(struct ck_barrier *barrier, int of, int *piece) {
-    atomic_int *taken = &barrier->claims[of].taken;
-    const int pieces = ck_pieces((int)barrier->parts) / (int)barrier->parts;
+    atomic_int *taken = &barrier->claims[of].taken[epoch_of(barrier) % 2];
+    const int pieces = barrier->pieces;
     /* A look first: a line that is only read stays with all who look. */
     if (atomic_load_explicit(taken, memory_order_relaxed) >= pieces) return 0;
     const int next = atomic_fetch_add_explicit(taken, 1, memory_order_relaxed);

@@ -33,9 +33,9 @@ void ck_gate_advance(ck_gate *gate);
 /* Returns once the count is no longer `seen`: looks for it for some time, then sleeps. */
 void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds);
 
-/* How many of a part's pieces are claimed, by whomever. */
+/* How many of a part's pieces are claimed, by whomever: in even epochs, and in odd ones. */
 typedef struct ck_claims {
-    _Alignas(64) atomic_int taken;
+    _Alignas(64) atomic_int taken[2];
 } ck_claims;
 
 /* One round per passing of all parts; the epoch is the gate's count. See ck_wait and ck_claim in program.h. */
@@ -44,6 +44,7 @@ struct ck_barrier {
     _Alignas(64) atomic_uint arrived;
     unsigned parts;
     int64_t nanoseconds; /* that a part looks before it sleeps */
+    int pieces; /* of each part */
     ck_claims claims[CK_MOST_PARTS];
 };
 

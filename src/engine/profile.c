@@ -5,16 +5,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "mapping.h"
 #include "refuse.h"
-
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
 
 static uint64_t counted_bytes(int32_t site_count) {
     return CK_PROFILE_EVENTS * sizeof(ck_event) + (uint64_t)site_count * sizeof(ck_counter);
@@ -77,12 +71,12 @@ static void record(ck_profile_part *own, int site, int64_t start, int64_t end) {
 void ck_profile_begin(const ck_step *step, int part) {
     ck_profile_part *own = &step->profile->of[part];
     ck_hardware_begin(&own->hardware);
-    own->begun = own->last = now();
+    own->begun = own->last = ck_now();
 }
 
 void ck_profile_lap(const ck_step *step, int part, int site) {
     ck_profile_part *own = &step->profile->of[part];
-    int64_t end = now();
+    int64_t end = ck_now();
     record(own, site, own->last, end);
     own->last = end;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "barrier.h"
 #include "ck.h"
 
 enum { VOCABULARY = 300, TOKENS = 40 };
@@ -148,6 +149,45 @@ static void stop_from_outside(const ck_model *model) {
     ck_context_close(context);
 }
 
+static struct ck_barrier barrier;
+
+static void *pass(void *argument) {
+    ck_wait(&barrier, *(const int *)argument);
+    return NULL;
+}
+
+/* One part takes its own pieces and then those of the others, each once; behind the barrier there are as many again. */
+static void claim_all(void) {
+    const ck_error error = {""};
+    enum { PARTS = 3 };
+    EXPECT(!ck_barrier_init(&barrier, PARTS, 0));
+    for (int round = 0; round < 3; round++) {
+        int piece, taken[PARTS * CK_PIECES] = {0};
+        for (int i = 0; ck_claim(&barrier, 1, &piece); i++) {
+            EXPECT(piece >= 0 && piece < ck_pieces(PARTS));
+            EXPECT((i < CK_PIECES) == (piece / CK_PIECES == 1));
+            taken[piece]++;
+        }
+        for (int i = 0; i < ck_pieces(PARTS); i++) EXPECT(taken[i] == 1);
+        for (int part = 0; part < PARTS; part++) EXPECT(!ck_claim(&barrier, part, &piece));
+        const int others[] = {0, 2};
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, pass, (void *)&others[i]);
+        ck_wait(&barrier, 1);
+        for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    }
+    ck_barrier_destroy(&barrier);
+    /* Alone a part has one piece. */
+    EXPECT(!ck_barrier_init(&barrier, 1, 0));
+    for (int round = 0; round < 3; round++) {
+        int piece = -1;
+        EXPECT(ck_claim(&barrier, 0, &piece) && piece == 0);
+        EXPECT(!ck_claim(&barrier, 0, &piece));
+        ck_wait(&barrier, 0);
+    }
+    ck_barrier_destroy(&barrier);
+}
+
 int main(int argc, char **argv) {
     ck_error error = {""};
     ck_model *model = NULL;
@@ -169,6 +209,7 @@ int main(int argc, char **argv) {
     for (int count = 1; count <= 3; count++) run_sequences(model, expected, count);
     run_together(model, expected);
     stop_from_outside(model);
+    claim_all();
     free(expected);
     free(logits);
     ck_model_close(model);
