@@ -100,13 +100,12 @@ static int changes_soon(ck_gate *gate, unsigned seen, int looks) {
 
 void ck_gate_await(ck_gate *gate, unsigned seen, int64_t nanoseconds) {
     if (nanoseconds > 0) {
-        /* Most waits are shorter than a look at the clock. */
-        if (changes_soon(gate, seen, LOOKS)) return;
         const int64_t begun = ck_now();
-        for (int64_t waited = 0; waited < nanoseconds; waited = ck_now() - begun) {
+        for (int64_t waited = 0; waited < nanoseconds;) {
+            if (changes_soon(gate, seen, LOOKS)) return;
+            waited = ck_now() - begun;
             /* Whoever is waited for may need this core. */
             if (waited > PATIENCE) sched_yield();
-            if (changes_soon(gate, seen, LOOKS)) return;
         }
     }
     atomic_fetch_add(&gate->sleepers, 1);
