@@ -17,7 +17,7 @@ import type { Target } from './targets.ts'
 const engines = {
   model: (name: string) => !/^train\.[ch]$/.test(name),
   training: (name: string) =>
-    /^(barrier|canaries|chat_contract|ck|cpu|floats|mapping|program|refuse|train|utf8|workers)\.[ch]$/.test(name),
+    /^(barrier|canaries|chat_contract|ck|clock|cpu|floats|mapping|program|refuse|train|utf8|workers)\.[ch]$/.test(name),
 } as const
 
 /** What a run folder holds besides what every one does. */
