@@ -28,15 +28,14 @@ export function installPackages() {
   if (runStep(...(npm ? [process.execPath, npm] : ['npm']), 'ci', '--no-audit', '--no-fund') !== 0) process.exit(1)
 }
 
-/** Compiles src/ to dist/ where a source is newer; gives the compiler's exit code. One process at a time builds. */
+/** Brings dist/ up to date where a source is newer; gives the exit code of scripts/compile.mjs. One process at a time builds. */
 export function buildDist() {
   if (isFresh()) return 0
   takeLock()
   try {
     if (isFresh()) return 0
     process.stderr.write('building dist/\n')
-    const code = runStep(process.execPath, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json')
-    return code === 0 ? runStep(process.execPath, 'scripts/bundle.mjs') : code
+    return runStep(process.execPath, 'scripts/compile.mjs')
   } finally {
     rmdirSync(lock)
   }
@@ -61,18 +60,16 @@ export function startStep(program, ...parameters) {
   })
 }
 
+/** The modules of src/ that dist/ holds, as paths in it. */
+export function sources() {
+  const names = readdirSync(join(root, 'src'), { recursive: true })
+  return names.filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+}
+
 function isFresh() {
   const built = join(root, 'dist', 'ck', 'main.js')
   if (!existsSync(built)) return false
-  const sources = readdirSync(join(root, 'src'), { recursive: true }).filter(
-    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
-  )
-  const inputs = [
-    ...sources.map((name) => join('src', name)),
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'scripts/bundle.mjs',
-  ]
+  const inputs = [...sources().map((name) => join('src', name)), 'scripts/compile.mjs', 'package-lock.json']
   return inputs.every((name) => modified(join(root, name)) <= modified(built))
 }
 

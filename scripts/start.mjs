@@ -10,7 +10,7 @@ if (buildDist() !== 0) process.exit(1)
 
 const given = process.argv.slice(2)
 const demo = ['run', join(root, 'models', 'demo.gguf'), '-p', 'First Citizen:', '-n', '120', '--echo', '--stats']
-const parameters = [join(root, 'dist', 'cli', 'main.js'), ...(given.length > 0 ? given : demo)]
+const parameters = [join(root, 'dist', 'ck', 'main.js'), ...(given.length > 0 ? given : demo)]
 // Ctrl-C reaches ck as well; this process waits for it.
 process.on('SIGINT', () => {})
 const { status } = spawnSync(process.execPath, parameters, { stdio: 'inherit' })

@@ -83,7 +83,7 @@ export function judgeKernels(target: KernelTarget): void {
 
     it.each(names)('%s gives equal bits in any parts, in any order', (name) => {
       const tests = cases(name)
-      const ways = [{}, ...[2, 3, 5].map((parts) => ({ parts })), { parts: 3, order: [2, 0, 1] }]
+      const ways = [{}, { parts: 2 }, { parts: 5 }, { parts: 3, order: [2, 0, 1] }]
       const results = run(tests.flatMap((test) => ways.map((way) => ({ ...callFor(test), ...way }))))
       tests.forEach((test, i) => {
         const [whole, ...others] = results.slice(i * ways.length, (i + 1) * ways.length)
