@@ -18,12 +18,15 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
+    setupFiles: ['tests/equalArrays.ts'],
     testTimeout: 120_000,
     hookTimeout: 240_000,
     // Two processes load the modules once, and keep what the engine has compiled of them.
     pool: 'forks',
     maxWorkers: 2,
     isolate: false,
+    // What a test makes is mostly gone when it ends: a larger nursery is collected less often.
+    execArgv: ['--max-semi-space-size=64'],
     sequence: { sequencer: LongestFirst },
     // What tests compile is kept with the packages and not among the user's own builds.
     env: { CK_CACHE: fileURLToPath(new URL('node_modules/.cache/ck', import.meta.url)) },

@@ -144,5 +144,5 @@ function headOf({ info: { name, target, context, weightsBytes } }: Model, repeat
 }
 
 function titleOf({ info: { name, target } }: Model, repeat: number): string {
-  return `${name} on ${target}, ${repeat} rounds`
+  return `${name} on ${target}, ${repeat} round${repeat === 1 ? '' : 's'}`
 }

@@ -81,7 +81,7 @@ describe('ck chat', () => {
       ['chat', runFolder, '--template', bad],
       ['build', demo, '-o', join(ck.folder, 'never'), '--template', bad],
     ]) {
-      const { code, stderr } = await ck(command)
+      const { code, stderr } = await ck.here(command)
       expect({ code, last: stderr.split('\n').at(-2) }).toEqual({
         code: 1,
         last: expect.stringMatching(
@@ -102,7 +102,7 @@ describe('ck chat', () => {
     const { code, stderr } = await runProgram(join(runFolder, 'model'), ['--chat', '--think', 'no'], {})
     expect({ code, stderr }).toEqual({ code: 2, stderr: "model: thinking is 'no'; accepted: visible, hidden, off\n" })
     const plain = join(ck.folder, 'plain')
-    await ck(['build', demo, '-o', plain])
+    await ck.here(['build', demo, '-o', plain])
     const none = await runProgram(join(plain, 'model'), ['--chat'], { input: 'x\n' })
     expect(none.stderr).toMatch(/^model: .* has no chat template, so it cannot chat; continue a text instead\n$/)
   })
@@ -110,28 +110,28 @@ describe('ck chat', () => {
 
 describe('a run folder with a chat template', () => {
   it('shows its contract, in a line and whole', async () => {
-    const { stdout } = await ck(['inspect', runFolder])
+    const { stdout } = await ck.here(['inspect', runFolder])
     expect(stdout).toMatch(
       /^chat +markers\.jinja, as a contract: system text first, thinking on or off \(usually on\), stops at /m,
     )
     const { contract, template: text } = JSON.parse(
-      (await ck(['inspect', runFolder, '--chat', '--json'])).stdout,
+      (await ck.here(['inspect', runFolder, '--chat', '--json'])).stdout,
     ).chatTemplate
     expect(contract.shapes.on.user.prefix).toEqual(['<|turn|>user\n'])
-    const whole = await ck(['inspect', runFolder, '--chat'])
+    const whole = await ck.here(['inspect', runFolder, '--chat'])
     expect(whole.stdout).toContain(text.trimEnd())
     expect(whole.stdout).toContain('"usual": "on"')
-    expect((await ck(['inspect', demo, '--chat'])).stdout).toBe('no chat template\n')
+    expect((await ck.here(['inspect', demo, '--chat'])).stdout).toBe('no chat template\n')
   })
 
   it('says why it has none, where the template cannot be said so', async () => {
     const numbered = join(ck.folder, 'numbered.jinja')
     writeFileSync(numbered, '{% for m in messages %}{{ loop.index }}: {{ m.content }}\n{% endfor %}A:')
     const dir = join(ck.folder, 'numbered')
-    await ck(['build', demo, '-o', dir, '--template', numbered])
+    await ck.here(['build', demo, '-o', dir, '--template', numbered])
     const manifest = JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8'))
     expect(manifest.chat).toEqual({ isContract: false, reason: expect.stringMatching(/conversations of 4 turns/) })
-    expect((await ck(['inspect', dir])).stdout).toMatch(
+    expect((await ck.here(['inspect', dir])).stdout).toMatch(
       /^chat +numbered\.jinja, by the template only: it writes some conversations/m,
     )
     const chat = await ck(['chat', dir, ...greedy], { input: 'One.\nTwo.\n' })

@@ -46,8 +46,12 @@ export interface Ck {
   readonly folder: string
   readonly cache: string
   (parameters: readonly string[], options?: RunOptions): Promise<Ended>
+  /** `ckHere` with this cache. */
+  here(parameters: readonly string[]): Promise<EndedHere>
   remove(): void
 }
+
+type EndedHere = Pick<Ended, 'code' | 'stdout' | 'stderr'>
 
 /**
  * Brings dist/ up to date and gives `ck` as a child process with a cache of its own, of which only the compiled objects are
@@ -63,7 +67,8 @@ export function openCk(): Ck {
   const main = join(root, 'dist/ck/main.js')
   const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
     runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })
-  return Object.assign(ck, { folder, cache, remove: () => rmSync(folder, { recursive: true, force: true }) })
+  const here = (parameters: readonly string[]) => ckHere(parameters, { CK_CACHE: cache })
+  return Object.assign(ck, { folder, cache, here, remove: () => rmSync(folder, { recursive: true, force: true }) })
 }
 
 /**
@@ -73,7 +78,7 @@ export function openCk(): Ck {
 export async function ckHere(
   parameters: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
+): Promise<EndedHere> {
   const before = { ...process.env }
   let [stdout, stderr] = ['', '']
   try {

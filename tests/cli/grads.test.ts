@@ -53,12 +53,12 @@ describe('ck grads', () => {
     const files = ['1', '3'].map((threads) => [threads, join(ck.folder, `${threads}.safetensors`)] as const)
     for (const [threads, path] of files) {
       const given = ['--ids-file', batch, '-o', path, '--threads', threads]
-      expect(await ck(['grads', join(goldens, 'qwen3-window'), ...given])).toMatchObject({ code: 0, stdout: '' })
+      expect(await ck.here(['grads', join(goldens, 'qwen3-window'), ...given])).toMatchObject({ code: 0, stdout: '' })
     }
     const [first, second] = files.map(([, path]) => readFileSync(path))
     expect(second!.equals(first!)).toBe(true)
     const against = ['--ids-file', batch, '--against', files[0]![1], '--json']
-    const { code, stdout } = await ck(['parity', '--train', join(goldens, 'qwen3-window'), ...against])
+    const { code, stdout } = await ck.here(['parity', '--train', join(goldens, 'qwen3-window'), ...against])
     expect(code).toBe(0)
     const { interpreter, file, ops, firstDivergence } = JSON.parse(stdout)
     expect([interpreter.isWithin, file.isWithin, firstDivergence]).toEqual([true, true, undefined])
@@ -96,20 +96,20 @@ describe('ck grads', () => {
   it('names the gradients that another side has otherwise, and refuses a comparison without ids', async () => {
     writeFileSync(batch, JSON.stringify(recordedOf('gpt2').ids))
     const model = join(goldens, 'gpt2')
-    await ck(['grads', model, '--ids-file', batch, '-o', out])
+    await ck.here(['grads', model, '--ids-file', batch, '-o', out])
     const other = join(ck.folder, 'other.json')
     writeFileSync(other, '[[5, 4, 3, 2], [1, 2, 3, 4]]')
-    const { code, stdout } = await ck(['parity', '--train', model, '--ids-file', other, '--against', out])
+    const { code, stdout } = await ck.here(['parity', '--train', model, '--ids-file', other, '--against', out])
     expect(code).toBe(1)
     expect(stdout).toMatch(/\nOUT +\S+ +\S+ +\S+ +transformer\./)
     expect(stdout).toMatch(/within the tolerance of the interpreter: .*, 0 gradients out\nNOT within the tolerance of /)
-    const refused = await ck(['parity', '--train', model, '--against', out])
+    const refused = await ck.here(['parity', '--train', model, '--against', out])
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('with --ids-file')])
   })
 
   it('refuses an encoder', async () => {
     writeFileSync(batch, '[[1, 2]]')
-    const { code, stderr } = await ck([
+    const { code, stderr } = await ck.here([
       'grads',
       join(root, 'tests/parity/embeddings/bert'),
       '--ids-file',

@@ -25,7 +25,16 @@ describe('ck init', () => {
     )
     expect(read('fresh', 'config.json')).toMatchObject({ model_type: 'qwen3', hidden_size: 32, intermediate_size: 48 })
     const logits = join(ck.folder, 'logits')
-    const run = await ck(['logits', join(ck.folder, 'fresh'), '--ids', '1,2,299', '--mode', 'interpret', '-o', logits])
+    const run = await ck.here([
+      'logits',
+      join(ck.folder, 'fresh'),
+      '--ids',
+      '1,2,299',
+      '--mode',
+      'interpret',
+      '-o',
+      logits,
+    ])
     expect(run.code, run.stderr).toBe(0)
   })
 
@@ -49,7 +58,7 @@ describe('ck init', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(JSON.parse(stdout)).toMatchObject({ template: 'llama', vocabulary: 260, dim: 64, ffn: 64 })
     expect(read('named', 'config.json')).toMatchObject({ eos_token_id: 0, hidden_size: 64 })
-    const ids = await ck(['tokenize', join(ck.folder, 'named'), '--text', 'to be'])
+    const ids = await ck.here(['tokenize', join(ck.folder, 'named'), '--text', 'to be'])
     expect(ids.code, ids.stderr).toBe(0)
   })
 

@@ -38,7 +38,7 @@ describe('ck inspect', () => {
   })
 
   it('prints the overview of the demo model', async () => {
-    const { stdout } = await ck(['inspect', demo, '--target', 'x86-64-v3'])
+    const { stdout } = await ck.here(['inspect', demo, '--target', 'x86-64-v3'])
     expect(stdout).toMatch(/^architecture {2}qwen3 \(gguf\)$/m)
     expect(stdout).toMatch(/^parameters {4}3,672,832$/m)
     expect(stdout).toMatch(/^ {2}q8_0 {8}29 tensors, 3.7 MiB$/m)
@@ -48,7 +48,7 @@ describe('ck inspect', () => {
   it('prints tensors, metadata and graphs that can be read back', async () => {
     const [tensors, metadata, graph, optimized] = await Promise.all(
       [['--tensors'], ['--metadata'], ['--graph'], ['--graph', '--optimized']].map((flags) =>
-        ck(['inspect', demo, ...flags]),
+        ck.here(['inspect', demo, ...flags]),
       ),
     )
     expect(tensors!.stdout).toMatch(/^blk\.0\.attn_q\.weight +q8_0 +\[256, 256\] +\d+ +69632$/m)
@@ -64,7 +64,7 @@ describe('ck inspect', () => {
       for (const name of ['llama-spm', 'bert-bge', 'gpt-2']) {
         const path = join(data, 'vocab', `ggml-vocab-${name}.gguf`)
         const [overview, tensors, graph] = await Promise.all(
-          [[], ['--tensors'], ['--graph']].map((flags) => ck(['inspect', path, ...flags])),
+          [[], ['--tensors'], ['--graph']].map((flags) => ck.here(['inspect', path, ...flags])),
         )
         expect(overview!.code).toBe(0)
         expect(overview!.stdout).toMatch(/^tokenizer +\w+, split [\w-]+, \d+ pieces$/m)

@@ -23,9 +23,9 @@ function textFile(name: string, text: string | Uint8Array): string {
 
 describe('ck perplexity', () => {
   it('gives the same figures to people and to programs', async () => {
-    const { code, stdout } = await ck(['perplexity', demo, '--file', file, '--window', '16'])
+    const { code, stdout } = await ck.here(['perplexity', demo, '--file', file, '--window', '16'])
     expect(code).toBe(0)
-    const json = await ck(['perplexity', demo, '--file', file, '--window', '16', '--threads', '1', '--json'])
+    const json = await ck.here(['perplexity', demo, '--file', file, '--window', '16', '--threads', '1', '--json'])
     expect(json.stderr).toBe('')
     const report = JSON.parse(json.stdout)
     const { natsPerToken, perplexity, bitsPerByte, textTokens, scoredTokens, windows } = report
@@ -41,13 +41,13 @@ describe('ck perplexity', () => {
 
   it('finds no divergence of a model from itself, with every window after BOS and without', async () => {
     const itself = ['perplexity', demo, '--file', file, '--strict', '--kl-base', demo, '--json']
-    const { stdout, code } = await ck([...itself, '--bos'])
+    const { stdout, code } = await ck.here([...itself, '--bos'])
     expect(code).toBe(0)
     const { base, scoredTokens, textTokens } = JSON.parse(stdout)
     expect(scoredTokens).toBe(textTokens)
     expect(base.klDivergence).toEqual({ mean: 0, standardError: 0, median: 0, percentile99: 0 })
     expect(base.topAgreement).toEqual({ mean: 1, standardError: 0 })
-    expect(JSON.parse((await ck(itself)).stdout)).toMatchObject({ scoredTokens: textTokens - 1, base })
+    expect(JSON.parse((await ck.here(itself)).stdout)).toMatchObject({ scoredTokens: textTokens - 1, base })
   })
 
   it('is interrupted by Ctrl-C', async () => {
@@ -60,7 +60,7 @@ describe('ck perplexity', () => {
 
   it('refuses texts that cannot be scored, and windows beyond the context', async () => {
     const refusal = async (...parameters: string[]) => {
-      const { code, stdout, stderr } = await ck(['perplexity', demo, ...parameters, '--json'])
+      const { code, stdout, stderr } = await ck.here(['perplexity', demo, ...parameters, '--json'])
       expect(stdout).toBe('')
       return [code, stderr]
     }
@@ -85,7 +85,7 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
   }
 
   it("gives the demo model's published figures", async () => {
-    const { stdout } = await ck(['perplexity', transformers, '--file', heldOut(), '--window', '192', '--json'])
+    const { stdout } = await ck.here(['perplexity', transformers, '--file', heldOut(), '--window', '192', '--json'])
     const { natsPerToken, bitsPerByte, ...counts } = JSON.parse(stdout)
     expect(counts).toMatchObject({ windows: 99, textTokens: 18947, scoredTokens: 18946, bytes: 55770 })
     expect([natsPerToken.mean.toFixed(4), bitsPerByte.mean.toFixed(4)]).toEqual(['4.2676', '2.0916'])
@@ -95,7 +95,7 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
     const some = textFile('some.txt', readFileSync(heldOut()).subarray(0, 16000))
     const quantized = join(ck.folder, 'q8_0.gguf')
     expect((await ck(['quantize', transformers, quantized, '--format', 'q8_0'])).code).toBe(0)
-    const { stdout } = await ck(['perplexity', quantized, '--file', some, '--kl-base', transformers, '--json'])
+    const { stdout } = await ck.here(['perplexity', quantized, '--file', some, '--kl-base', transformers, '--json'])
     const { klDivergence, topAgreement } = JSON.parse(stdout).base
     console.log(`Q8_0 to f32: KL ${klDivergence.mean} nats, agreement ${topAgreement.mean}`)
     expect(klDivergence.mean).toBeGreaterThan(1e-5)
@@ -106,7 +106,7 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
   })
 
   it('refuses a base of another vocabulary, and models without a tokenizer', async () => {
-    const other = await ck(['perplexity', demo, '--file', file, '--kl-base', stories])
+    const other = await ck.here(['perplexity', demo, '--file', file, '--kl-base', stories])
     expect(other.code).toBe(2)
     expect(other.stderr).toMatch(/--kl-base is '.*stories260K.gguf \(512 tokens; the model has 2048\)'; accepted: /)
     const bare = join(ck.folder, 'bare')
@@ -115,7 +115,7 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
       [bare, '--file', file],
       [demo, '--file', file, '--kl-base', bare],
     ]) {
-      const { code, stderr } = await ck(['perplexity', ...parameters, '--json'])
+      const { code, stderr } = await ck.here(['perplexity', ...parameters, '--json'])
       expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`${bare}: has no tokenizer`) })
     }
   })
@@ -130,7 +130,7 @@ describe.skipIf(!hasTransformers)('ck perplexity (needs ../shared/data and ../sh
     // The copy keeps the read-only mode of the original.
     rmSync(path)
     writeFileSync(path, JSON.stringify(tokenizer))
-    const { code, stderr } = await ck(['perplexity', demo, '--file', file, '--kl-base', folder, '--json'])
+    const { code, stderr } = await ck.here(['perplexity', demo, '--file', file, '--kl-base', folder, '--json'])
     expect(stderr).toMatch(/token \d+ of the text is \d+; the model's is \d+\)/)
     expect(code).toBe(2)
   })

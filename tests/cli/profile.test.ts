@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dtypes } from '../../src/base/dtypes.ts'
 import { inspectRunFolder } from '../../src/cli/inspectRunFolder.ts'
 import { sitesOf } from '../../src/plan/sites.ts'
-import { type Ck, ckHere, openCk, root, runProgram } from './ck.ts'
+import { type Ck, openCk, root, runProgram } from './ck.ts'
 
 let ck: Ck
 let tiny: string
@@ -16,8 +16,8 @@ beforeAll(async () => {
   ordinary = join(ck.folder, 'ordinary')
   counted = join(ck.folder, 'counted')
   await ck(['synth', '--shape', 'tiny', '--format', 'q8_0', '-o', tiny])
-  await ck(['build', tiny, '-o', ordinary])
-  await ck(['build', tiny, '-o', counted, '--profile'])
+  await ck.here(['build', tiny, '-o', ordinary])
+  await ck.here(['build', tiny, '-o', counted, '--profile'])
 })
 afterAll(() => ck.remove())
 
@@ -33,7 +33,7 @@ interface TraceEvent {
 describe('ck profile', () => {
   it('writes a well nested trace and stacks of the same times', async () => {
     const out = join(ck.folder, 'profile')
-    const { code, stdout } = await ck(['profile', tiny, '-p', '9', '-n', '3', '-t', '2', '-o', out, '--json'])
+    const { code, stdout } = await ck.here(['profile', tiny, '-p', '9', '-n', '3', '-t', '2', '-o', out, '--json'])
     expect(code).toBe(0)
     const summary = JSON.parse(stdout)
     expect(summary.modes.map(({ mode, steps }: { mode: string; steps: number }) => [mode, steps])).toEqual([
@@ -62,7 +62,18 @@ describe('ck profile', () => {
   })
 
   it('takes a run folder that was built with --profile, and says whether the hardware was counted', async () => {
-    const { code, stdout } = await ck(['profile', counted, '-p', '4', '-n', '1', '-t', '1', '-o', join(ck.folder, 'p')])
+    const { code, stdout } = await ck.here([
+      'profile',
+      counted,
+      '-p',
+      '4',
+      '-n',
+      '1',
+      '-t',
+      '1',
+      '-o',
+      join(ck.folder, 'p'),
+    ])
     expect(code).toBe(0)
     expect(stdout).toMatch(/trace\.json: \d+ events of 1 thread\n.*stacks\.folded.*\n\nprefill +1 step /)
     expect(stdout).toMatch(/M instructions|cycles, instructions and cache misses: not counted; /)
@@ -85,7 +96,7 @@ function expectNested(events: readonly TraceEvent[]): void {
 describe('ck bench --ops', () => {
   it('lists every call of a step, with what it has to do', async () => {
     const given = ['--ops', '-p', '9', '-n', '2', '-t', '2', '--repeat', '1']
-    const { code, stdout } = await ck(['bench', tiny, ...given, '--json'])
+    const { code, stdout } = await ck.here(['bench', tiny, ...given, '--json'])
     expect(code).toBe(0)
     const { results } = JSON.parse(stdout)
     const sites = sitesOf(inspectRunFolder(counted).compiled().programs)
@@ -118,7 +129,19 @@ describe('ck bench --ops', () => {
   })
 
   it('prints Markdown otherwise', async () => {
-    const { code, stdout } = await ck(['bench', counted, '--ops', '-p', '4', '-n', '2', '-t', '1', '--repeat', '1'])
+    const { code, stdout } = await ck.here([
+      'bench',
+      counted,
+      '--ops',
+      '-p',
+      '4',
+      '-n',
+      '2',
+      '-t',
+      '1',
+      '--repeat',
+      '1',
+    ])
     expect(code).toBe(0)
     expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 22 barriers per step \(10 per layer\), waits .* %/)
     expect(stdout).toMatch(/\n\| end of step \|.*\n\| all \|.*\n\ndecode 2, 1 thread, /)
@@ -161,7 +184,7 @@ describe('refusals', () => {
     ],
     ['bench --vs another engine', () => ['bench', tiny, '--vs', 'x'], 2, /^ck: --vs is 'x'; accepted: llama\.cpp\n$/],
   ] as const)('%s', async (_, parameters, status, sentence) => {
-    const { code, stdout, stderr } = await ckHere(parameters(), { CK_CACHE: ck.cache })
+    const { code, stdout, stderr } = await ck.here(parameters())
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: status, stdout: '' })
     expect(existsSync(out())).toBe(false)
@@ -185,7 +208,7 @@ it.skipIf(!installed)(
   'ck bench --vs llama.cpp gives rates and ratios pair by pair (needs bench/ installed)',
   async () => {
     const given = ['--vs', 'llama.cpp', '-p', '8', '-n', '2', '--depth', '0,16', '-t', '1', '--repeat', '2', '--json']
-    const { code, stdout } = await ck(['bench', tiny, ...given])
+    const { code, stdout } = await ck.here(['bench', tiny, ...given])
     expect(code).toBe(0)
     const { peer, results } = JSON.parse(stdout)
     expect(peer).toMatch(/^llama\.cpp \d/)

@@ -13,7 +13,7 @@ const text = ' Hello wörld, 1234 <|endoftext|>\n\n🎈 こ\u0301  end '
 
 describe('ck tokenize', () => {
   it('turns a text into ids and back, through arguments and files', async () => {
-    const { code, stdout, stderr } = await ck(['tokenize', demo, '--text', text])
+    const { code, stdout, stderr } = await ck.here(['tokenize', demo, '--text', text])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^\d+( \d+)+\n$/)
     const list = join(ck.folder, 'ids.txt')
@@ -21,9 +21,9 @@ describe('ck tokenize', () => {
     const file = join(ck.folder, 'text.txt')
     writeFileSync(file, text)
     const [fromFile, back, backFromFile] = await Promise.all([
-      ck(['tokenize', demo, '--file', file, '--json']),
-      ck(['tokenize', demo, '--decode', '--text', stdout.trim().replaceAll(' ', ',')]),
-      ck(['tokenize', demo, '--decode', '--file', list, '--json']),
+      ck.here(['tokenize', demo, '--file', file, '--json']),
+      ck.here(['tokenize', demo, '--decode', '--text', stdout.trim().replaceAll(' ', ',')]),
+      ck.here(['tokenize', demo, '--decode', '--file', list, '--json']),
     ])
     expect(JSON.parse(fromFile.stdout)).toEqual({ ids: stdout.trim().split(' ').map(Number) })
     expect(back.stdout).toBe(`${text}\n`)
@@ -33,7 +33,8 @@ describe('ck tokenize', () => {
 
   it('takes special tokens as text or as themselves', async () => {
     const idsOf = async (...more: string[]) =>
-      JSON.parse((await ck(['tokenize', demo, '--text', 'a<|endoftext|>', '--json', ...more])).stdout).ids as number[]
+      JSON.parse((await ck.here(['tokenize', demo, '--text', 'a<|endoftext|>', '--json', ...more])).stdout)
+        .ids as number[]
     const [plain, special, added] = await Promise.all([
       idsOf(),
       idsOf('--special'),
@@ -42,19 +43,19 @@ describe('ck tokenize', () => {
     expect(plain.length).toBeGreaterThan(2)
     expect(special).toEqual([plain[0], 0])
     expect(added).toEqual([0, ...special])
-    const shown = await ck(['tokenize', demo, '--decode', '--text', added.join(), '--special'])
+    const shown = await ck.here(['tokenize', demo, '--decode', '--text', added.join(), '--special'])
     expect(shown.stdout).toBe('<|endoftext|>a<|endoftext|>\n')
-    const hidden = await ck(['tokenize', demo, '--decode', '--text', added.join()])
+    const hidden = await ck.here(['tokenize', demo, '--decode', '--text', added.join()])
     expect(hidden.stdout).toBe('a\n')
   })
 
   it('takes empty text and empty lists', async () => {
-    expect((await ck(['tokenize', demo, '--text', '', '--json'])).stdout).toBe('{"ids":[]}\n')
-    expect((await ck(['tokenize', demo, '--text', '', '--decode', '--json'])).stdout).toBe('{"text":""}\n')
+    expect((await ck.here(['tokenize', demo, '--text', '', '--json'])).stdout).toBe('{"ids":[]}\n')
+    expect((await ck.here(['tokenize', demo, '--text', '', '--decode', '--json'])).stdout).toBe('{"text":""}\n')
   })
 
   it('refuses ids outside the vocabulary', async () => {
-    const { code, stderr } = await ck(['tokenize', demo, '--decode', '--text', '1,2048'])
+    const { code, stderr } = await ck.here(['tokenize', demo, '--decode', '--text', '1,2048'])
     expect(stderr).toMatch(/^ck: token id 2048 at position 1 is outside the vocabulary; .*\n$/)
     expect(code).toBe(1)
   })
@@ -62,7 +63,9 @@ describe('ck tokenize', () => {
   it.skipIf(!hasData)('reads vocabularies without weights (needs ../shared/data)', async () => {
     const vocabulary = (name: string) => join(data, 'vocab', `ggml-vocab-${name}.gguf`)
     const [spm, bpe, bert] = await Promise.all(
-      ['llama-spm', 'gpt-2', 'bert-bge'].map((name) => ck(['tokenize', vocabulary(name), '--text', 'Hello world'])),
+      ['llama-spm', 'gpt-2', 'bert-bge'].map((name) =>
+        ck.here(['tokenize', vocabulary(name), '--text', 'Hello world']),
+      ),
     )
     expect(spm!.stdout).toBe('15043 3186\n')
     expect(bpe!.stdout).toBe('15496 995\n')

@@ -35,7 +35,7 @@ describe('ck tokenizer train', () => {
 
   it('takes files, special tokens, a split and a least frequency, and says when there is no further pair', async () => {
     const out = join(ck.folder, 'all.json')
-    const { code, stdout, stderr } = await ck([
+    const { code, stdout, stderr } = await ck.here([
       ...['tokenizer', 'train', text, text, '--vocab', '400', '-o', out, '--json', '-t', '3'],
       ...['--special', '<s>,</s>', '--special', '<pad>', '--split', '\\w+|\\W', '--min-frequency', '30'],
     ])
@@ -44,7 +44,7 @@ describe('ck tokenizer train', () => {
     const { added_tokens, model } = read(out)
     expect(added_tokens.map(({ id, content }) => `${id} ${content}`)).toEqual(['0 <s>', '1 </s>', '2 <pad>'])
     expect(Object.keys(model.vocab).length).toBe(262)
-    const plain = await ck(['tokenizer', 'train', text, '--vocab', '400', '-o', out, '--min-frequency', '30'])
+    const plain = await ck.here(['tokenizer', 'train', text, '--vocab', '400', '-o', out, '--min-frequency', '30'])
     expect(plain.code).toBe(0)
     expect(plain.stderr).toBe('ck: 256 of 400 tokens: the texts have no further pair that stands there 30 times\n')
   })
@@ -58,7 +58,7 @@ describe('ck tokenizer train', () => {
     [['tokenizer', 'train', 'a.txt', '--vocab', '300', '--special', 'a,,b'], /^ck: --special is 'a,,b'; .*\n$/],
     [['tokenizer', 'learn'], /^ck: unknown command 'learn'.*\n$/],
   ])('%j is refused with code 2 and one sentence', async (parameters, sentence) => {
-    const { code, stdout, stderr } = await ck(parameters)
+    const { code, stdout, stderr } = await ck.here(parameters)
     expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
@@ -67,7 +67,7 @@ describe('ck tokenizer train', () => {
     const bad = join(ck.folder, 'bad.txt')
     const out = join(ck.folder, 'none.json')
     writeFileSync(bad, Buffer.from([0x61, 0x0a, 0xff]))
-    const { code, stderr } = await ck(['tokenizer', 'train', text, bad, '--vocab', '300', '-o', out])
+    const { code, stderr } = await ck.here(['tokenizer', 'train', text, bad, '--vocab', '300', '-o', out])
     expect(stderr).toBe(`ck: ${bad} at byte 2: 0xFF is no UTF-8; accepted: UTF-8 text\n`)
     expect(code).toBe(1)
     expect(existsSync(out)).toBe(false)
