@@ -37,13 +37,13 @@ CK_INLINE int ck_tile_panels(const int format)
 }
 
 /*
- * One token takes as many panels at once as give the most from memory, and asks for blocks so many bytes of a panel before
- * their use.
+ * One token takes as many panels at once as give the most from memory, next to each other or (CK_PANELS_APART) each from a
+ * share of its own, and asks for blocks so many bytes of a panel before their use.
  */
 #if defined CK_ISA_SCALAR || defined CK_SHORT_DOTS
-enum { CK_WIDE_PANELS = 2, CK_AHEAD_BYTES = 1024 };
+enum { CK_WIDE_PANELS = 2, CK_PANELS_APART = 1, CK_AHEAD_BYTES = 1024 };
 #else
-enum { CK_WIDE_PANELS = 4, CK_AHEAD_BYTES = 2048 };
+enum { CK_WIDE_PANELS = 4, CK_PANELS_APART = 0, CK_AHEAD_BYTES = 2048 };
 #endif
 
 CK_INLINE float ck_load_float(const uint8_t *p)

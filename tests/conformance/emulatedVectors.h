@@ -1,6 +1,6 @@
 /*
- * emulatedVectors.h: what the kernels name of AVX-512, as the Intel SDM (vol. 2) describes it, for CPUs with AVX2: by the
- * instruction of 256 bits on both halves, or in plain C. Included before everything else; for the kernels the CPU has it.
+ * emulatedVectors.h: what the kernels name of AVX-512, as the Intel SDM (vol. 2) describes it, for CPUs with AVX2: by
+ * the instruction of 256 bits on both halves, or in plain C. Included before everything else; to the kernels the CPU has it.
  */
 #ifndef CK_EMULATED_VECTORS
 #define CK_EMULATED_VECTORS

@@ -134,12 +134,17 @@ static void ck_multiply_floats(const ck_product *c, int64_t panel, int64_t end)
     DO(CK_IQ4_XS)                                                                                                      \
     DO(CK_MXFP4)
 
-/* sum = the outputs of `panels` panels of w from `panel` on. What follows is asked for, whoever will work on it. */
-CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, ck_vf *sum)
+/*
+ * sum += the products of `panels` panels of w, `step` from one to the next, the first one `panel`. What follows each of them
+ * is asked for, whoever will work on it.
+ */
+CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, int64_t panel, int64_t step, ck_vf *sum)
 {
-    const uint8_t *first = c->w + panel * ck_block_panel_bytes(format, c->cols);
-    ck_blocks w = ck_blocks_at(format, first, c->cols, 0);
-    w.next = panel + panels < ck_panel_count(c) ? panels * w.panel_bytes : 0;
+    const int64_t bytes = ck_block_panel_bytes(format, c->cols);
+    const int64_t later = step == 1 ? panels : 1;
+    ck_blocks w = ck_blocks_at(format, c->w + panel * bytes, c->cols, 0);
+    w.panel_bytes = step * bytes;
+    w.next = panel + (panels - 1) * step + later < ck_panel_count(c) ? later * bytes : 0;
     const int64_t blocks = c->cols / CK_BLOCK;
     if (CK_WIDE_PANELS > 2 && panels == CK_WIDE_PANELS) {
         ck_block_tile(format, CK_WIDE_PANELS, 1, &w, blocks, c->x, 0, CK_WIDE_PANELS, sum);
@@ -152,29 +157,49 @@ CK_INLINE void ck_one_token(const int format, const ck_product *c, int panels, i
 
 #define CK_DEFINE_ONE_TOKEN(format)                                                                                    \
     static __attribute__((noinline)) void ck_one_token_##format(const ck_product *c, int panels, int64_t panel,        \
-                                                                ck_vf *sum)                                            \
+                                                                int64_t step, ck_vf *sum)                              \
     {                                                                                                                  \
-        ck_one_token(format, c, panels, panel, sum);                                                                   \
+        ck_one_token(format, c, panels, panel, step, sum);                                                             \
     }
 CK_EACH_FORMAT(CK_DEFINE_ONE_TOKEN)
+
+/* sum = the outputs of `panels` panels of w, `step` from one to the next, the first one `panel`. */
+static void ck_outputs_of_one(const ck_product *c, int panels, int64_t panel, int64_t step, ck_vf *sum)
+{
+    for (int p = 0; p < panels; p++) {
+        sum[p] = ck_set(0.0f);
+    }
+    switch (c->format) {
+#define CK_CASE(format)                                                                                                \
+    case format:                                                                                                       \
+        ck_one_token_##format(c, panels, panel, step, sum);                                                            \
+        break;
+        CK_EACH_FORMAT(CK_CASE)
+#undef CK_CASE
+    }
+}
 
 /* Block formats, one token: codes go from memory to registers once. */
 static void ck_multiply_one(const ck_product *c, int64_t panel, int64_t end)
 {
+    enum { P = CK_WIDE_PANELS };
+    /* Panels apart: equal shares of whole outputs, each of which is read from its begin to its end. */
+    const int width = c->pairs ? 2 : 1;
+    const int64_t step = CK_PANELS_APART ? (end - panel) / (P * width) * width : 0;
+    for (int64_t i = 0; i < step; i += width, panel += width) {
+        ck_vf sum[2][P];
+        for (int j = 0; j < width; j++) {
+            ck_outputs_of_one(c, P, panel + j, step, sum[j]);
+        }
+        for (int p = 0; p < P; p++) {
+            ck_store_tile(c, width, 1, panel + p * step, 0, (const ck_vf[]){sum[0][p], sum[width - 1][p]});
+        }
+    }
+    panel += (P - 1) * step;
     while (panel < end) {
-        const int panels = end - panel >= CK_WIDE_PANELS ? CK_WIDE_PANELS : end - panel >= 2 ? 2 : 1;
-        ck_vf sum[CK_WIDE_PANELS];
-        for (int p = 0; p < panels; p++) {
-            sum[p] = ck_set(0.0f);
-        }
-        switch (c->format) {
-#define CK_CASE(format)                                                                                                \
-    case format:                                                                                                       \
-        ck_one_token_##format(c, panels, panel, sum);                                                                  \
-        break;
-            CK_EACH_FORMAT(CK_CASE)
-#undef CK_CASE
-        }
+        const int panels = end - panel >= P ? P : end - panel >= 2 ? 2 : 1;
+        ck_vf sum[P];
+        ck_outputs_of_one(c, panels, panel, 1, sum);
         ck_store_tile(c, panels, 1, panel, 0, sum);
         panel += panels;
     }
