@@ -1,5 +1,5 @@
 import { type CodeSet, complement, contains, unite } from './codeSet.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
+import { matching } from './unicodeSets.ts'
 
 /** A character's text; undefined: it stays; `padded`: it gets a space on both sides. */
 export type MappedCharacter = string | undefined | typeof padded
@@ -33,15 +33,15 @@ const without = (set: CodeSet, other: CodeSet) => complement(unite(complement(se
  * clean_text, handle_chinese_chars, strip_accents behind NFD) and Nmt do.
  */
 export const characterMaps = {
-  lowercase: (sets: UnicodeSets): CharacterRule => ({
-    set: sets.matching('\\p{Changes_When_Lowercased}'),
+  lowercase: (): CharacterRule => ({
+    set: matching('\\p{Changes_When_Lowercased}'),
     map: (code) => String.fromCodePoint(code).toLowerCase(),
   }),
-  dropMarks: (sets: UnicodeSets): CharacterRule => ({ set: sets.matching('\\p{M}'), map: gone }),
-  dropNonspacingMarks: (sets: UnicodeSets): CharacterRule => ({ set: sets.matching('\\p{Mn}'), map: gone }),
-  cleanText: (sets: UnicodeSets): CharacterRule => {
-    const white = sets.matching('\\p{White_Space}')
-    const dropped = without(unite(sets.matching('[\\p{Cc}\\p{Cf}\\p{Co}]'), [0, 0], [0xfffd, 0xfffd]), [9, 10, 13, 13])
+  dropMarks: (): CharacterRule => ({ set: matching('\\p{M}'), map: gone }),
+  dropNonspacingMarks: (): CharacterRule => ({ set: matching('\\p{Mn}'), map: gone }),
+  cleanText: (): CharacterRule => {
+    const white = matching('\\p{White_Space}')
+    const dropped = without(unite(matching('[\\p{Cc}\\p{Cf}\\p{Co}]'), [0, 0], [0xfffd, 0xfffd]), [9, 10, 13, 13])
     return { set: unite(white, dropped), map: (code) => (contains(dropped, code) ? '' : ' ') }
   },
   spaceIdeographs: (): CharacterRule => ({ set: ideographs, map: () => padded }),
@@ -59,6 +59,6 @@ export const characterMaps = {
     )
     return { set: unite(dropped, spaces), map: (code) => (contains(dropped, code) ? gone() : space()) }
   },
-} as const satisfies Readonly<Record<string, (sets: UnicodeSets) => CharacterRule>>
+} as const satisfies Readonly<Record<string, () => CharacterRule>>
 
 export type CharacterMap = keyof typeof characterMaps

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { complement, contains, emptySet, lastCodePoint, unite } from './codeSet.ts'
-import { unicodeSets } from './unicodeSets.ts'
+import { ignoringCase, matching } from './unicodeSets.ts'
 
 it('unites overlapping and touching ranges', () => {
   expect(unite([5, 9], [0, 1], [2, 3], [7, 12])).toEqual([0, 3, 5, 12])
@@ -20,7 +20,6 @@ it('contains the code points of its ranges and no others', () => {
 })
 
 it('finds the code points of a class in every plane', () => {
-  const { matching, ignoringCase } = unicodeSets
   const letters = matching('\\p{L}')
   expect(['A', 'é', '漢', '𐐀', '𪛟'].map((text) => contains(letters, text.codePointAt(0)!))).toEqual(
     Array(5).fill(true),
@@ -34,7 +33,7 @@ it.each(['L', 'M', 'Nd', 'Cn', 'Co', 'Cf', 'White_Space', 'Noncharacter_Code_Poi
   (property) => {
     const source = `\\p{${property}}`
     const pattern = new RegExp(source, 'u')
-    const found = unicodeSets.matching(source)
+    const found = matching(source)
     const unlike: number[] = []
     for (let code = 0; code <= lastCodePoint; code++) {
       if (code >= 0xd800 && code < 0xe000) continue

@@ -2,12 +2,11 @@ import { fail } from '../base/errors.ts'
 import { printable } from '../formats/names.ts'
 import { compilePattern, type SplitAutomaton } from './compilePattern.ts'
 import { PatternRefusal, parsePattern } from './parsePattern.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
 
 /** A split pattern to its automaton. Raises tokenizer_invalid, with the pattern's name and what in it is impossible. */
-export function compileSplit(path: string, pattern: string, sets: UnicodeSets): SplitAutomaton {
+export function compileSplit(path: string, pattern: string): SplitAutomaton {
   try {
-    return compilePattern(parsePattern(pattern, sets))
+    return compilePattern(parsePattern(pattern))
   } catch (error) {
     if (!(error instanceof PatternRefusal)) throw error
     return fail('tokenizer_invalid', {

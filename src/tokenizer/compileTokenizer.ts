@@ -10,7 +10,6 @@ import { withSpaces } from './spaceMark.ts'
 import { specialTables } from './specialTable.ts'
 import { splitTables } from './splitTables.ts'
 import { stepTables } from './stepTables.ts'
-import { unicodeSets } from './unicodeSets.ts'
 import { isInTrie, pairJoins } from './wordCuts.ts'
 
 const mostSplits = 16
@@ -25,12 +24,12 @@ export function compileTokenizer(contract: TokenizerContract): Uint8Array {
   const table = mergeTable(contract)
   refuseMore(path, 'split patterns', contract.splits.length, mostSplits)
   refuseMore(path, 'steps of normalising', contract.steps.length, mostSteps)
-  const automata = contract.splits.map(({ pattern }) => compileSplit(path, pattern, unicodeSets))
-  const steps = stepTables(contract.steps, automata, unicodeSets, path)
+  const automata = contract.splits.map(({ pattern }) => compileSplit(path, pattern))
+  const steps = stepTables(contract.steps, automata, path)
   const needsWords = pieces.some(({ singleWord }) => singleWord)
-  const wordAutomaton = needsWords ? automata.push(compileSplit(path, '[\\w\\u200c\\u200d]', unicodeSets)) : 0
+  const wordAutomaton = needsWords ? automata.push(compileSplit(path, '[\\w\\u200c\\u200d]')) : 0
   const splits = splitTables(automata, contract.splits)
-  const specials = specialTables(contract, unicodeSets)
+  const specials = specialTables(contract)
   const { starts, bytes } = pieceBytes(table)
   const inTrie = pieces.flatMap((piece, id) =>
     isInTrie(contract, piece) ? [{ bytes: kind === 'unigram' ? withSpaces(piece.bytes) : piece.bytes, id }] : [],

@@ -1,7 +1,7 @@
 import { contains } from './codeSet.ts'
 import type { UnicodeForm } from './normalStep.ts'
 import { twoStages } from './splitTables.ts'
-import { unicodeSets } from './unicodeSets.ts'
+import { matching } from './unicodeSets.ts'
 
 /**
  * What C needs to bring text to a normalisation form (Unicode Standard Annex 15), as the blob's step tables. Decompositions,
@@ -44,7 +44,7 @@ const codesOf = (text: string) => [...text].map((character) => character.codePoi
 
 /** Code point to its place (from 1) among the canonical combining classes; starters are absent. */
 function orderOfMarks(): ReadonlyMap<number, number> {
-  const all = unicodeSets.matching('\\p{M}')
+  const all = matching('\\p{M}')
   const swaps = (a: number, b: number) => {
     const text = String.fromCodePoint(a, b)
     return text.normalize('NFD') === String.fromCodePoint(b, a)

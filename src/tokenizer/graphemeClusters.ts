@@ -1,14 +1,14 @@
 import { type CodeSet, complement, contains, unite } from './codeSet.ts'
 import { compilePattern, type SplitAutomaton } from './compilePattern.ts'
 import type { PatternNode } from './parsePattern.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
+import { matching } from './unicodeSets.ts'
 
 /** Finds extended grapheme clusters, which cover a text without gaps (Unicode Standard Annex 29, table 1c). */
-export function graphemeClusters(sets: UnicodeSets): SplitAutomaton {
-  const { prepend, follows } = probedSets(sets)
-  const extend = sets.matching('[\\p{Grapheme_Extend}\\p{Emoji_Modifier}]')
-  const pictures = sets.matching('\\p{Extended_Pictographic}')
-  const control = unite(sets.matching('[\\p{Zl}\\p{Zp}\\p{Cc}]'), formatControls(sets, follows, prepend))
+export function graphemeClusters(): SplitAutomaton {
+  const { prepend, follows } = probedSets()
+  const extend = matching('[\\p{Grapheme_Extend}\\p{Emoji_Modifier}]')
+  const pictures = matching('\\p{Extended_Pictographic}')
+  const control = unite(matching('[\\p{Zl}\\p{Zp}\\p{Cc}]'), formatControls(follows, prepend))
   const any = complement(control)
   const lead: CodeSet = [0x1100, 0x115f, 0xa960, 0xa97c]
   const vowel: CodeSet = [0x1160, 0x11a7, 0xd7b0, 0xd7c6]
@@ -21,7 +21,7 @@ export function graphemeClusters(sets: UnicodeSets): SplitAutomaton {
     many(lead),
     many(tail),
   )
-  const flags = one(sets.matching('\\p{Regional_Indicator}'))
+  const flags = one(matching('\\p{Regional_Indicator}'))
   const joined = sequence(some(extend), one([0x200d, 0x200d]), one(pictures))
   const core = choice(
     syllable,
@@ -56,10 +56,10 @@ const many = (set: CodeSet) => repeat(set, 1)
  * The properties that RegExp has no name for, read off this engine's own segmenter: what stays with a letter before it, and
  * what a letter stays with.
  */
-function probedSets(sets: UnicodeSets): { prepend: CodeSet; follows: CodeSet } {
+function probedSets(): { prepend: CodeSet; follows: CodeSet } {
   const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
   const isOne = (text: string) => segmenter.segment(text).containing(0)?.segment === text
-  const likely = sets.matching('[\\p{M}\\p{Cf}\\p{Lo}\\p{Lm}\\p{Emoji_Modifier}]')
+  const likely = matching('[\\p{M}\\p{Cf}\\p{Lo}\\p{Lm}\\p{Emoji_Modifier}]')
   const prepend: number[] = []
   const follows: number[] = []
   for (let i = 0; i < likely.length; i += 2) {
@@ -76,8 +76,8 @@ function probedSets(sets: UnicodeSets): { prepend: CodeSet; follows: CodeSet } {
 }
 
 /** Format characters that break clusters: those that neither follow nor come before. */
-function formatControls(sets: UnicodeSets, follows: CodeSet, prepend: CodeSet): CodeSet {
-  const format = sets.matching('\\p{Cf}')
+function formatControls(follows: CodeSet, prepend: CodeSet): CodeSet {
+  const format = matching('\\p{Cf}')
   const controls: number[] = []
   for (let i = 0; i < format.length; i += 2) {
     for (let code = format[i]!; code <= format[i + 1]!; code++) {

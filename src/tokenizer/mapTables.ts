@@ -1,12 +1,11 @@
 import { type CharacterMap, characterMaps, padded } from './characterMaps.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
 
 const paddedRow = 1
 const firstRow = 2
 
 /** The step tables of a character map (blob.ts). */
-export function mapTables(name: CharacterMap, sets: UnicodeSets): Uint8Array {
-  const { set, map } = characterMaps[name](sets)
+export function mapTables(name: CharacterMap): Uint8Array {
+  const { set, map } = characterMaps[name]()
   const rowOf = new Map<string, number>()
   const texts: string[] = []
   const rows = new Uint16Array(0x110000)

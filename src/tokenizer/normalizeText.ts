@@ -5,21 +5,20 @@ import { acceptBit, startState } from './compilePattern.ts'
 import { compileSplit } from './compileSplit.ts'
 import type { NormalStep } from './normalStep.ts'
 import { twoStages } from './splitTables.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
 
 /** What the steps make of a text, as the engine does it. `path` is for messages. Raises tokenizer_invalid for a pattern. */
-export function normalizeText(text: string, steps: readonly NormalStep[], sets: UnicodeSets, path: string): string {
-  return steps.reduce((before, step) => runStep(before, step, sets, path), text)
+export function normalizeText(text: string, steps: readonly NormalStep[], path: string): string {
+  return steps.reduce((before, step) => runStep(before, step, path), text)
 }
 
 const white = '\\p{White_Space}'
 
-function runStep(text: string, step: NormalStep, sets: UnicodeSets, path: string): string {
+function runStep(text: string, step: NormalStep, path: string): string {
   switch (step.step) {
     case 'form':
       return text.normalize(step.form)
     case 'map': {
-      const { set, map } = characterMaps[step.map](sets)
+      const { set, map } = characterMaps[step.map]()
       return Array.from(text, (character) => {
         const code = character.codePointAt(0)!
         const mapped = contains(set, code) ? map(code) : undefined
@@ -27,7 +26,7 @@ function runStep(text: string, step: NormalStep, sets: UnicodeSets, path: string
       }).join('')
     }
     case 'replace':
-      return replaceMatches(text, step, sets, path)
+      return replaceMatches(text, step, path)
     case 'prepend':
       return text === '' ? '' : step.text + text
     case 'strip': {
@@ -41,13 +40,8 @@ function runStep(text: string, step: NormalStep, sets: UnicodeSets, path: string
   }
 }
 
-function replaceMatches(
-  text: string,
-  { pattern, content }: NormalStep & { step: 'replace' },
-  sets: UnicodeSets,
-  path: string,
-): string {
-  const automaton = compileSplit(path, pattern, sets)
+function replaceMatches(text: string, { pattern, content }: NormalStep & { step: 'replace' }, path: string): string {
+  const automaton = compileSplit(path, pattern)
   const { valueAt } = twoStages(automaton.starts, automaton.classOf)
   const characters = [...text]
   const classes = [...characters.map((character) => valueAt(character.codePointAt(0)!)), automaton.classes]

@@ -1,6 +1,6 @@
 import { type AST, RegExpParser } from '@eslint-community/regexpp'
 import { type CodeSet, complement, lastCodePoint, unite } from './codeSet.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
+import { ignoringCase, matching } from './unicodeSets.ts'
 
 /** A split pattern with its classes resolved. Alternatives and repetitions are in order of preference. */
 export type PatternNode =
@@ -27,7 +27,7 @@ export class PatternRefusal extends Error {}
  * line, and a backslash before any other punctuation means that.
  * Refuses (PatternRefusal) what a walk with one character of lookahead cannot decide, by name.
  */
-export function parsePattern(source: string, sets: UnicodeSets): PatternNode {
+export function parsePattern(source: string): PatternNode {
   let pattern: AST.Pattern
   try {
     const plain = withoutIdleEscapes(source)
@@ -35,7 +35,7 @@ export function parsePattern(source: string, sets: UnicodeSets): PatternNode {
   } catch (error) {
     throw new PatternRefusal(error instanceof Error ? error.message : String(error))
   }
-  return choice(pattern.alternatives, { sets, ignoreCase: false })
+  return choice(pattern.alternatives, { ignoreCase: false })
 }
 
 /** Drops backslashes that mean nothing, which JavaScript does not allow. */
@@ -50,7 +50,6 @@ function withoutIdleEscapes(source: string): string {
 }
 
 interface Scope {
-  readonly sets: UnicodeSets
   readonly ignoreCase: boolean
 }
 
@@ -117,14 +116,14 @@ function assertion(element: AST.Assertion, scope: Scope): PatternNode {
 }
 
 function classOf(element: AST.Element | AST.CharacterClassElement, scope: Scope): CodeSet {
-  const cased = (set: CodeSet) => (scope.ignoreCase ? scope.sets.ignoringCase(set) : set)
+  const cased = (set: CodeSet) => (scope.ignoreCase ? ignoringCase(set) : set)
   switch (element.type) {
     case 'Character':
       return cased([element.value, element.value])
     case 'CharacterClassRange':
       return cased([element.min.value, element.max.value])
     case 'CharacterSet':
-      return characterSet(element, scope)
+      return characterSet(element)
     case 'CharacterClass': {
       const parts: readonly AST.CharacterClassElement[] = element.elements
       const set = unite(...parts.map((part) => classOf(part, scope)))
@@ -135,20 +134,20 @@ function classOf(element: AST.Element | AST.CharacterClassElement, scope: Scope)
   }
 }
 
-function characterSet(element: AST.CharacterSet, { sets }: Scope): CodeSet {
+function characterSet(element: AST.CharacterSet): CodeSet {
   const signed = (set: CodeSet, negate: boolean) => (negate ? complement(set) : set)
   switch (element.kind) {
     case 'any':
       return [0, 9, 11, lastCodePoint]
     case 'space':
-      return signed(sets.matching('\\p{White_Space}'), element.negate)
+      return signed(matching('\\p{White_Space}'), element.negate)
     case 'digit':
-      return signed(sets.matching('\\p{Nd}'), element.negate)
+      return signed(matching('\\p{Nd}'), element.negate)
     case 'word':
-      return signed(sets.matching('[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]'), element.negate)
+      return signed(matching('[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]'), element.negate)
     case 'property': {
       const name = element.value === null ? element.key : `${element.key}=${element.value}`
-      return signed(sets.matching(`\\p{${name}}`), element.negate)
+      return signed(matching(`\\p{${name}}`), element.negate)
     }
   }
 }

@@ -2,7 +2,6 @@ import { fail } from '../base/errors.ts'
 import { printable } from '../formats/names.ts'
 import type { Piece, TokenizerContract } from './contract.ts'
 import { normalizeText } from './normalizeText.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
 
 /** Finds special tokens in text, one byte a step. `table[node * classes + class]` is the next node; 0: none; 1: root. */
 export interface SpecialTable {
@@ -47,14 +46,14 @@ export function specialTable(tokens: readonly { readonly id: number; readonly by
 }
 
 /** The blob's sections of special tokens: those looked for in raw text, then those looked for in normalised text. */
-export function specialTables(contract: TokenizerContract, sets: UnicodeSets) {
+export function specialTables(contract: TokenizerContract) {
   const isSpecial = ({ type, bytes }: Piece) =>
     (type === 'control' || type === 'user' || type === 'unknown') && bytes.length > 0
   const found = contract.pieces.flatMap((piece, id) => (isSpecial(piece) ? [{ piece, id }] : []))
   const isLate = (piece: Piece) => piece.normalized === true && contract.steps.length > 0
   const raw = specialTable(found.flatMap(({ piece, id }) => (isLate(piece) ? [] : [{ id, bytes: piece.bytes }])))
   const late = specialTable(
-    found.flatMap(({ piece, id }) => (isLate(piece) ? [{ id, bytes: normalized(contract, piece, sets) }] : [])),
+    found.flatMap(({ piece, id }) => (isLate(piece) ? [{ id, bytes: normalized(contract, piece) }] : [])),
   )
   return {
     classes: [raw.classes, late.classes] as const,
@@ -65,9 +64,9 @@ export function specialTables(contract: TokenizerContract, sets: UnicodeSets) {
   }
 }
 
-function normalized({ path, steps }: TokenizerContract, { bytes }: Piece, sets: UnicodeSets): Uint8Array {
+function normalized({ path, steps }: TokenizerContract, { bytes }: Piece): Uint8Array {
   const text = Buffer.from(bytes).toString('utf8')
-  const after = normalizeText(text, steps, sets, path)
+  const after = normalizeText(text, steps, path)
   if (after !== '') return Buffer.from(after)
   const what = `nothing is left of added token ${printable(JSON.stringify(text))} when it is normalised`
   return fail('tokenizer_invalid', { path, what, accepted: 'added tokens with a text of their own' })

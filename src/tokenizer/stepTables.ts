@@ -4,7 +4,6 @@ import { formTables } from './formTables.ts'
 import { graphemeClusters } from './graphemeClusters.ts'
 import { mapTables } from './mapTables.ts'
 import type { NormalStep } from './normalStep.ts'
-import type { UnicodeSets } from './unicodeSets.ts'
 
 /** The numbers of the kinds of step in the blob. */
 const stepKinds = { form: 0, map: 1, replace: 2, prepend: 3, strip: 4, charsmap: 5, squeeze: 6 } as const satisfies {
@@ -18,7 +17,6 @@ const stepKinds = { form: 0, map: 1, replace: 2, prepend: 3, strip: 4, charsmap:
 export function stepTables(
   steps: readonly NormalStep[],
   automata: SplitAutomaton[],
-  sets: UnicodeSets,
   path: string,
 ): { steps: Uint8Array; tables: Uint8Array } {
   const rows = new Uint8Array(24 * steps.length)
@@ -26,7 +24,7 @@ export function stepTables(
   const parts: Uint8Array[] = []
   let bytes = 0
   steps.forEach((step, i) => {
-    const { argument, table } = compileStep(step, automata, sets, path)
+    const { argument, table } = compileStep(step, automata, path)
     view.setUint32(24 * i, stepKinds[step.step], true)
     view.setUint32(24 * i + 4, argument, true)
     view.setBigUint64(24 * i + 8, BigInt(bytes), true)
@@ -42,7 +40,6 @@ export function stepTables(
 function compileStep(
   step: NormalStep,
   automata: SplitAutomaton[],
-  sets: UnicodeSets,
   path: string,
 ): { argument: number; table: Uint8Array } {
   const nothing = new Uint8Array(0)
@@ -50,10 +47,10 @@ function compileStep(
     case 'form':
       return { argument: step.form === 'NFC' || step.form === 'NFKC' ? 1 : 0, table: formTables(step.form) }
     case 'map':
-      return { argument: 0, table: mapTables(step.map, sets) }
+      return { argument: 0, table: mapTables(step.map) }
     case 'replace':
       return {
-        argument: automata.push(compileSplit(path, step.pattern, sets)) - 1,
+        argument: automata.push(compileSplit(path, step.pattern)) - 1,
         table: Buffer.from(step.content),
       }
     case 'prepend':
@@ -61,7 +58,7 @@ function compileStep(
     case 'strip':
       return { argument: (step.left ? 1 : 0) + (step.right ? 2 : 0), table: nothing }
     case 'charsmap':
-      return { argument: step.clusters ? automata.push(graphemeClusters(sets)) : 0, table: step.charsmap }
+      return { argument: step.clusters ? automata.push(graphemeClusters()) : 0, table: step.charsmap }
     case 'squeeze':
       return { argument: step.ends === 'text' ? 1 : 0, table: nothing }
   }

@@ -1,38 +1,34 @@
 import { type CodeSet, emptySet, unite } from './codeSet.ts'
 
-/** Resolves classes of a pattern by this JavaScript engine's own Unicode tables. */
-export interface UnicodeSets {
-  /** The code points of which one of the properties in `source` (as `\p{L}`, or `[\p{L}\p{N}]`) holds. */
-  matching(source: string): CodeSet
-  /** `set` with every code point that differs from a member only in case. */
-  ignoringCase(set: CodeSet): CodeSet
-}
-
 /** What was resolved in this process: a scan reads all characters there are. */
 const known = new Map<string, CodeSet>()
 
-export const unicodeSets: UnicodeSets = {
-  matching(source) {
-    const found = known.get(source)
-    if (found) return found
-    const set = unite(...runsOf(source), ...blanksOf(source))
-    known.set(source, set)
-    return set
-  },
-  ignoringCase(set) {
-    const cased = unicodeSets.matching('\\p{Changes_When_Casemapped}')
-    const source: string[] = []
-    for (let i = 0; i < set.length; i += 2) source.push(`\\u{${hex(set[i]!)}}-\\u{${hex(set[i + 1]!)}}`)
-    if (source.length === 0) return emptySet
-    const pattern = new RegExp(`[${source.join('')}]`, 'iu')
-    const more: CodeSet[] = [set]
-    for (let i = 0; i < cased.length; i += 2) {
-      for (let code = cased[i]!; code <= cased[i + 1]!; code++) {
-        if (pattern.test(String.fromCodePoint(code))) more.push([code, code])
-      }
+/**
+ * The code points of which one of the properties in `source` (as `\p{L}`, or `[\p{L}\p{N}]`) holds, by this JavaScript
+ * engine's own Unicode tables.
+ */
+export function matching(source: string): CodeSet {
+  const found = known.get(source)
+  if (found) return found
+  const set = unite(...runsOf(source), ...blanksOf(source))
+  known.set(source, set)
+  return set
+}
+
+/** `set` with every code point that differs from a member only in case. */
+export function ignoringCase(set: CodeSet): CodeSet {
+  const cased = matching('\\p{Changes_When_Casemapped}')
+  const source: string[] = []
+  for (let i = 0; i < set.length; i += 2) source.push(`\\u{${hex(set[i]!)}}-\\u{${hex(set[i + 1]!)}}`)
+  if (source.length === 0) return emptySet
+  const pattern = new RegExp(`[${source.join('')}]`, 'iu')
+  const more: CodeSet[] = [set]
+  for (let i = 0; i < cased.length; i += 2) {
+    for (let code = cased[i]!; code <= cased[i + 1]!; code++) {
+      if (pattern.test(String.fromCodePoint(code))) more.push([code, code])
     }
-    return unite(...more)
-  },
+  }
+  return unite(...more)
 }
 
 const hex = (code: number) => code.toString(16)

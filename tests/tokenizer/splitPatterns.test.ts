@@ -9,10 +9,9 @@ import {
 import { parsePattern } from '../../src/tokenizer/parsePattern.ts'
 import { splitRules } from '../../src/tokenizer/splitPatterns.ts'
 import { twoStages } from '../../src/tokenizer/splitTables.ts'
-import { unicodeSets } from '../../src/tokenizer/unicodeSets.ts'
 import { randomText, seeded } from './randomText.ts'
 
-const compile = (pattern: string) => compilePattern(parsePattern(pattern, unicodeSets))
+const compile = (pattern: string) => compilePattern(parsePattern(pattern))
 
 const classesOf = (automaton: SplitAutomaton) => twoStages(automaton.starts, automaton.classOf).valueAt
 

@@ -3,7 +3,6 @@ import type { TokenizerContract } from '../../src/tokenizer/contract.ts'
 import { normalizeText } from '../../src/tokenizer/normalizeText.ts'
 import type { NormalStep, UnicodeForm } from '../../src/tokenizer/normalStep.ts'
 import { compileTokenizer } from '../../src/tokenizer/tokenizer.ts'
-import { unicodeSets } from '../../src/tokenizer/unicodeSets.ts'
 import { buildDriver } from './driver.ts'
 import { randomText, seeded } from './randomText.ts'
 import { byteContract, smallCharsmap, unigramContract } from './smallContracts.ts'
@@ -99,7 +98,7 @@ describe('a step of normalising', () => {
         { length: 300 },
         () => randomText(random, 30) + special[random(special.length)]! + randomText(random, 9),
       )
-      const wanted = texts.map((text) => normalizeText(text, [step], unicodeSets, 'test'))
+      const wanted = texts.map((text) => normalizeText(text, [step], 'test'))
       expect(driver.decode(driver.encode(texts)).map(String)).toEqual(wanted)
     })
   }
