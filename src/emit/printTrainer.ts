@@ -7,7 +7,7 @@ import { printPrograms } from './printPrograms.ts'
 /** The text of model.c of a training build: its programs, and the tables that whoever drives them finds their way by. */
 export function printTrainer(source: ProgramSource): string {
   const buffers = sharedBuffers(source).map(
-    ({ name, offset, bytes }) => `    {${stringLiteral(name)}, ${offset}u, ${bytes}u},`,
+    ({ name, dtype, offset, bytes }) => `    {${stringLiteral(name)}, ${stringLiteral(dtype)}, ${offset}u, ${bytes}u},`,
   )
   const programs = source.programs.map(({ mode }) => `    {${stringLiteral(mode)}, ${mode}},`)
   const { name, template, target, plan, canaries } = source

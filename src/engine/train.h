@@ -15,12 +15,13 @@
 extern "C" {
 #endif
 
-#define CK_TRAINING_VERSION 1
+#define CK_TRAINING_VERSION 2
 
 /* Bytes of a trainer's memory under a name of the graph. */
 typedef struct ck_training_buffer {
     const char *name;
-    uint64_t offset; /* a multiple of 64 */
+    const char *dtype; /* f32, bf16 or i32 */
+    uint64_t offset;   /* a multiple of 64 */
     uint64_t bytes;
 } ck_training_buffer;
 

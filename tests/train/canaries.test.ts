@@ -45,7 +45,7 @@ async function train(dir: string, threads: number) {
       await trainer.run('train')
       losses.push(trainer.values('loss')[0]!)
     }
-    return { losses, values: new Map(trainer.names.map((name) => [name, [...trainer.values(name)]])) }
+    return { losses, values: new Map(trainer.names.map((name) => [name, trainer.bytes(name).slice()])) }
   } finally {
     await trainer.close()
   }

@@ -100,6 +100,7 @@ async function train({ checkpoint, model }: ReturnType<typeof open>, run: Run) {
     if (!trainer.has(`${name}.bf16`)) continue
     const copy = new Uint8Array(Uint16Array.from(values, numberToBfloat16).buffer)
     expect(trainer.bytes(`${name}.bf16`).subarray(0, copy.length), name).toEqual(copy)
+    expect(() => trainer.values(`${name}.bf16`)).toThrow(/bf16'; accepted: what is in f32, and not in bf16/)
   }
   await trainer.close()
   return { losses, weights }

@@ -6,10 +6,10 @@ import { answer, answerLater, type Native, nothing, type Pointer } from '../../r
 import { openedOf, resultOf } from '../../run/refusal.ts'
 
 /** CK_TRAINING_VERSION */
-const trainingVersion = 1
+const trainingVersion = 2
 
 /** `ck_training_buffer` and `ck_training_program` as they lie in the library, and what they are tables of. */
-const bufferType = koffi.struct({ name: 'str', offset: 'uint64_t', bytes: 'uint64_t' })
+const bufferType = koffi.struct({ name: 'str', dtype: 'str', offset: 'uint64_t', bytes: 'uint64_t' })
 const programType = koffi.struct({ name: 'str', function: 'void *' })
 const trainingType = koffi.struct({
   version: 'uint32_t',
@@ -24,6 +24,7 @@ const trainingType = koffi.struct({
 })
 
 interface Span {
+  readonly dtype: string
   readonly offset: number
   readonly bytes: number
 }
@@ -66,11 +67,12 @@ export class Trainer {
     this.memoryBytes = Number(training.memory_bytes)
     const buffers = koffi.decode(training.buffers, bufferType, training.buffer_count) as {
       name: string
+      dtype: string
       offset: number
       bytes: number
     }[]
     this.#spans = new Map(
-      buffers.map(({ name, offset, bytes }) => [name, { offset: Number(offset), bytes: Number(bytes) }]),
+      buffers.map(({ name, dtype, offset, bytes }) => [name, { dtype, offset: Number(offset), bytes: Number(bytes) }]),
     )
     const programs = koffi.decode(training.programs, programType, training.program_count) as { name: string }[]
     this.programs = programs.map(({ name }) => name)
@@ -106,14 +108,17 @@ export class Trainer {
     return this.#spans.has(name)
   }
 
-  /** The numbers of a state, an input or an output, where the program reads and writes them; until the trainer is closed. */
+  /**
+   * The numbers of a state, an input or an output in f32, where the program reads and writes them; until the trainer is
+   * closed. Refuses `option_invalid` what is stored in another type, which `bytes` gives.
+   */
   values(name: string): Float32Array {
-    return new Float32Array(this.#view(name))
+    return new Float32Array(this.#view(name, 'f32'))
   }
 
   /** The same of whole numbers: ids, targets, positions, starts. */
   ids(name: string): Int32Array {
-    return new Int32Array(this.#view(name))
+    return new Int32Array(this.#view(name, 'i32'))
   }
 
   /** All bytes of anything that lies in the memory, in whatever format it is. */
@@ -148,12 +153,16 @@ export class Trainer {
     this.#close(this.#handle)
   }
 
-  #view(name: string): ArrayBuffer {
+  #view(name: string, dtype?: string): ArrayBuffer {
     this.#requireOpen()
-    const known = this.#views.get(name)
-    if (known) return known
     const span = this.#spans.get(name)
     if (!span) return fail('option_invalid', { option: 'name', found: name, accepted: this.names.join(', ') })
+    if (dtype && span.dtype !== dtype) {
+      const accepted = `what is in ${dtype}, and not in ${span.dtype}: that bytes() gives`
+      return fail('option_invalid', { option: 'name', found: name, accepted })
+    }
+    const known = this.#views.get(name)
+    if (known) return known
     const view = koffi.view(this.#memory + BigInt(span.offset), span.bytes)
     this.#views.set(name, view)
     return view
