@@ -71,14 +71,19 @@ export function openCk(): Ck {
   return Object.assign(ck, { folder, cache, here, remove: () => rmSync(folder, { recursive: true, force: true }) })
 }
 
+let latest: Promise<unknown> = Promise.resolve()
+
 /**
  * `ck` in this process, which is far quicker: for what commands write and refuse, not for how a process starts and ends.
- * `env` is ours meanwhile.
+ * `env` is ours meanwhile, so that one runs after the other.
  */
-export async function ckHere(
-  parameters: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<EndedHere> {
+export function ckHere(parameters: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<EndedHere> {
+  const ended = latest.then(() => runHere(parameters, env))
+  latest = ended.catch(() => undefined)
+  return ended
+}
+
+async function runHere(parameters: readonly string[], env: Readonly<Record<string, string>>): Promise<EndedHere> {
   const before = { ...process.env }
   let [stdout, stderr] = ['', '']
   try {

@@ -25,16 +25,8 @@ describe('ck init', () => {
     )
     expect(read('fresh', 'config.json')).toMatchObject({ model_type: 'qwen3', hidden_size: 32, intermediate_size: 48 })
     const logits = join(ck.folder, 'logits')
-    const run = await ck.here([
-      'logits',
-      join(ck.folder, 'fresh'),
-      '--ids',
-      '1,2,299',
-      '--mode',
-      'interpret',
-      '-o',
-      logits,
-    ])
+    const given = ['--ids', '1,2,299', '--mode', 'interpret', '-o', logits]
+    const run = await ck.here(['logits', join(ck.folder, 'fresh'), ...given])
     expect(run.code, run.stderr).toBe(0)
   })
 

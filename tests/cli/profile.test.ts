@@ -62,18 +62,8 @@ describe('ck profile', () => {
   })
 
   it('takes a run folder that was built with --profile, and says whether the hardware was counted', async () => {
-    const { code, stdout } = await ck.here([
-      'profile',
-      counted,
-      '-p',
-      '4',
-      '-n',
-      '1',
-      '-t',
-      '1',
-      '-o',
-      join(ck.folder, 'p'),
-    ])
+    const given = ['-p', '4', '-n', '1', '-t', '1', '-o', join(ck.folder, 'p')]
+    const { code, stdout } = await ck.here(['profile', counted, ...given])
     expect(code).toBe(0)
     expect(stdout).toMatch(/trace\.json: \d+ events of 1 thread\n.*stacks\.folded.*\n\nprefill +1 step /)
     expect(stdout).toMatch(/M instructions|cycles, instructions and cache misses: not counted; /)
@@ -129,19 +119,8 @@ describe('ck bench --ops', () => {
   })
 
   it('prints Markdown otherwise', async () => {
-    const { code, stdout } = await ck.here([
-      'bench',
-      counted,
-      '--ops',
-      '-p',
-      '4',
-      '-n',
-      '2',
-      '-t',
-      '1',
-      '--repeat',
-      '1',
-    ])
+    const given = ['--ops', '-p', '4', '-n', '2', '-t', '1', '--repeat', '1']
+    const { code, stdout } = await ck.here(['bench', counted, ...given])
     expect(code).toBe(0)
     expect(stdout).toMatch(/\nprefill 4, 1 thread, depth 0: .* 22 barriers per step \(10 per layer\), waits .* %/)
     expect(stdout).toMatch(/\n\| end of step \|.*\n\| all \|.*\n\ndecode 2, 1 thread, /)
