@@ -21,9 +21,9 @@ export default defineConfig({
     setupFiles: ['tests/equalArrays.ts'],
     testTimeout: 120_000,
     hookTimeout: 240_000,
-    // Two processes load the modules once, and keep what the engine has compiled of them.
+    // Three processes load the modules once, and keep what the engine has compiled of them: one works where the others wait.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     isolate: false,
     // What a test makes is mostly gone when it ends: a larger nursery is collected less often.
     execArgv: ['--max-semi-space-size=64'],
