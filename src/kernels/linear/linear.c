@@ -324,7 +324,10 @@ CK_EACH_EXPANDED(CK_DEFINE_RUN)
 /* Tokens whose sums are kept while a panel's pieces pass by. */
 enum { CK_CHUNK = 32 * CK_BLOCK_TOKENS };
 
-/* Block formats, several tokens: codes are expanded to the first-level cache, a piece at a time, for many tokens. */
+/*
+ * Block formats, several tokens: codes are expanded to the first-level cache, a piece at a time, for as many tokens as stay in
+ * the second-level one while all panels pass by.
+ */
 static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
 {
     const int64_t all = c->cols / CK_BLOCK, most = ck_piece_blocks(c->format);
@@ -341,10 +344,10 @@ static void ck_multiply_many(const ck_product *c, int64_t panel, int64_t end)
 #if defined CK_MATRIX_TOKENS
     run.has_matrices = c->tokens >= CK_MATRIX_TOKENS && ck_matrix_begin(CK_BLOCK / ck_formats[c->format].scales);
 #endif
-    for (run.panel = panel; run.panel < end; run.panel += run.panels) {
-        run.panels = end - run.panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
-        for (run.token = 0; run.token < c->tokens; run.token += CK_CHUNK) {
-            run.tokens = c->tokens - run.token < CK_CHUNK ? c->tokens - run.token : CK_CHUNK;
+    for (run.token = 0; run.token < c->tokens; run.token += CK_CHUNK) {
+        run.tokens = ck_least(c->tokens - run.token, CK_CHUNK);
+        for (run.panel = panel; run.panel < end; run.panel += run.panels) {
+            run.panels = end - run.panel >= CK_BLOCK_PANELS ? CK_BLOCK_PANELS : 1;
             for (int64_t i = 0; i < run.tokens * run.panels; i++) {
                 sum[i] = ck_set(0.0f);
             }
