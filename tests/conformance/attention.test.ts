@@ -57,8 +57,9 @@ describe.each(kernelTargets.filter(({ name, only }) => !only && !/sanitizers|dot
 
     const known = new Map<string, ReturnType<typeof write>>()
     function written(dtype: (typeof dtypes)[number], context: number) {
-      const caches = known.get(dtype) ?? write(dtype, context)
-      known.set(dtype, caches)
+      const key = `${dtype} ${context}`
+      const caches = known.get(key) ?? write(dtype, context)
+      known.set(key, caches)
       return caches
     }
 

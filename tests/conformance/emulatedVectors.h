@@ -25,11 +25,9 @@ typedef union {
     __m512i integers;
     __m256 f[2];
     __m256i i[2];
-    __m128i quarter[4];
     float number[16];
     int32_t word[16];
     int16_t half[32];
-    int8_t byte[64];
 } ck_wide;
 
 CK_EMULATED ck_wide ck_wide_of(__m512 v)
@@ -136,24 +134,18 @@ CK_EMULATED __m512i ck_cvtepu16_epi32(__m256i v)
                        _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1)));
 }
 
+typedef int32_t ck_words __attribute__((vector_size(64)));
+typedef int16_t ck_lower_halves __attribute__((vector_size(32)));
+typedef int8_t ck_lowest_bytes __attribute__((vector_size(16)));
+
 CK_EMULATED __m256i ck_cvtepi32_epi16(__m512i v)
 {
-    const ck_wide x = ck_wide_of_i(v);
-    ck_wide out;
-    for (int lane = 0; lane < 16; lane++) {
-        out.half[lane] = (int16_t)x.word[lane];
-    }
-    return out.i[0];
+    return (__m256i)__builtin_convertvector((ck_words)v, ck_lower_halves);
 }
 
 CK_EMULATED __m128i ck_cvtepi32_epi8(__m512i v)
 {
-    const ck_wide x = ck_wide_of_i(v);
-    ck_wide out;
-    for (int lane = 0; lane < 16; lane++) {
-        out.byte[lane] = (int8_t)x.word[lane];
-    }
-    return out.quarter[0];
+    return (__m128i)__builtin_convertvector((ck_words)v, ck_lowest_bytes);
 }
 
 CK_EMULATED __m512 ck_cvtph_ps(__m256i v)

@@ -113,8 +113,8 @@ const inPlainC = native
     }),
   )
 
-// Vectors of 16 lanes on a CPU with half of that, in what takes a fifth of the time to compile. The dots alone: of them
-// x86-64-v4 has a body that few CPUs with AVX-512 ever run.
+// Vectors of 16 lanes on a CPU with half of that, in what takes a fifth of the time to compile. x86-64-v4 has a body of dots
+// that few CPUs with AVX-512 ever run.
 const inHalves = native
   .filter(({ name }) => name === 'x86-64-v3')
   .map((target): KernelTarget => {
