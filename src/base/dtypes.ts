@@ -99,13 +99,18 @@ export const blockDtypes = [
   ...Object.keys(superBlocks),
   ...Object.keys(tableBlocks),
 ] as readonly BlockDtype[]
-export const weightDtypes: readonly WeightDtype[] = ['f32', 'f16', 'bf16', ...blockDtypes]
+const floatDtypes: readonly FloatDtype[] = ['f32', 'f16', 'bf16']
+export const weightDtypes: readonly WeightDtype[] = [...floatDtypes, ...blockDtypes]
 
 /** The rows that weights are stored in and converted to. */
 export const weightRows: { readonly [D in WeightDtype]: WeightRow } = rows
 
 export function isWeightDtype(dtype: Dtype): dtype is WeightDtype {
   return (weightDtypes as readonly Dtype[]).includes(dtype)
+}
+
+export function isFloatDtype(dtype: Dtype): dtype is FloatDtype {
+  return (floatDtypes as readonly Dtype[]).includes(dtype)
 }
 
 export function isBlockDtype(dtype: Dtype): dtype is BlockDtype {

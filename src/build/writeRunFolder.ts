@@ -7,7 +7,7 @@ import { printLayout, printThreads } from '../emit/artifacts.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { printMakefile } from '../emit/makefile.ts'
 import type { ProgramSource } from '../emit/modelSource.ts'
-import { usedFamilies } from '../emit/printPrograms.ts'
+import { usedKernels } from '../emit/printPrograms.ts'
 import { printHeader } from '../kernels/printHeader.ts'
 import { sharedHeaders } from '../kernels/registry.ts'
 import { sourceFiles } from './compileFolder.ts'
@@ -74,8 +74,8 @@ function kernelFiles(source: ProgramSource): Record<string, string> {
   const files: Record<string, string> = {}
   for (const header of sharedHeaders)
     files[`kernels/${header}`] = readFileSync(join(sourceFolder, 'kernels', header), 'utf8')
-  for (const family of usedFamilies(source.programs)) {
-    files[`kernels/${family}.h`] = printHeader(family)
+  for (const [family, called] of usedKernels(source.programs)) {
+    files[`kernels/${family}.h`] = printHeader(family, called)
     files[`kernels/${family}.c`] = readFileSync(join(sourceFolder, 'kernels', family, `${family}.c`), 'utf8')
   }
   return files

@@ -1,5 +1,5 @@
-import type { AttributeType } from '../kernels/kernel.ts'
-import { type Family, families, kernels } from '../kernels/registry.ts'
+import type { AttributeType, Kernel } from '../kernels/kernel.ts'
+import { type Family, familyNames, kernels, kernelsOf } from '../kernels/registry.ts'
 import type { PlacedBuffer } from '../plan/planMemory.ts'
 import {
   type Call,
@@ -17,12 +17,15 @@ import type { ProgramSource } from './modelSource.ts'
 import { Looks } from './printCanaries.ts'
 import { Laps, printSites } from './printSites.ts'
 
-/** The families whose kernels the programs call, sorted. */
-export function usedFamilies(programs: readonly Program[]): readonly Family[] {
-  const used = new Set<string>()
-  for (const program of programs)
-    for (const { call } of callsOf(program.steps)) used.add(kernels.get(call.kernel)!.family)
-  return (Object.keys(families) as Family[]).filter((family) => used.has(family)).toSorted()
+/** The kernels that the programs call, by family. Families are sorted, kernels in the order of their family. */
+export function usedKernels(programs: readonly Program[]): ReadonlyMap<Family, readonly Kernel[]> {
+  const called = new Set(programs.flatMap(({ steps }) => [...callsOf(steps)].map(({ call }) => call.kernel)))
+  return new Map(
+    familyNames.toSorted().flatMap((family) => {
+      const used = kernelsOf(family).filter(({ name }) => called.has(name))
+      return used.length > 0 ? [[family, used] as const] : []
+    }),
+  )
 }
 
 /** The paragraphs of model.c that are its programs: sizes, offsets, tables, and a step function `<mode>` for each. */
@@ -37,7 +40,11 @@ export function printPrograms(source: ProgramSource): readonly string[] {
   })
   const readsWeights = source.plan.weights.length > 0
   return [
-    ['#include "model.h"', '', ...usedFamilies(source.programs).map((family) => `#include "${family}.h"`)].join('\n'),
+    [
+      '#include "model.h"',
+      '',
+      ...[...usedKernels(source.programs).keys()].map((family) => `#include "${family}.h"`),
+    ].join('\n'),
     `/* Sizes, in elements. */\n${constants.print()}`,
     ...source.programs.map((program) => printOffsets(source, program)),
     ...(readsWeights ? [printWeights(source)] : []),

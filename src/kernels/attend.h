@@ -11,6 +11,7 @@
 #define CK_ATTEND_H
 
 #include "attendTiles.h"
+#include "attention.h"
 #include "exp.h"
 #include "reduce.h"
 #include "split.h"
@@ -35,24 +36,30 @@ CK_INLINE int ck_row_limit(int64_t width)
 CK_INLINE int ck_tile_rows(const ck_rows *rows, int row)
 {
     const int left = rows->count - row;
-    return left >= CK_TALL_ROWS && rows->codes == CK_CACHED_F32 ? CK_TALL_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    return left >= CK_TALL_ROWS && rows->codes == CK_F32 ? CK_TALL_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
+
+/* Whether attention.h has a cache format: tiles of those it lacks are not compiled. */
+#define CK_BIT(dtype, type, format) | 1 << format
+enum { CK_FORMATS = 0 CK_ATTENTION_FLOATS(CK_BIT) CK_ATTENTION_BLOCKS(CK_BIT) };
+#undef CK_BIT
+#define CK_HAS(format) (CK_FORMATS >> (format)&1)
 
 /* Every format's tiles are compiled once: here and in ck_add_to_rows. */
 static void ck_score_tile_rows(int format, int R, ck_rows *rows, int row, int64_t width, const ck_source *keys,
                                int64_t panels, const uint8_t *ahead, int64_t at)
 {
 #define CK_SCORE(codes, is_scaled) ck_score(codes, is_scaled, R, rows, row, width, keys, panels, ahead, at)
-    if (format == CK_CACHED_Q8_0) {
-        if (rows->codes == CK_CACHED_F32) {
-            CK_SCORE(CK_CACHED_F32, 1);
+    if (CK_HAS(CK_Q8_0) && format == CK_Q8_0) {
+        if (rows->codes == CK_F32) {
+            CK_SCORE(CK_F32, 1);
         } else {
-            CK_SCORE(CK_CACHED_Q8_0, 1);
+            CK_SCORE(CK_Q8_0, 1);
         }
-    } else if (rows->codes == CK_CACHED_F32) {
-        CK_SCORE(CK_CACHED_F32, 0);
-    } else {
-        CK_SCORE(CK_CACHED_F16, 0);
+    } else if (rows->codes == CK_F32) {
+        CK_SCORE(CK_F32, 0);
+    } else if (CK_HAS(CK_F16) && format == CK_F16) {
+        CK_SCORE(CK_F16, 0);
     }
 #undef CK_SCORE
 }
@@ -61,16 +68,16 @@ static void ck_add_to_rows(int format, int R, ck_rows *rows, const ck_weighed w,
                            int64_t end, const uint8_t *ahead)
 {
 #define CK_ADD(codes, is_scaled) ck_add(codes, is_scaled, R, rows, w, width, values, end, ahead)
-    if (format == CK_CACHED_Q8_0) {
-        if (rows->codes == CK_CACHED_F32) {
-            CK_ADD(CK_CACHED_F32, 1);
+    if (CK_HAS(CK_Q8_0) && format == CK_Q8_0) {
+        if (rows->codes == CK_F32) {
+            CK_ADD(CK_F32, 1);
         } else {
-            CK_ADD(CK_CACHED_Q8_0, 1);
+            CK_ADD(CK_Q8_0, 1);
         }
-    } else if (rows->codes == CK_CACHED_F32) {
-        CK_ADD(CK_CACHED_F32, 0);
-    } else {
-        CK_ADD(CK_CACHED_F16, 0);
+    } else if (rows->codes == CK_F32) {
+        CK_ADD(CK_F32, 0);
+    } else if (CK_HAS(CK_F16) && format == CK_F16) {
+        CK_ADD(CK_F16, 0);
     }
 #undef CK_ADD
 }
@@ -241,7 +248,7 @@ static void ck_set_queries(int format, ck_rows *rows, int64_t width, float scale
 {
     const int is_worth_it = rows->count >= CK_MANY_ROWS && width * CK_LANES <= CK_WIDE_FLOATS;
     int of;
-    rows->codes = is_worth_it ? CK_CACHED_F32 : format;
+    rows->codes = is_worth_it ? CK_F32 : format;
     for (int row = 0; row < rows->count; row += of) {
         of = ck_tile_rows(rows, row);
         float *tile = rows->queries + row * width;

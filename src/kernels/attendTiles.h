@@ -76,7 +76,7 @@ CK_INLINE void ck_widen_codes(const int format, const uint8_t *codes, int64_t co
     for (; i + CK_LANES <= count; i += CK_LANES) {
         ck_store(out + i, ck_load_cached(format, codes, i));
     }
-    if (format != CK_CACHED_Q8_0 && i < count) {
+    if (format != CK_Q8_0 && i < count) {
         ck_store(out + i, ck_load_cached_n(format, codes, i, count - i));
     }
 }
@@ -84,10 +84,10 @@ CK_INLINE void ck_widen_codes(const int format, const uint8_t *codes, int64_t co
 /* The same of the formats that are not f32 already. A last vector of f16 is filled with zeros. */
 static void ck_widen(int format, const uint8_t *codes, int64_t count, float *out)
 {
-    if (format == CK_CACHED_F16) {
-        ck_widen_codes(CK_CACHED_F16, codes, count, out);
+    if (format == CK_F16) {
+        ck_widen_codes(CK_F16, codes, count, out);
     } else {
-        ck_widen_codes(CK_CACHED_Q8_0, codes, count, out);
+        ck_widen_codes(CK_Q8_0, codes, count, out);
     }
 }
 
@@ -193,7 +193,7 @@ CK_INLINE void ck_add_values(const int format, const int is_scaled, const int R,
         ck_vf value[CK_TILE_VECTORS];
         const uint8_t *codes = values->codes;
         const int64_t at = i * values->row + col - values->first;
-        if (format == CK_CACHED_Q8_0) {
+        if (format == CK_Q8_0) {
             codes += i / CK_LANES * between;
         }
         if (R <= CK_PREFETCH_ROWS) {
@@ -296,8 +296,8 @@ CK_INLINE void ck_value_rows(const int format, const int is_scaled, const int R,
 CK_INLINE void ck_score(const int format, const int is_scaled, int R, ck_rows *rows, int row, int64_t width,
                         const ck_source *keys, int64_t panels, const uint8_t *ahead, int64_t at)
 {
-    if (format == CK_CACHED_F32 && R == CK_TALL_ROWS) {
-        ck_score_rows(CK_CACHED_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, row, width, keys, panels, ahead,
+    if (format == CK_F32 && R == CK_TALL_ROWS) {
+        ck_score_rows(CK_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, row, width, keys, panels, ahead,
                       at);
         return;
     }
@@ -318,8 +318,8 @@ CK_INLINE void ck_score(const int format, const int is_scaled, int R, ck_rows *r
 CK_INLINE void ck_add(const int format, const int is_scaled, int R, ck_rows *rows, const ck_weighed w, int64_t width,
                       const ck_source *values, int64_t end, const uint8_t *ahead)
 {
-    if (format == CK_CACHED_F32 && R == CK_TALL_ROWS) {
-        ck_value_rows(CK_CACHED_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, w, width, values, end, ahead);
+    if (format == CK_F32 && R == CK_TALL_ROWS) {
+        ck_value_rows(CK_F32, is_scaled, CK_TALL_ROWS, CK_TALL_VECTORS, rows, w, width, values, end, ahead);
         return;
     }
     switch (R) {

@@ -8,9 +8,8 @@
 #ifndef CK_CACHED_H
 #define CK_CACHED_H
 
+#include "formats.h"
 #include "halves.h"
-
-enum { CK_CACHED_F32, CK_CACHED_F16, CK_CACHED_Q8_0 };
 
 /* Columns that share a scale. */
 enum { CK_CACHED_BLOCK = 32 };
@@ -19,9 +18,9 @@ enum { CK_CACHED_BLOCK = 32 };
 CK_INLINE int64_t ck_cached_bytes(const int format, int64_t elements)
 {
     switch (format) {
-    case CK_CACHED_F32:
+    case CK_F32:
         return 4 * elements;
-    case CK_CACHED_F16:
+    case CK_F16:
         return 2 * elements;
     default:
         return elements + elements / CK_CACHED_BLOCK * 2;
@@ -31,13 +30,13 @@ CK_INLINE int64_t ck_cached_bytes(const int format, int64_t elements)
 /* Bytes of one value without its scale. */
 CK_INLINE int64_t ck_cached_code_bytes(const int format)
 {
-    return format == CK_CACHED_F32 ? 4 : format == CK_CACHED_F16 ? 2 : 1;
+    return format == CK_F32 ? 4 : format == CK_F16 ? 2 : 1;
 }
 
 /* Bytes of the scales in front of a panel's codes. */
 CK_INLINE int64_t ck_cached_scale_bytes(const int format, int64_t width)
 {
-    return format == CK_CACHED_Q8_0 ? width / CK_CACHED_BLOCK * CK_LANES * 2 : 0;
+    return format == CK_Q8_0 ? width / CK_CACHED_BLOCK * CK_LANES * 2 : 0;
 }
 
 /* The binary16 scales of a block for the positions of a panel. */
@@ -62,9 +61,9 @@ CK_INLINE ck_vf ck_load_int8(const uint8_t *p)
 CK_INLINE ck_vf ck_load_cached(const int format, const uint8_t *codes, int64_t index)
 {
     switch (format) {
-    case CK_CACHED_F32:
+    case CK_F32:
         return ck_load((const float *)(const void *)codes + index);
-    case CK_CACHED_F16:
+    case CK_F16:
         return ck_from_f16(ck_load_h((const uint16_t *)(const void *)codes + index));
     default:
         return ck_load_int8(codes + index);
@@ -74,7 +73,7 @@ CK_INLINE ck_vf ck_load_cached(const int format, const uint8_t *codes, int64_t i
 /* The first n of them, and zeros; of the formats without scales. */
 CK_INLINE ck_vf ck_load_cached_n(const int format, const uint8_t *codes, int64_t index, int64_t n)
 {
-    return format == CK_CACHED_F32 ? ck_load_n((const float *)(const void *)codes + index, n)
+    return format == CK_F32 ? ck_load_n((const float *)(const void *)codes + index, n)
                                    : ck_from_f16(ck_load_h_n((const uint16_t *)(const void *)codes + index, n));
 }
 

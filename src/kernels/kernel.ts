@@ -102,6 +102,11 @@ export interface KernelDeclaration<
   readonly name: N
   /** The folder of src/kernels whose C file defines it. */
   readonly family: string
+  /**
+   * The dtype that tells it from others of its family, which have the same body: that of its weights, or of its caches. A
+   * build compiles the body for the dtypes that it calls.
+   */
+  readonly dtype?: Dtype
   /** Sizes, in the order of the C parameters: int64_t. */
   readonly dims: readonly D[]
   readonly attributes: { readonly [K in A]: AttributeType }

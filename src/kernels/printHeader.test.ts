@@ -34,6 +34,17 @@ it('names every buffer, dim and attribute of every kernel', () => {
   }
 })
 
+it('has the dtypes that are called, of all kernels that differ by them', () => {
+  const called = kernelsOf('linear').filter(({ name }) => ['linear_fwd_q6_K', 'linearGlu_fwd_f16'].includes(name))
+  const header = printHeader('linear', called)
+  expect(header.match(/(?<=void ck_)\w+/g)).toEqual([
+    ...['linear_fwd_f16', 'linear_fwd_q6_K', 'linearGlu_fwd_f16', 'linearGlu_fwd_q6_K'],
+  ])
+  expect(header).toContain('#define CK_LINEAR_FLOATS(DO) \\\n    DO(f16, uint16_t, CK_F16)\n')
+  expect(header).toContain('#define CK_LINEAR_BLOCKS(DO) \\\n    DO(q6_K, uint8_t, CK_Q6_K)\n')
+  expect(printHeader('attention', [])).toContain('ck_attentionMerge_fwd_f32')
+})
+
 it('says restrict exactly where no in-place pair names the buffer', () => {
   const header = printHeader('linear')
   expect(header).toContain('const float *restrict x')

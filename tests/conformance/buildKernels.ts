@@ -21,9 +21,9 @@ const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const cache = fileURLToPath(new URL('../../node_modules/.cache/kernels/', import.meta.url))
 
 /**
- * Compiles the kernels of a target as models have them, with the same flags and the same cache of objects, so that what is
- * judged here is what models are linked from, and opens them. Warnings are errors. The result is kept under node_modules by
- * the content of everything that went into it, so test files share it.
+ * Compiles the kernels of a target with the flags that models are compiled with, for all dtypes where a model has those that
+ * it calls, and opens them. Warnings are errors. The result is kept under node_modules by the content of everything that
+ * went into it, so test files share it.
  */
 export async function openKernels(target: KernelTarget): Promise<KernelRunner> {
   const families = target.only ?? familyNames

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, it } from 'vitest'
+import { weightDtypes } from '../../src/base/dtypes.ts'
 import { hostArch } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
+import type { Kernel } from '../../src/kernels/kernel.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
-import { familyNames } from '../../src/kernels/registry.ts'
+import { type Family, familyNames, kernelsOf } from '../../src/kernels/registry.ts'
 import { familiesOf } from './kernelTargets.ts'
 
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
@@ -27,15 +29,30 @@ function answers(program: string): boolean {
 describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not installed)', () => {
   it.each(targets.filter(({ arch }) => arch === 'any' || arch === hostArch()))(
     'has nothing to warn of in the kernels of $name',
-    async ({ name: target, flags }) => {
-      const dir = mkdtempSync(join(tmpdir(), 'ck-headers-'))
-      try {
-        for (const family of familyNames) writeFileSync(join(dir, `${family}.h`), printHeader(family))
-        const files = familiesOf(target).map((family) => join(sources, family, `${family}.c`))
-        await promisify(execFile)('clang', [...strict, ...flags, `-I${sources}`, `-I${dir}`, ...files])
-      } finally {
-        rmSync(dir, { recursive: true, force: true })
-      }
-    },
+    ({ name, flags }) => check(flags, new Map(familiesOf(name).map((family) => [family, kernelsOf(family)]))),
+  )
+
+  it.each(weightDtypes)('has nothing to warn of where a build has %s alone', (dtype) =>
+    check(
+      ['-DCK_ISA_SCALAR'],
+      new Map(
+        familyNames.flatMap((family) => {
+          const called = kernelsOf(family).filter((kernel) => kernel.dtype === dtype)
+          return called.length > 0 ? [[family, called] as const] : []
+        }),
+      ),
+    ),
   )
 })
+
+/** Compiles the families with headers for these kernels, up to the warnings. */
+async function check(flags: readonly string[], called: ReadonlyMap<Family, readonly Kernel[]>) {
+  const dir = mkdtempSync(join(tmpdir(), 'ck-headers-'))
+  try {
+    for (const [family, kernels] of called) writeFileSync(join(dir, `${family}.h`), printHeader(family, kernels))
+    const files = [...called.keys()].map((family) => join(sources, family, `${family}.c`))
+    await promisify(execFile)('clang', [...strict, ...flags, `-I${sources}`, `-I${dir}`, ...files])
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}

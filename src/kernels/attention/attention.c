@@ -216,6 +216,5 @@ void ck_attentionMerge_fwd_f32(int part, int parts, int64_t tokens, int64_t head
         ck_attend_segments(&a, segments, sums, states, part, parts);                                                   \
     }
 
-CK_DEFINE(f32, float, CK_CACHED_F32)
-CK_DEFINE(f16, uint16_t, CK_CACHED_F16)
-CK_DEFINE(q8_0, uint8_t, CK_CACHED_Q8_0)
+CK_ATTENTION_FLOATS(CK_DEFINE)
+CK_ATTENTION_BLOCKS(CK_DEFINE)

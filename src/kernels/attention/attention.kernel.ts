@@ -34,6 +34,7 @@ function attention<C extends CacheDtype>(dtype: C) {
   return defineKernel({
     name: `attention_fwd_${dtype}`,
     family: 'attention',
+    dtype,
     dims: [...shapes, 'qRow', 'yRow'],
     attributes: { window: 'int64_t', scale: 'float', softCap: 'float' },
     buffers: { q: queries, ...caches(dtype), y: result },
@@ -47,6 +48,7 @@ function attentionSegments<C extends CacheDtype>(dtype: C) {
   return defineKernel({
     name: `attentionSegments_fwd_${dtype}`,
     family: 'attention',
+    dtype,
     dims: [...shapes, 'segments', 'qRow'],
     attributes: { window: 'int64_t', scale: 'float', softCap: 'float' },
     buffers: {

@@ -98,8 +98,8 @@ CK_INLINE void ck_write_blocks(ck_entry e, int64_t context, int64_t width, int64
                                uint8_t *cache)
 {
     const int64_t lane = e.position % CK_LANES;
-    uint8_t *panel = cache + ck_cached_bytes(CK_CACHED_Q8_0, (e.row * context + e.position - lane) * width);
-    uint8_t *codes = panel + ck_cached_scale_bytes(CK_CACHED_Q8_0, width) + lane * position_step;
+    uint8_t *panel = cache + ck_cached_bytes(CK_Q8_0, (e.row * context + e.position - lane) * width);
+    uint8_t *codes = panel + ck_cached_scale_bytes(CK_Q8_0, width) + lane * position_step;
     for (int64_t col = 0; col < width; col += CK_CACHED_BLOCK) {
         const ck_block block = ck_quantize_block(e.x + col);
         memcpy(panel + (col / CK_CACHED_BLOCK * CK_LANES + lane) * 2, &block.scale, sizeof block.scale);

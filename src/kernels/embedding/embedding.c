@@ -58,19 +58,5 @@ CK_INLINE void ck_embed(const int format, int part, int parts, int64_t tokens, i
         ck_embed(format, part, parts, tokens, cols, ids, w, y);                                                        \
     }
 
-CK_DEFINE(f32, float, CK_F32)
-CK_DEFINE(f16, uint16_t, CK_F16)
-CK_DEFINE(bf16, uint16_t, CK_BF16)
-CK_DEFINE(q8_0, uint8_t, CK_Q8_0)
-CK_DEFINE(q4_0, uint8_t, CK_Q4_0)
-CK_DEFINE(q4_1, uint8_t, CK_Q4_1)
-CK_DEFINE(q5_0, uint8_t, CK_Q5_0)
-CK_DEFINE(q5_1, uint8_t, CK_Q5_1)
-CK_DEFINE(q2_K, uint8_t, CK_Q2_K)
-CK_DEFINE(q3_K, uint8_t, CK_Q3_K)
-CK_DEFINE(q4_K, uint8_t, CK_Q4_K)
-CK_DEFINE(q5_K, uint8_t, CK_Q5_K)
-CK_DEFINE(q6_K, uint8_t, CK_Q6_K)
-CK_DEFINE(iq4_nl, uint8_t, CK_IQ4_NL)
-CK_DEFINE(iq4_xs, uint8_t, CK_IQ4_XS)
-CK_DEFINE(mxfp4, uint8_t, CK_MXFP4)
+CK_EMBEDDING_FLOATS(CK_DEFINE)
+CK_EMBEDDING_BLOCKS(CK_DEFINE)

@@ -5,6 +5,7 @@ function embedding<W extends WeightDtype>(dtype: W) {
   return defineKernel({
     name: `embedding_fwd_${dtype}`,
     family: 'embedding',
+    dtype,
     dims: ['tokens', 'rows', 'cols'],
     attributes: {},
     buffers: {

@@ -11,6 +11,7 @@ function floatLinear<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
     family: 'linear',
+    dtype,
     dims: ['tokens', 'rows', 'cols', 'xRow', 'yRow'],
     attributes: {},
     buffers: {
@@ -29,6 +30,7 @@ function quantisedLinear<W extends BlockDtype>(dtype: W) {
   return defineKernel({
     name: `linear_fwd_${dtype}`,
     family: 'linear',
+    dtype,
     dims: ['tokens', 'rows', 'cols', 'yRow'],
     attributes: {},
     buffers: {
@@ -47,6 +49,7 @@ function floatLinearGlu<W extends FloatDtype>(dtype: W) {
   return defineKernel({
     name: `linearGlu_fwd_${dtype}`,
     family: 'linear',
+    dtype,
     dims: ['tokens', 'rows', 'cols', 'xRow', 'yRow'],
     attributes: { activation: 'int64_t' },
     buffers: {
@@ -64,6 +67,7 @@ function quantisedLinearGlu<W extends BlockDtype>(dtype: W) {
   return defineKernel({
     name: `linearGlu_fwd_${dtype}`,
     family: 'linear',
+    dtype,
     dims: ['tokens', 'rows', 'cols', 'yRow'],
     attributes: { activation: 'int64_t' },
     buffers: {
