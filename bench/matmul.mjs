@@ -2,7 +2,7 @@
 // Every round measures the peak with the doctor's probe and then each product once, because timings from different moments
 // do not compare; a product's fraction is of the peak of its own round. `--write` puts the table into RESULTS.md.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,8 +14,8 @@ import { resolveTarget } from '../dist/build/targets.js'
 import { buildPlan } from '../dist/emit/buildPlan.js'
 import { bestRoom } from '../dist/kernels/matmul/matmul.kernel.js'
 import { printHeader } from '../dist/kernels/printHeader.js'
+import { printCode, writeSections } from './resultsFile.mjs'
 import { printProducts } from './resultsText.mjs'
-import { withSection } from './sections.mjs'
 
 /** @typedef {import('../dist/build/probe.js').Probe} Probe */
 /** @typedef {{ form: 'nn' | 'nt' | 'tn' | 'tt', dtype: 'f32' | 'f16' | 'bf16', rows: number, cols: number, depth: number }} Product */
@@ -153,7 +153,4 @@ for (const threads of threadCounts) {
 }
 await probe.close()
 if (values.json) console.log(JSON.stringify(rows))
-if (values.write) {
-  const results = join(here, 'RESULTS.md')
-  writeFileSync(results, withSection(readFileSync(results, 'utf8'), 'Matrix products', printProducts(rows)))
-}
+if (values.write) writeSections([printProducts(rows, printCode())])

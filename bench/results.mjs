@@ -1,17 +1,17 @@
-// Regenerates bench/RESULTS.md: `npm run bench`. A subset (`--formats q8_0 --threads 2 --quick`) goes to standard output, or
-// to `-o FILE`. Every row is a child process; one that fails is listed with its reason, and the exit code is then 1.
+// Measures the section of this machine in bench/RESULTS.md anew: `npm run bench`. A subset (`--formats q8_0 --threads 2
+// --quick`) goes to standard output, or to `-o FILE`. Every row is a child process; one that fails is listed with its reason, and the exit code is then 1.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { printResults } from './resultsText.mjs'
-import { sectionOf, withSection } from './sections.mjs'
+import { printCode, writeSections } from './resultsFile.mjs'
+import { printHead, printSections } from './resultsText.mjs'
 
 /** @typedef {import('./resultsText.mjs').Results} Results */
 
 const here = dirname(fileURLToPath(import.meta.url))
-const ck = join(here, '..', 'dist', 'cli', 'main.js')
+const ck = join(here, '..', 'dist', 'ck', 'main.js')
 const cache = join(here, 'cache')
 const shape = 'qwen3-0.6b'
 const allFormats = ['q8_0', 'q4_0', 'q4_k_m', 'q5_k_m', 'q6_k', 'f16', 'bf16']
@@ -32,7 +32,6 @@ if (unknown.length > 0 || !threads.every((count) => Number.isInteger(count) && c
   process.exit(2)
 }
 const isSubset = values.quick || values.formats !== undefined || values.threads !== undefined
-const output = values.output ?? (isSubset ? undefined : join(here, 'RESULTS.md'))
 const size = values.quick
   ? { prompt: 128, decode: 16, repeat: 2, depths: [0, 1024] }
   : { prompt: 512, decode: 64, repeat: 3, depths: [0, 4096, 16384] }
@@ -150,11 +149,11 @@ const results = {
 }
 // Builds are large and quickly made again; the models are not.
 rmSync(join(cache, 'builds'), { recursive: true, force: true })
-const text = printResults(results)
-if (output === undefined) process.stdout.write(text)
+const [head, sections] = [printHead(results), printSections(results, printCode())]
+if (!isSubset && values.output === undefined) writeSections(sections, head)
 else {
-  // What training.mjs measured stays.
-  const training = existsSync(output) ? sectionOf(readFileSync(output, 'utf8'), 'Beside PyTorch') : ''
-  writeFileSync(output, training === '' ? text : withSection(text, 'Beside PyTorch', training))
+  const text = [head, ...sections].join('\n')
+  if (values.output === undefined) process.stdout.write(text)
+  else writeFileSync(values.output, text)
 }
 process.exitCode = failures.length > 0 ? 1 : 0

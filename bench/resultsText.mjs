@@ -1,4 +1,4 @@
-// The text of bench/RESULTS.md from what bench/results.mjs has measured: equal results give equal text.
+// The sections of bench/RESULTS.md from what bench/results.mjs has measured: equal results give equal text.
 
 /** @typedef {{ min: number, median: number, max: number }} Spread */
 /** @typedef {{ best: number, mean: number }} Rate */
@@ -104,29 +104,38 @@ function printDepths(rows) {
   )
 }
 
-/** The section of products. @param {readonly Product[]} rows */
-export function printProducts(rows) {
+/** The section of products. @param {readonly Product[]} rows @param {string} code */
+export function printProducts(rows, code) {
   const products = table(
     ['form', 'm × n × k', 'threads', 'GFLOP/s', 'of peak'],
     rows.map(({ form, m, n, k, threads, gflops, peakFraction }) => [
       ...[form, `${m} × ${n} × ${k}`, String(threads), gflops.toFixed(1), percent(peakFraction)],
     ]),
   )
-  return `## Matrix products\n\n${products}`
+  return `### Matrix products\n\n${code}\n\n${products}`
 }
 
-/** @param {Results} results */
-export function printResults({ shape, size, doctor, versus, depths, products, failures }) {
-  const sections = [
-    `# Results\n\nWritten by \`npm run bench\`; README.md of this folder says how. Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}`,
-    `## Beside llama.cpp\n\nIn turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that ran one after the\nother. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and bf16), measured for a
-quarter of a second before every prefill and every 16 decoded tokens of ours: the median share of what was sustained
-then, that rate, and in parentheses the best 30 milliseconds of it.\n\n${printVersus(versus)}`,
-    `## Decode behind a filled cache\n\n${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
-    ...(products.length > 0 ? [printProducts(products)] : []),
-    ...(failures.length > 0
-      ? [`## Not measured\n\n${failures.map(({ row, reason }) => `- ${row}: ${reason}\n`).join('')}`]
-      : []),
+/**
+ * What stands before the sections: the machine and what failed. `shape`: of the models.
+ * @param {Results} results
+ */
+export function printHead({ shape, doctor, failures }) {
+  const failed = failures.map(({ row, reason }) => `- ${row}: ${reason}\n`).join('')
+  return `Models are random weights in the shape of ${shape} (\`ck synth\`).\n\n${printMachine(doctor)}${failed && `\nNot measured:\n\n${failed}`}`
+}
+
+/**
+ * The sections that have rows. `code`: which one was measured.
+ * @param {Results} results
+ * @param {string} code
+ */
+export function printSections({ size, versus, depths, products }, code) {
+  return [
+    `### Beside llama.cpp\n\n${code} In turns in one process (ours, theirs, ours, …), ${size.repeat} rounds; rates are medians, a ratio is of the two that
+ran one after the other. "Of read" and "of peak" are our shares of the machine's bandwidth and peak (int8; f32 for f16 and
+bf16), measured for a quarter of a second before every prefill and every 16 decoded tokens of ours: the median share of
+what was sustained then, that rate, and in parentheses the best 30 milliseconds of it.\n\n${printVersus(versus)}`,
+    `### Decode behind a filled cache\n\n${code} ${size.decode} tokens behind each depth, ${size.repeat} rounds.\n\n${printDepths(depths)}`,
+    ...(products.length > 0 ? [printProducts(products, code)] : []),
   ]
-  return sections.join('\n')
 }

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openProbe } from '../dist/build/probe.js'
 import { kernels } from '../dist/kernels/registry.js'
-import { withSection } from './sections.mjs'
+import { printCode, writeSections } from './resultsFile.mjs'
 
 /**
  * @typedef {{ name: string, shape: string, vocabulary: number, batch: number, length: number, steps: number }} Race
@@ -235,9 +235,9 @@ function section() {
       (limits.read / 1e9).toFixed(1),
     ].join(' | '),
   )
-  return `## Beside PyTorch
+  return `### Beside PyTorch
 
-Written by \`node bench/training.mjs --python PYTHON${options.pages ? ' --pages' : ''} --write\`: PyTorch 2.13 and this engine train the same model from the same weights on
+${printCode()} Written by \`node bench/training.mjs --python PYTHON${options.pages ? ' --pages' : ''} --write\`: PyTorch 2.13 and this engine train the same model from the same weights on
 the same ids, f32, AdamW, ${threads} threads, denormals flushed on both sides, in turns; seconds of a step are medians. PyTorch has SDPA, the fused
 AdamW and ${options.pages ? "the system's malloc as it is" : 'a malloc that keeps its pages'}. "Of peak" is of the f32 multiply-adds that the
 machine sustained in turns with them. The last columns are the update of all weights alone, and what the machine read.
@@ -248,8 +248,5 @@ ${rows.map((row) => `| ${row} |`).join('\n')}
 `
 }
 
-if (options.write) {
-  const path = join(here, 'RESULTS.md')
-  writeFileSync(path, withSection(readFileSync(path, 'utf8'), 'Beside PyTorch', section()))
-}
+if (options.write) writeSections([section()])
 if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
