@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fail } from '../base/errors.ts'
 import { makeFolder } from '../base/makeFolder.ts'
 import { cacheFolder } from './cacheFolder.ts'
-import { findCompiler, refuseFailed } from './compiler.ts'
+import { type Compiler, findCompiler, refuseFailed } from './compiler.ts'
 import { runCommand } from './runCommand.ts'
 
 /** C of this project that is compiled where it is needed, apart from any model. */
@@ -16,7 +16,13 @@ export interface BinaryRecipe {
   /** Where `#include "..."` is looked for, besides the source's own folder. */
   readonly includes: readonly string[]
   readonly kind: 'program' | 'library'
+  /** How it is compiled; default: as C11, optimised, for any CPU of the architecture. */
+  readonly flags?: readonly string[]
+  /** Default: the first that works, and what one of them has compiled serves all. */
+  readonly compiler?: Compiler
 }
+
+const usualFlags = ['-std=c11', '-O2', '-pthread']
 
 /**
  * The path of the compiled program or library: from the cache, or compiled now. Refuses as `findCompiler` does, and
@@ -27,7 +33,7 @@ export async function cachedBinary(recipe: BinaryRecipe, signal?: AbortSignal): 
   const path = join(dir, `${hashOf(recipe)}${recipe.kind === 'library' ? '.so' : ''}`)
   if (existsSync(path)) return path
   orRefuse(dir, () => makeFolder(dir))
-  const { command } = await findCompiler()
+  const { command } = recipe.compiler ?? (await findCompiler())
   const partial = `${path}.building-${randomUUID()}`
   try {
     const line = [...command, ...flagsOf(recipe), ...recipe.sources, '-lm', '-o', partial]
@@ -41,14 +47,17 @@ export async function cachedBinary(recipe: BinaryRecipe, signal?: AbortSignal): 
   }
 }
 
-function flagsOf({ includes, kind }: BinaryRecipe): readonly string[] {
+function flagsOf({ includes, kind, flags = usualFlags }: BinaryRecipe): readonly string[] {
   const shared = kind === 'library' ? ['-fPIC', '-shared'] : []
-  return ['-std=c11', '-O2', '-pthread', ...shared, ...includes.map((folder) => `-I${folder}`)]
+  return [...flags, ...shared, ...includes.map((folder) => `-I${folder}`)]
 }
 
 /** The same sources and headers at another place give the same name. */
 function hashOf(recipe: BinaryRecipe): string {
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${recipe.kind}`)
+  const { kind, flags, compiler } = recipe
+  const hash = createHash('sha256').update(
+    JSON.stringify([process.platform, process.arch, kind, flags, compiler?.identity]),
+  )
   const folders = new Set([...recipe.includes, ...recipe.sources.map((source) => dirname(source))])
   const headers = [...folders].flatMap((folder) =>
     readdirSync(folder)

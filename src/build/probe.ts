@@ -1,15 +1,13 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fail } from '../base/errors.ts'
 import { sourceFolder } from '../base/packageRoot.ts'
 import { buildPlan } from '../emit/buildPlan.ts'
+import { type BinaryRecipe, cachedBinary } from './cachedBinary.ts'
 import { type Compiler, findCompiler, flagsFor, refuseFailed } from './compiler.ts'
 import { type Cache, describeMachine } from './machine.ts'
-import { runCommand } from './runCommand.ts'
 import { resolveTarget } from './targets.ts'
 
 /**
@@ -38,49 +36,40 @@ export interface Probe {
 const mostThreads = 1024
 
 /**
- * Compiles the probe for a target (the machine's own unless one is named) and starts it. Refuses what finding a compiler
- * and compiling refuse, and `aborted`; an abort ends the probe as well.
+ * Starts the probe of a target (the machine's own unless one is named), which is compiled once. Refuses what `findCompiler`
+ * and `cachedBinary` refuse, and `aborted`; an abort ends the probe as well.
  */
 export async function openProbe(
   options: { readonly target?: string; readonly compiler?: Compiler; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Probe> {
   const { signal } = options
-  const compiler = options.compiler ?? (await findCompiler())
-  const dir = await mkdtemp(join(tmpdir(), 'ck-probe-'))
-  try {
-    await compileProbe(dir, compiler, options.target, signal)
-    const { caches, availableBytes, cores } = describeMachine()
-    const bufferBytes = probeBytes(caches, availableBytes)
-    const program = start([join(dir, 'probe'), `${Math.min(cores, mostThreads)}`, `${bufferBytes}`], signal)
-    const close = async () => {
-      await program.end()
-      await rm(dir, { recursive: true, force: true })
-    }
-    const rate = async (resource: Resource, threads: number) => {
-      const [best, mean] = (await program.ask(`${resource} ${threads}`)).split(' ').map(Number)
-      return { best: best!, mean: mean! }
-    }
-    return { bufferBytes, rate, close }
-  } catch (error) {
-    await rm(dir, { recursive: true, force: true })
-    throw error
+  const program = await probeProgram(options.compiler ?? (await findCompiler()), options.target, signal)
+  const { caches, availableBytes, cores } = describeMachine()
+  const bufferBytes = probeBytes(caches, availableBytes)
+  const running = start([program, `${Math.min(cores, mostThreads)}`, `${bufferBytes}`], signal)
+  const rate = async (resource: Resource, threads: number) => {
+    const [best, mean] = (await running.ask(`${resource} ${threads}`)).split(' ').map(Number)
+    return { best: best!, mean: mean! }
   }
+  return { bufferBytes, rate, close: running.end }
 }
 
-async function compileProbe(
-  dir: string,
+/** Where the compiled probe lies. */
+function probeProgram(
   compiler: Compiler,
   targetName: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<string> {
   const target = resolveTarget(targetName ?? 'native')
-  const plan = buildPlan([], target)
-  const flags = flagsFor(compiler, [...plan.flags, ...target.flags, `-I${join(sourceFolder, 'kernels')}`])
-  const source = join(sourceFolder, 'build', 'probe.c')
-  const command = [...compiler.command, ...flags, source, ...plan.libraries, '-o', 'probe']
-  const outcome = await runCommand(command, { cwd: dir, signal })
-  if (outcome.status === 'missing') refuseFailed(command, 'there is no such program')
-  if (outcome.status === 'ended' && outcome.code !== 0) refuseFailed(command, outcome.output)
+  const recipe: BinaryRecipe = {
+    name: 'probe',
+    sources: [join(sourceFolder, 'build', 'probe.c')],
+    includes: [join(sourceFolder, 'kernels')],
+    kind: 'program',
+    flags: flagsFor(compiler, [...buildPlan([], target).flags, ...target.flags]),
+    compiler,
+  }
+  return cachedBinary(recipe, signal)
 }
 
 /** A program that answers a line with a line. */

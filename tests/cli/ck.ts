@@ -53,17 +53,23 @@ export interface Ck {
 
 type EndedHere = Pick<Ended, 'code' | 'stdout' | 'stderr'>
 
+/** What a cache holds that is named by its content. */
+const named = ['objects', 'probe', 'tokenizer', 'trainer']
+
 /**
- * Brings dist/ up to date and gives `ck` as a child process with a cache of its own, of which only the compiled objects are
- * those of all test files: they are named by their content.
+ * Brings dist/ up to date and gives `ck` as a child process with a cache of its own, of which only what is named by its
+ * content is that of all test files.
  */
 export function openCk(): Ck {
   execFileSync(process.execPath, ['scripts/prepare.mjs'], { cwd: root, stdio: 'pipe' })
   const folder = mkdtempSync(join(tmpdir(), 'ck-cli-'))
   const cache = join(folder, 'cache')
-  const objects = join(cacheFolder(), 'objects')
-  for (const place of [cache, objects]) mkdirSync(place, { recursive: true })
-  symlinkSync(objects, join(cache, 'objects'))
+  mkdirSync(cache)
+  for (const name of named) {
+    const shared = join(cacheFolder(), name)
+    mkdirSync(shared, { recursive: true })
+    symlinkSync(shared, join(cache, name))
+  }
   const main = join(root, 'dist/ck/main.js')
   const ck = (parameters: readonly string[], { env, ...options }: RunOptions = {}) =>
     runProgram(process.execPath, [main, ...parameters], { ...options, env: { CK_CACHE: cache, ...env } })
