@@ -1,14 +1,14 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
 import { makeFolder } from '../base/makeFolder.ts'
-import { cacheFolder } from '../build/cacheFolder.ts'
 import { resolveTarget } from '../build/targets.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { CacheDtype } from '../ops/cacheWrite.ts'
 import { codeHash } from './codeHash.ts'
 import type { Io } from './command.ts'
+import { buildsFolder, placeBeside, removeUnused } from './keptBuilds.ts'
 
 /** What a build depends on besides the checkpoint. */
 export interface BuildChoice {
@@ -31,16 +31,17 @@ export function cachedPlace(checkpoint: Checkpoint, choice: BuildChoice): string
     choice.profile ?? false,
     codeHash(),
   ]
-  return join(cacheFolder(), 'models', createHash('sha256').update(JSON.stringify(parts)).digest('hex'))
+  return join(buildsFolder(), createHash('sha256').update(JSON.stringify(parts)).digest('hex'))
 }
 
 /**
  * Builds the checkpoint at `path` for the place `dir` of the cache. Several processes may do so at once: each builds beside
- * the place, the first to finish takes it, and the others use what they find there.
+ * the place, the first to finish takes it, and the others use what they find there. Builds that no command has used for 30
+ * days make room.
  */
 export async function buildIntoCache(path: string, dir: string, choice: BuildChoice, io: Io): Promise<void> {
-  removeLeftovers(dir)
-  const own = `${dir}${beside}${randomUUID()}`
+  makeRoom()
+  const own = placeBeside(dir)
   const { compile } = await import('../compile.ts')
   try {
     await compile(path, { ...choice, out: own, signal: io.signal, onProgress: io.progress.show })
@@ -51,34 +52,30 @@ export async function buildIntoCache(path: string, dir: string, choice: BuildCho
   }
 }
 
-const beside = '.building-'
-const dayMilliseconds = 24 * 60 * 60 * 1000
+/** `ck cache --help` says so too. */
+const unusedDays = 30
 
 function place(own: string, dir: string): void {
   try {
     renameSync(own, dir)
   } catch (error) {
     if (existsSync(join(dir, 'manifest.json'))) return
-    fail('write_failed', {
-      path: dir,
-      cause: error instanceof Error && 'code' in error ? String(error.code) : 'rename',
-    })
+    fail('write_failed', { path: dir, cause: codeOf(error, 'rename') })
   }
 }
 
-/** Removes what builds that were killed have left beside the cache's folders. */
-function removeLeftovers(dir: string): void {
-  const models = join(dir, '..')
+/** What cannot be removed is no reason not to build. */
+function makeRoom(): void {
   try {
-    makeFolder(models)
-    for (const name of readdirSync(models)) {
-      const path = join(models, name)
-      const isOld = Date.now() - statSync(path).mtimeMs > dayMilliseconds
-      if (name.includes(beside) && isOld) rmSync(path, { recursive: true, force: true })
-    }
+    makeFolder(buildsFolder())
   } catch (error) {
-    if (!existsSync(models)) {
-      fail('write_failed', { path: models, cause: error instanceof Error && 'code' in error ? String(error.code) : '' })
-    }
+    fail('write_failed', { path: buildsFolder(), cause: codeOf(error, '') })
   }
+  try {
+    removeUnused(unusedDays)
+  } catch {}
+}
+
+function codeOf(error: unknown, otherwise: string): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : otherwise
 }

@@ -1,5 +1,6 @@
 import { bench } from './bench.ts'
 import { build } from './build.ts'
+import { cache } from './cache.ts'
 import { chat } from './chat.ts'
 import type { Command } from './command.ts'
 import { dataInspect } from './dataInspect.ts'
@@ -47,5 +48,6 @@ export const commands: readonly Command[] = [
   bench,
   profile,
   synth,
+  cache,
   doctor,
 ]

@@ -9,7 +9,7 @@ import { type TrainerOptions, withTrainer } from './withTrainer.ts'
 
 /**
  * The loss of sequences and its gradients in f32 by the compiled training program, by the checkpoint's own tensor names;
- * by the interpreter, with a note, where there is no C compiler. Refuses as `compileTraining` and `interpretGradients`.
+ * by the interpreter, with a note, where there is no C compiler and f32 is asked for. Refuses as `compileTraining` and `interpretGradients`.
  */
 export async function compiledGradients(
   checkpoint: Checkpoint,
@@ -24,7 +24,8 @@ export async function compiledGradients(
       return readGradients(trainer, checkpoint, model, training.trainable)
     })
   } catch (error) {
-    if (!(error instanceof CkError) || error.code !== 'compiler_missing') throw error
+    const isMissing = error instanceof CkError && error.code === 'compiler_missing'
+    if (!isMissing || options.precision === 'bf16') throw error
     io.note('ck: there is no C compiler, so the gradients are computed in float64 by the interpreter, which is slow')
     const { interpretGradients } = await import('../parity/interpretGradients.ts')
     return interpretGradients(checkpoint, model, batch)

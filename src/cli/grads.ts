@@ -10,7 +10,7 @@ export const grads = defineCommand({
   name: 'grads',
   summary: 'Writes the loss of sequences of token ids and its gradients to a safetensors file.',
   model: anyCheckpoint,
-  options: ['idsFile', 'out', 'dtype', 'threads', 'target'],
+  options: ['idsFile', 'out', 'dtype', 'precision', 'threads', 'target'],
   required: ['idsFile', 'out'],
   explanation:
     'The file of ids is a JSON array of arrays of one length. Tensor `loss` is the mean cross-entropy of every token but the ' +
@@ -21,10 +21,14 @@ export const grads = defineCommand({
     'ck grads model.gguf --ids-file batch.json -o gradients.safetensors --dtype f64',
   ],
   async run({ model: path, options, io }) {
-    const { idsFile = '', out = '', dtype = 'f32', threads, target } = options
+    const { idsFile = '', out = '', dtype = 'f32', precision, threads, target } = options
     if (isRunFolder(path)) {
       const accepted = 'a checkpoint; a run folder does not say what its weights were stored as'
       fail('option_invalid', { option: 'MODEL', found: path, accepted })
+    }
+    if (dtype === 'f64' && precision !== undefined) {
+      const accepted = 'with --dtype f32; the interpreter computes in float64'
+      fail('option_invalid', { option: '--precision', found: precision, accepted })
     }
     const batch = readBatch(idsFile)
     const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
@@ -41,7 +45,7 @@ export const grads = defineCommand({
       const { loss, tensors } =
         dtype === 'f64'
           ? interpretGradients(checkpoint, model, batch)
-          : await compiledGradients(checkpoint, model, batch, given({ threads, target }), io)
+          : await compiledGradients(checkpoint, model, batch, given({ precision, threads, target }), io)
       const Words = dtype === 'f64' ? Float64Array : Float32Array
       const record = (name: string, shape: readonly number[], values: Iterable<number>) => {
         const data = new Uint8Array(Words.from(values).buffer)

@@ -4,6 +4,7 @@ import { CkError, fail } from '../base/errors.ts'
 import type { Model } from '../run/session.ts'
 import { type BuildChoice, buildIntoCache, cachedPlace } from './cachedBuild.ts'
 import type { Io } from './command.ts'
+import { markUsed } from './keptBuilds.ts'
 
 /** Whether the path is a folder that `ck build` wrote. */
 export function isRunFolder(path: string): boolean {
@@ -29,7 +30,9 @@ export async function openModel(path: string, choice: BuildChoice, io: Io): Prom
   const dir = await placeOf(path, choice)
   if (existsSync(dir)) {
     try {
-      return await load(dir)
+      const model = await load(dir)
+      markUsed(dir)
+      return model
     } catch (error) {
       // Somebody has damaged the cache; it is made again.
       if (!(error instanceof CkError && error.code === 'run_folder_invalid')) throw error

@@ -1,3 +1,4 @@
+import { precisions } from '../base/precisions.ts'
 import { recipeNames } from '../quantize/recipes.ts'
 import { initMethodNames } from '../train/init/initMethods.ts'
 import { modelFamilies } from '../train/init/modelFamilies.ts'
@@ -129,6 +130,11 @@ export const options = {
     check: someText,
     help: 'where to write; what was written there before is replaced',
   },
+  unused: {
+    value: 'days',
+    check: wholeNumber(0, 36_500),
+    help: 'remove the builds that no command has used for so many days (0: all)',
+  },
   json: { help: 'print JSON, for programs' },
   metadata: { help: 'what the checkpoint says about itself, key by key' },
   tensors: { help: 'every tensor: type, shape, place' },
@@ -171,6 +177,11 @@ export const options = {
     help: 'prefill: in blocks; decode: one at a time; interpret: in float64, without a compiler (default prefill)',
   },
   dtype: { value: 'name', check: choice('f32', 'f64'), help: 'what numbers are written as: f32, f64 (default f32)' },
+  precision: {
+    value: 'name',
+    check: choice(...precisions),
+    help: 'what a training keeps between its halves and reads of weights: f32, bf16 (default f32)',
+  },
   shape: { value: 'name', check: choice(...shapeNames), help: `what the model is like: ${shapeNames.join(', ')}` },
   format: {
     value: 'name',

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Checkpoint } from '../formats/checkpoint.ts'
@@ -11,6 +10,7 @@ import type { Model as BuiltModel, Session } from '../run/session.ts'
 import type { Model } from '../templates/readModel.ts'
 import type { Io } from './command.ts'
 import { given } from './given.ts'
+import { buildsFolder, placeBeside } from './keptBuilds.ts'
 
 /** A checkpoint that was built with a place for every value of a step, open to run. */
 export interface Traced {
@@ -43,13 +43,12 @@ export async function withTraced<T>(
   use: (traced: Traced) => Promise<T>,
 ): Promise<T> {
   const { compile, planModel } = await import('../compile.ts')
-  const { cacheFolder } = await import('../build/cacheFolder.ts')
   const { resolveTarget } = await import('../build/targets.ts')
   const { openCheckpoint } = await import('../formats/openCheckpoint.ts')
   const { load } = await import('../run/session.ts')
   const { readModel } = await import('../templates/readModel.ts')
   const checkpoint = openCheckpoint(path)
-  const dir = join(cacheFolder(), `trace-${randomUUID()}`)
+  const dir = placeBeside(join(buildsFolder(), 'trace'))
   try {
     const { strict, cache, target: targetName, threads, context, step } = choose(readModel(checkpoint))
     const model = readModel(checkpoint, context)

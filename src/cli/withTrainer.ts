@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { Precision } from '../base/precisions.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import type { Model } from '../templates/readModel.ts'
@@ -9,6 +9,7 @@ import type { CompiledTraining } from '../train/program/compileTraining.ts'
 import type { Trainer } from '../train/program/trainer.ts'
 import type { Io } from './command.ts'
 import { given } from './given.ts'
+import { buildsFolder, placeBeside } from './keptBuilds.ts'
 
 /** A training program with the weights of a checkpoint and the inputs of a batch. */
 export interface OpenTrainer {
@@ -16,9 +17,10 @@ export interface OpenTrainer {
   readonly training: CompiledTraining
 }
 
-/** How such a program is made; `trace`: with a place for every value. */
+/** How such a program is made; `trace`: with a place for every value. `precision`: default f32. */
 export interface TrainerOptions {
   readonly trace?: true
+  readonly precision?: Precision
   readonly target?: string
   readonly threads?: number
 }
@@ -30,22 +32,21 @@ export interface TrainerOptions {
 export async function withTrainer<T>(
   { checkpoint, model }: { readonly checkpoint: Checkpoint; readonly model: Model },
   batch: readonly (readonly number[])[],
-  { trace, target, threads = Math.min(availableParallelism(), 64) }: TrainerOptions,
+  { trace, precision, target, threads = Math.min(availableParallelism(), 64) }: TrainerOptions,
   io: Io,
   use: (opened: OpenTrainer) => Promise<T>,
 ): Promise<T> {
-  const { cacheFolder } = await import('../build/cacheFolder.ts')
   const { requireText } = await import('../parity/interpretGradients.ts')
   const { stepInputs } = await import('../parity/stepInputs.ts')
   const { compileTraining } = await import('../train/program/compileTraining.ts')
   const { loadWeights } = await import('../train/program/loadWeights.ts')
   const { Trainer } = await import('../train/program/trainer.ts')
   requireText(checkpoint, model)
-  const out = join(cacheFolder(), `gradients-${randomUUID()}`)
+  const out = placeBeside(join(buildsFolder(), 'gradients'))
   try {
     const onProgress = (done: number) => io.progress.show('compile', done)
     const size = { batch: batch.length, length: batch[0]!.length }
-    const settings = { size, out, signal: io.signal, onProgress, ...given({ target, trace }) }
+    const settings = { size, out, signal: io.signal, onProgress, ...given({ target, trace, precision }) }
     const training = await compileTraining(model, checkpoint.name, settings)
     io.progress.end()
     const trainer = Trainer.open(out, { threads })

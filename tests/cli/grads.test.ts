@@ -64,7 +64,35 @@ describe('ck grads', () => {
     expect([interpreter.isWithin, file.isWithin, firstDivergence]).toEqual([true, true, undefined])
     expect(interpreter.gradients).toHaveLength(file.gradients.length)
     expect(ops.some(({ op }: { op: string }) => op === 'attentionBackward')).toBe(true)
-    expect(readdirSync(ck.cache).filter((name) => name.startsWith('gradients'))).toEqual([])
+    expect(readdirSync(join(ck.cache, 'models'))).toEqual([])
+  })
+
+  it('gives those of a training in bf16, which are near', async () => {
+    writeFileSync(batch, JSON.stringify(recordedOf('qwen3-window').ids))
+    const files = ['f32', 'bf16'].map((precision) => [precision, join(ck.folder, `${precision}.safetensors`)] as const)
+    for (const [precision, path] of files) {
+      const given = ['--ids-file', batch, '-o', path, '--precision', precision]
+      expect(await ck.here(['grads', join(goldens, 'qwen3-window'), ...given])).toMatchObject({ code: 0, stdout: '' })
+    }
+    const [wide, narrow] = files.map(([, path]) => readTensors(path))
+    expect(narrow!.entries).toEqual(wide!.entries)
+    let [error, square] = [0, 0]
+    for (let at = 0; at < wide!.view.byteLength; at += 4) {
+      const expected = wide!.view.getFloat32(at, true)
+      error += (narrow!.view.getFloat32(at, true) - expected) ** 2
+      square += expected ** 2
+    }
+    expect(error / square).toBeGreaterThan(1e-9)
+    expect(error / square).toBeLessThan(1e-3)
+  })
+
+  it('refuses bf16 of the interpreter, which would not have it', async () => {
+    writeFileSync(batch, '[[1, 2, 3]]')
+    const given = ['grads', join(goldens, 'gpt2'), '--ids-file', batch, '-o', out, '--precision', 'bf16']
+    const asked = await ckHere([...given, '--dtype', 'f64'])
+    expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('accepted: with --dtype f32') })
+    const forced = await ck(given, { env: { CC: '', PATH: ck.folder } })
+    expect(forced).toMatchObject({ code: 1, stderr: expect.stringContaining('no C compiler') })
   })
 
   it('falls back on the interpreter, and says so, where there is no C compiler', async () => {

@@ -57,6 +57,12 @@ const metricsOf = (out: string) =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
+function onlyLine(path: string) {
+  const [line, ...others] = readFileSync(path, 'utf8').trim().split('\n')
+  expect(others).toEqual([])
+  return JSON.parse(line!)
+}
+
 beforeAll(async () => {
   ck = openCk()
   config = join(ck.folder, 'tiny.yaml')
@@ -171,28 +177,29 @@ describe('ck train', () => {
       expect(Math.abs(found[step].loss - expected[step].loss)).toBeLessThan(2e-3)
   })
 
-  it('evaluates a training that is there on a text, alone, as ck perplexity does', async () => {
+  it('evaluates a training that is there on a text, alone, as ck perplexity does: its average, which is exported', async () => {
     writeFileSync(join(ck.folder, 'other.txt'), words(900).toUpperCase().toLowerCase().slice(100))
     const path = join(ck.folder, 'judge.yaml')
-    const judge = 'stages: [{ name: judge, task: evaluate, batch: 3, length: 16, data: { files: other.txt } }]'
-    writeFileSync(path, `model: {checkpoint: whole}\n${judge}\nexport: {gguf: [f32]}\n`)
+    const judge = 'task: evaluate, batch: 3, length: 16, data: { files: other.txt }'
+    const stages = `stages: [{ name: judge, ${judge} }, { name: plain, ${judge}, average: false }]`
+    writeFileSync(path, `model: {checkpoint: whole}\n${stages}\nexport: {gguf: [f32]}\n`)
     const out = join(ck.folder, 'judged')
     const { code, stdout } = await ck(['train', path, '-o', out])
     expect([code, stdout]).toEqual([
       0,
-      expect.stringMatching(/judge: validation loss .* bits per byte of \d+\n.*f32.gguf/),
+      expect.stringMatching(/judge: validation loss .* bits per byte of \d+\n.*plain: .*\n.*f32.gguf/),
     ])
-    const [found, ...others] = readFileSync(join(out, 'judge', 'metrics.jsonl'), 'utf8')
-      .trim()
-      .split('\n')
-    expect(others).toEqual([])
+    const found = onlyLine(join(out, 'judge', 'metrics.jsonl'))
     const gguf = join(out, 'export', 'judge-f32.gguf')
     const text = ['--file', join(ck.folder, 'other.txt'), '--window', '16', '--strict', '--json']
     const scored = JSON.parse((await ck(['perplexity', gguf, ...text])).stdout)
-    const { validationLoss, bitsPerByte, targets, bytes } = JSON.parse(found!)
+    const { validationLoss, bitsPerByte, targets, bytes } = found
     expect([targets, bytes]).toEqual([scored.scoredTokens, scored.bytes])
     expect(Math.abs(validationLoss - scored.natsPerToken.mean)).toBeLessThan(1e-4)
     expect(Math.abs(bitsPerByte - scored.bitsPerByte.mean)).toBeLessThan(1e-4)
+    expect(Math.abs(onlyLine(join(out, 'plain', 'metrics.jsonl')).validationLoss - validationLoss)).toBeGreaterThan(
+      1e-4,
+    )
   })
 
   it.each([

@@ -103,11 +103,11 @@ describe('the config of a training', () => {
   it('lets a stage only evaluate: data of its own as a whole, else the validation share of all data', () => {
     const { stages } = parse(`${whole}stages:
   - { name: held, task: evaluate }
-  - { name: other, task: evaluate, data: { files: deep/c.txt }, batch: 2 }
+  - { name: other, task: evaluate, data: { files: deep/c.txt }, batch: 2, average: false }
 `)
     expect(stages).toEqual([
-      { task: 'evaluate', name: 'held', batch: 8, length: 64, data: expect.anything() },
-      { task: 'evaluate', name: 'other', batch: 2, length: 64, data: expect.anything() },
+      { task: 'evaluate', name: 'held', average: true, batch: 8, length: 64, data: expect.anything() },
+      { task: 'evaluate', name: 'other', average: false, batch: 2, length: 64, data: expect.anything() },
     ])
     const shares = stages.map(({ data }) => (data.kind === 'files' ? data.options.validation : undefined))
     expect(shares).toEqual([0.05, 0])
@@ -116,6 +116,11 @@ describe('the config of a training', () => {
   })
 
   const contradictions: readonly [change: string, text: string, sentence: string][] = [
+    [
+      'an average in a stage that trains',
+      `${whole}stages: [{ name: a, average: true }]`,
+      "5:21: 'average' says nothing to a stage that trains; accepted: it with task: evaluate",
+    ],
     [
       'an unknown key',
       `${whole}  `.replace('length', 'lenght'),

@@ -233,6 +233,7 @@ export const stageSchema = record(
       word(['train', 'evaluate'], 'evaluate: no weight changes, and the loss on its data is what it gives'),
       configDefaults.task,
     ),
+    average: flag('evaluate: the moving average of the weights, where one is kept (default true)').optional(),
     data: dataSchema.optional(),
     ...trainKeys,
   },

@@ -4,7 +4,7 @@ import type { RefuseAt } from './resolveStage.ts'
 import type { DataConfig, EvaluationConfig } from './trainConfig.ts'
 
 /** What a stage that evaluates may say, besides its data. */
-const ownKeys: readonly string[] = ['name', 'task', 'batch', 'length', 'threads']
+const ownKeys: readonly string[] = ['name', 'task', 'batch', 'length', 'threads', 'average']
 
 /** A stage that only evaluates `data`, with the rows that `train` says of every stage. `index`: its place in `stages`. */
 export function resolveEvaluation(
@@ -22,5 +22,6 @@ export function resolveEvaluation(
       'it in a stage that trains',
     )
   const { batch, length, threads } = { ...configDefaults.train, ...train, ...stage }
-  return { task: 'evaluate', name: stage.name, data, batch, length, ...(threads === undefined ? {} : { threads }) }
+  const { name, average = true } = stage
+  return { task: 'evaluate', name, average, data, batch, length, ...(threads === undefined ? {} : { threads }) }
 }

@@ -38,6 +38,9 @@ export function resolveStage(
   const own: WrittenTrain = stage
   const at = (key: keyof WrittenTrain, ...inner: string[]): ConfigPath =>
     index !== undefined && own[key] !== undefined ? ['stages', index, key, ...inner] : ['train', key, ...inner]
+  if (stage.average !== undefined) {
+    refuse(['stages', index!, 'average'], "'average' says nothing to a stage that trains", 'it with task: evaluate')
+  }
   const { steps: _steps, epochs: _epochs, ...common } = train
   const isTimed = own.steps !== undefined || own.epochs !== undefined
   const merged: WrittenTrain = { ...(isTimed ? common : train), ...own }

@@ -52,6 +52,8 @@ export type DataConfig =
 /** A stage that changes no weight: the loss on all of its validation data, or on all data where there are none. */
 export interface EvaluationConfig extends Pick<StageConfig, 'name' | 'data' | 'batch' | 'length' | 'threads'> {
   readonly task: 'evaluate'
+  /** Of the moving average of the weights, where one is kept. */
+  readonly average: boolean
 }
 
 /** One stage of training. */

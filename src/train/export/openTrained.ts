@@ -14,8 +14,8 @@ import { type TrainedWeights, trainedCheckpoint } from './trainedCheckpoint.ts'
 /** The folders of a training's run folder. */
 export const runFolders = { checkpoints: 'checkpoints', model: 'model' } as const
 
-/** Which values of the weights are meant: those in training, or their running averages. */
-export type TrainedKind = 'weight' | 'average'
+/** Which values of the weights are meant: those in training, or their moving averages, or these where there are any. */
+export type TrainedKind = 'weight' | 'average' | 'averageOrWeight'
 
 /** A model that was opened, and what is to be told of it. */
 export interface Opened {
@@ -26,7 +26,7 @@ export interface Opened {
 /**
  * Opens a model: the newest whole checkpoint of a stage's folder, or of a training's with one stage, one of its checkpoints, or as
  * `openCheckpoint`. All values of a training checkpoint are compared with their sums first. Refuses `checkpoints_damaged`,
- * `file_malformed`, and `option_invalid` where a folder has several stages, or averages are asked for and there are none.
+ * `file_malformed`, and `option_invalid` where a folder has several stages, or `average` is asked for and there are none.
  */
 export function openTrained(path: string, kind: TrainedKind): Opened {
   const stage = stageOf(path)
@@ -92,7 +92,7 @@ function openOne(path: string, kind: TrainedKind): Checkpoint {
   }
 }
 
-/** The weights of a checkpoint; `average`: the averages of those that have one. */
+/** The weights of a checkpoint, or the averages of those that have one. */
 function weightsOf(training: TrainingCheckpoint, kind: TrainedKind): TrainedWeights {
   const begin = storedName({ kind: 'weight', name: '' })
   const weights = [...training.tensors.keys()].filter((name) => name.startsWith(begin))
@@ -103,7 +103,7 @@ function weightsOf(training: TrainingCheckpoint, kind: TrainedKind): TrainedWeig
     const accepted = 'a checkpoint of a training that keeps averages'
     fail('option_invalid', { option: '--average', found: training.path, accepted })
   }
-  const averaged = new Set(kind === 'average' ? averages : [])
+  const averaged = new Set(kind === 'weight' ? [] : averages)
   return {
     names: new Set(names),
     valuesOf(name) {

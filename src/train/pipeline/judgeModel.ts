@@ -35,12 +35,16 @@ export interface JudgeOptions {
  * as `openBase` and `compileTraining`, and `write_failed`.
  */
 export async function judgeModel(
-  { batch, length, ...stage }: EvaluationConfig,
+  { batch, length, average, ...stage }: EvaluationConfig,
   base: string | Checkpoint,
   data: DataSet,
   { folder, threads = stage.threads, target, signal, onNote }: JudgeOptions,
 ): Promise<Judgement | undefined> {
-  const { checkpoint, model, close } = openBase(base, data, { length, onNote })
+  const { checkpoint, model, close } = openBase(base, data, {
+    length,
+    kind: average ? 'averageOrWeight' : 'weight',
+    onNote,
+  })
   try {
     const part = data.info.validation.tokens > 0 ? 'validation' : 'train'
     const batches = data.batches({ part, batch, tokens: length, order: 'sequential' })

@@ -2,7 +2,7 @@ import { fail } from '../../base/errors.ts'
 import type { Checkpoint } from '../../formats/checkpoint.ts'
 import { type Model, readModel } from '../../templates/readModel.ts'
 import type { DataSet } from '../data/dataSet.ts'
-import { openTrained } from '../export/openTrained.ts'
+import { openTrained, type TrainedKind } from '../export/openTrained.ts'
 
 /** Where a stage begins: what has the weights, and its model for rows of a length. */
 export interface OpenBase {
@@ -12,6 +12,13 @@ export interface OpenBase {
   close(): void
 }
 
+export interface OpenBaseOptions {
+  readonly length: number
+  /** Of the weights of a training; default: those in training. */
+  readonly kind?: TrainedKind
+  onNote(note: string): void
+}
+
 /**
  * Opens what a stage begins with, a path or an open checkpoint, for rows of `length` tokens of `data`. Refuses as `openTrained`, ids
  * beyond the vocabulary, and `context_exceeded`.
@@ -19,9 +26,9 @@ export interface OpenBase {
 export function openBase(
   base: string | Checkpoint,
   data: DataSet,
-  { length, onNote }: { readonly length: number; onNote(note: string): void },
+  { length, kind = 'weight', onNote }: OpenBaseOptions,
 ): OpenBase {
-  const { checkpoint, notes } = typeof base === 'string' ? openTrained(base, 'weight') : { checkpoint: base, notes: [] }
+  const { checkpoint, notes } = typeof base === 'string' ? openTrained(base, kind) : { checkpoint: base, notes: [] }
   const close = () => {
     if (checkpoint !== base) checkpoint.close()
   }

@@ -113,7 +113,7 @@ export async function runTraining(
   }
   const last = config.stages.findLast((stage): stage is StageConfig => stage.task === 'train')
   const isWhole = !options.stages || (last !== undefined && options.stages.includes(last.name))
-  const exported = isWhole ? await exportTrained(config, last, base, options) : []
+  const exported = isWhole ? await exportTrained(config, base, options) : []
   return { isComplete: true, stages: results, judgements, exported }
 }
 
