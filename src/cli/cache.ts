@@ -34,12 +34,16 @@ export const cache = defineCommand({
       io.out(`${JSON.stringify({ folder: buildsFolder(), builds, removed: gone.length, removedBytes: sum(gone) })}\n`)
       return 0
     }
-    if (unused !== undefined) io.out(`removed ${gone.length} of ${before.length} builds, ${formatBytes(sum(gone))}\n`)
+    if (unused !== undefined) io.out(`removed ${gone.length} of ${plural(before.length)}, ${formatBytes(sum(gone))}\n`)
     const rows = builds.map(({ name, target, context, bytes, used }) => [
       ...[name ?? 'damaged', target ?? '', context === null ? '' : `context ${context}`],
       ...[formatBytes(bytes), `used ${used.slice(0, 16).replace('T', ' ')} UTC`],
     ])
-    io.out(`${printTable(rows)}${kept.length} builds, ${formatBytes(sum(kept))}, in ${buildsFolder()}\n`)
+    io.out(`${printTable(rows)}${plural(kept.length)}, ${formatBytes(sum(kept))}, in ${buildsFolder()}\n`)
     return 0
   },
 })
+
+function plural(builds: number): string {
+  return `${builds} build${builds === 1 ? '' : 's'}`
+}
