@@ -8,13 +8,16 @@ import { describe, it } from 'vitest'
 import { weightDtypes } from '../../src/base/dtypes.ts'
 import { hostArch } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
-import type { Kernel } from '../../src/kernels/kernel.ts'
+import type { Isa, Kernel } from '../../src/kernels/kernel.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
 import { type Family, familyNames, kernelsOf } from '../../src/kernels/registry.ts'
 import { familiesOf } from './kernelTargets.ts'
 
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const strict = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only']
+
+/** What simd.h reads of the compiler's headers. */
+const intrinsics: { readonly [I in Isa]?: string } = { avx2: 'immintrin.h', avx512: 'immintrin.h', neon: 'arm_neon.h' }
 
 function answers(program: string): boolean {
   try {
@@ -29,7 +32,8 @@ function answers(program: string): boolean {
 describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not installed)', () => {
   it.each(targets.filter(({ arch }) => arch === 'any' || arch === hostArch()))(
     'has nothing to warn of in the kernels of $name',
-    ({ name, flags }) => check(flags, new Map(familiesOf(name).map((family) => [family, kernelsOf(family)]))),
+    ({ name, isa, flags }) =>
+      check(flags, new Map(familiesOf(name).map((family) => [family, kernelsOf(family)])), intrinsics[isa]),
   )
 
   it.each(weightDtypes)('has nothing to warn of where a build has %s alone', (dtype) =>
@@ -45,13 +49,22 @@ describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not i
   )
 })
 
-/** Compiles the families with headers for these kernels, up to the warnings. */
-async function check(flags: readonly string[], called: ReadonlyMap<Family, readonly Kernel[]>) {
+/**
+ * Compiles the families with headers for these kernels, up to the warnings. `header`: one of the compiler's own, which takes
+ * longer to read than a family.
+ */
+async function check(flags: readonly string[], called: ReadonlyMap<Family, readonly Kernel[]>, header?: string) {
   const dir = mkdtempSync(join(tmpdir(), 'ck-headers-'))
+  const clang = (...parameters: readonly string[]) => promisify(execFile)('clang', [...flags, ...parameters])
   try {
     for (const [family, kernels] of called) writeFileSync(join(dir, `${family}.h`), printHeader(family, kernels))
     const files = [...called.keys()].map((family) => join(sources, family, `${family}.c`))
-    await promisify(execFile)('clang', [...strict, ...flags, `-I${sources}`, `-I${dir}`, ...files])
+    const read = join(dir, 'header.pch')
+    if (header) {
+      writeFileSync(join(dir, 'header.h'), `#include <${header}>\n`)
+      await clang('-std=c11', '-x', 'c-header', join(dir, 'header.h'), '-o', read)
+    }
+    await clang(...strict, ...(header ? ['-include-pch', read] : []), `-I${sources}`, `-I${dir}`, ...files)
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
