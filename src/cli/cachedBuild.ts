@@ -3,6 +3,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../base/errors.ts'
 import { makeFolder } from '../base/makeFolder.ts'
+import { orRefuseWrite } from '../base/orRefuseWrite.ts'
 import { resolveTarget } from '../build/targets.ts'
 import type { Checkpoint } from '../formats/checkpoint.ts'
 import type { CacheDtype } from '../ops/cacheWrite.ts'
@@ -60,22 +61,17 @@ function place(own: string, dir: string): void {
     renameSync(own, dir)
   } catch (error) {
     if (existsSync(join(dir, 'manifest.json'))) return
-    fail('write_failed', { path: dir, cause: codeOf(error, 'rename') })
+    fail('write_failed', {
+      path: dir,
+      cause: error instanceof Error && 'code' in error ? String(error.code) : 'rename',
+    })
   }
 }
 
 /** What cannot be removed is no reason not to build. */
 function makeRoom(): void {
-  try {
-    makeFolder(buildsFolder())
-  } catch (error) {
-    fail('write_failed', { path: buildsFolder(), cause: codeOf(error, '') })
-  }
+  orRefuseWrite(buildsFolder(), () => makeFolder(buildsFolder()))
   try {
     removeUnused(unusedDays)
   } catch {}
-}
-
-function codeOf(error: unknown, otherwise: string): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : otherwise
 }

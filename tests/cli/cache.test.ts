@@ -71,5 +71,10 @@ it('removes all, and makes a build again that is wanted again', async () => {
   expect(await listed('--unused', '0')).toMatchObject({ builds: [], removed: 1 })
   expect(readdirSync(models).filter((name) => !name.includes('.building-'))).toEqual([])
   expect(await ck.here(['run', demo, '-p', 'a', '-n', '1', '--context', '64'])).toMatchObject({ code: 0 })
-  expect((await ck.here(['cache', '--unused', '1.5'])).stderr).toMatch(/--unused.*accepted: a whole number/)
+  expect((await listed()).builds.map(({ context }: { context: number }) => context)).toEqual([64])
+})
+
+it('refuses what is no number of days', async () => {
+  const { code, stderr } = await ck.here(['cache', '--unused', '1.5'])
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/--unused.*accepted: a whole number/)])
 })
