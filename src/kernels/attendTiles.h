@@ -124,6 +124,7 @@ CK_INLINE void ck_score_tile(const int format, const int is_scaled, const int R,
         for (int i = 0; i < R * P; i++) {
             sum[i] = ck_set(0.0f);
         }
+        CK_UNROLL_SOME
         for (int64_t col = first; col < first + block; col++) {
             ck_vf key[CK_TILE_PANELS];
             if (R <= CK_PREFETCH_ROWS) {
@@ -189,6 +190,7 @@ CK_INLINE void ck_add_values(const int format, const int is_scaled, const int R,
     const int64_t bytes = V * CK_LANES * ck_cached_code_bytes(format);
     /* Scales lie between the panels that are stored. */
     const int64_t between = values->code_bytes - values->row * CK_LANES * ck_cached_code_bytes(format);
+    CK_UNROLL_SOME
     for (int i = from; i < to; i++) {
         ck_vf value[CK_TILE_VECTORS];
         const uint8_t *codes = values->codes;

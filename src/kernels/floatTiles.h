@@ -45,6 +45,7 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     for (int i = 0; i < P * T; i++) {
         sum[i] = sums[i];
     }
+    CK_UNROLL_SOME
     for (int64_t col = 0; col < cols; col++) {
         ck_vf weights[4];
         CK_UNROLL

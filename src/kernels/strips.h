@@ -55,6 +55,7 @@ CK_INLINE void ck_product_tile(const int V, const int T, const int64_t a_row, co
     for (int i = 0; i < V * T; i++) {
         sum[i] = ck_load(from + i / V * from_row + i % V * CK_LANES);
     }
+    CK_UNROLL_SOME
     for (int64_t k = 0; k < p->depth; k++, a += p->a_step, b += p->b_step) {
         ck_vf step[CK_TILE_VECTORS];
         CK_UNROLL
