@@ -24,10 +24,10 @@ enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 
 enum { CK_STEPS = 192 / CK_TALL };
 
 /* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
-enum { CK_NARROW = 768, CK_NARROW_DEPTH = 96 };
+enum { CK_NARROW = CK_TALL > 6 ? 768 : 448, CK_NARROW_DEPTH = 96 };
 
-/* The most columns of y for which rows of a are read where they lie. */
-enum { CK_FEW_COLS = 4 * CK_WIDE };
+/* The most columns of y for which rows of a are read where they lie. Many rows at once may lie in the same lines of a cache. */
+enum { CK_FEW_COLS = (CK_TALL > 6 ? 4 : 48) * CK_WIDE };
 
 /* Elements of scratch that a part needs at least. */
 enum { CK_LEAST_ROOM = 16 * (CK_TALL + CK_WIDE) };
