@@ -9,14 +9,14 @@ enum { CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_RELU };
 /* v / (1 + e^-v). */
 CK_INLINE ck_vf ck_silu(ck_vf v)
 {
-    return v / (1.0f + ck_exp(-v));
+    return ck_gated(v, v);
 }
 
 /* v/2 (1 + tanh u), u = sqrt(2/pi) (v + 0.044715 v^3); 1 + tanh u = 2 / (1 + e^-2u), so that nothing cancels. */
 CK_INLINE ck_vf ck_gelu_tanh(ck_vf v)
 {
     const ck_vf u = v * ck_fma(ck_set(0x1.2444f2p-4f) * v, v, ck_set(0x1.988454p0f));
-    return v / (1.0f + ck_exp(-u));
+    return ck_gated(v, u);
 }
 
 /* Phi(-t), Phi the normal distribution, and e^(-t^2/2). */
@@ -41,7 +41,7 @@ CK_INLINE ck_tail ck_normal_tail(ck_vf t)
     p = ck_fma(p, s, ck_set(0x1.eac9bap-4f));
     p = ck_fma(p, s, ck_set(0x1.1e70c4p-3f));
     p = ck_fma(p, s, ck_set(0x1.1df1c6p-3f));
-    const ck_vf bell = ck_exp(-0.5f * t * t);
+    const ck_vf bell = ck_exp_nonpositive(-0.5f * t * t);
     return (ck_tail){s * p * bell, bell};
 }
 

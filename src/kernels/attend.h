@@ -159,7 +159,7 @@ static void ck_weigh_rows(ck_rows *rows)
     }
     for (int row = 0; row < rows->count; row += CK_LANES) {
         const int64_t left = rows->count - row < CK_LANES ? rows->count - row : CK_LANES;
-        ck_store_n(rows->decay + row, ck_exp(ck_load_n(rows->decay + row, left)), left);
+        ck_store_n(rows->decay + row, ck_exp_nonpositive(ck_load_n(rows->decay + row, left)), left);
     }
     for (int row = 0; row < rows->count; row++) {
         float *scores = rows->scores[row];
@@ -168,7 +168,7 @@ static void ck_weigh_rows(ck_rows *rows)
             const ck_vf most = ck_set(rows->most[row]);
             ck_vf sum = ck_set(0.0f);
             for (int32_t at = from / CK_LANES * CK_LANES; at < to; at += CK_LANES) {
-                const ck_vf weight = ck_exp(ck_load(scores + at) - most);
+                const ck_vf weight = ck_exp_nonpositive(ck_load(scores + at) - most);
                 ck_store(scores + at, weight);
                 sum += weight;
             }
@@ -308,8 +308,8 @@ static void ck_merge_segment(ck_row_state *state, float *y, const ck_row_state s
                              int64_t width)
 {
     const float most = segment.most > state->most ? segment.most : state->most;
-    const float old = ck_exp(ck_set(state->most - most))[0];
-    const float added = ck_exp(ck_set(segment.most - most))[0];
+    const float old = ck_exp_nonpositive(ck_set(state->most - most))[0];
+    const float added = ck_exp_nonpositive(ck_set(segment.most - most))[0];
     state->most = most;
     state->total = state->total * old + segment.total * added;
     for (int64_t col = 0; col < width; col += CK_LANES) {

@@ -4,20 +4,20 @@
 
 #include "simd.h"
 
-/* A number as n ln2 + r with |r| <= ln2 / 2; n is a whole number. */
+/* A number as n ln2 + r with |r| <= ln2 / 2; n is a whole number. power: 2^n for n from -126 to 127, 0 for -127. */
 typedef struct {
-    ck_vf n, r;
+    ck_vf n, r, power;
 } ck_reduced;
 
 /* ln2 is taken in two parts, the first with so few bits that n times it is exact. |x| < 2^21. */
 CK_INLINE ck_reduced ck_reduce(ck_vf x)
 {
-    /* Adding 1.5 * 2^23 leaves the nearest whole number in the low bits. */
-    const ck_vf shift = ck_set(0x1.8p23f);
+    /* Adding 1.5 * 2^23 + 127 leaves the nearest whole number in the low bits, as the exponent of a power of two. */
+    const ck_vf shift = ck_set(0x1.8p23f + 127.0f);
     const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
     const ck_vf n = shifted - shift;
     const ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
-    return (ck_reduced){n, ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r)};
+    return (ck_reduced){n, ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r), (ck_vf)((ck_vu)ck_bits(shifted) << 23)};
 }
 
 /* (e^r - 1 - r) / r^2 by its Taylor series. */
@@ -29,6 +29,13 @@ CK_INLINE ck_vf ck_exp_tail(ck_vf r)
     p = ck_fma(p, r, ck_set(1.0f / 24));
     p = ck_fma(p, r, ck_set(1.0f / 6));
     return ck_fma(p, r, ck_set(0.5f));
+}
+
+/* e^r for |r| <= ln2 / 2. */
+CK_INLINE ck_vf ck_exp_reduced(ck_vf r)
+{
+    const ck_vf p = ck_fma(ck_exp_tail(r), r, ck_set(1.0f));
+    return ck_fma(p, r, ck_set(1.0f));
 }
 
 /* 2^n for whole n from -126 to 127. */
@@ -56,9 +63,21 @@ CK_INLINE ck_vf ck_exp(ck_vf x)
     /* Of NaN and a number ck_max gives the second. */
     x = -ck_max(ck_set(-89.0f), -ck_max(ck_set(-104.0f), x));
     const ck_reduced by = ck_reduce(x);
-    ck_vf p = ck_fma(ck_exp_tail(by.r), by.r, ck_set(1.0f));
-    p = ck_fma(p, by.r, ck_set(1.0f));
-    return ck_scale_by_power(p, by.n);
+    return ck_scale_by_power(ck_exp_reduced(by.r), by.n);
+}
+
+/* The same for x <= 0 in half the instructions: 0 where the result would be no normal number. */
+CK_INLINE ck_vf ck_exp_nonpositive(ck_vf x)
+{
+    const ck_reduced by = ck_reduce(ck_max(ck_set(-88.0f), x));
+    return ck_exp_reduced(by.r) * by.power;
+}
+
+/* v / (1 + e^-u): v times the sigmoid of u. By e^-|u|, which cannot overflow. */
+CK_INLINE ck_vf ck_gated(ck_vf v, ck_vf u)
+{
+    const ck_vf w = ck_exp_nonpositive(ck_minus_abs(u));
+    return ck_select(u > ck_set(0.0f), v, v * w) / (1.0f + w);
 }
 
 /*
@@ -73,8 +92,7 @@ CK_INLINE ck_vf ck_tanh(ck_vf x)
     twice = ck_select(twice > ck_set(20.0f), ck_set(20.0f), twice);
     const ck_reduced by = ck_reduce(twice);
     const ck_vf p = ck_fma(ck_exp_tail(by.r) * by.r, by.r, by.r);
-    const ck_vf power = ck_power_of_two(by.n);
-    const ck_vf t = ck_fma(p, power, power - 1.0f);
+    const ck_vf t = ck_fma(p, by.power, by.power - 1.0f);
     return ck_from_bits(ck_bits(t / (t + 2.0f)) | sign);
 }
 

@@ -12,7 +12,7 @@ typedef struct {
 CK_INLINE ck_gate ck_sigmoid(ck_vf v)
 {
     const ck_vi positive = v > ck_set(0.0f);
-    const ck_vf w = ck_exp(ck_select(positive, -v, v));
+    const ck_vf w = ck_exp_nonpositive(ck_minus_abs(v));
     const ck_vf large = 1.0f / (1.0f + w), small = w * large;
     return (ck_gate){ck_select(positive, large, small), ck_select(positive, small, large)};
 }

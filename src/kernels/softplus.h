@@ -10,7 +10,7 @@
  */
 CK_INLINE ck_vf ck_softplus(ck_vf v)
 {
-    const ck_vf w = ck_exp(ck_select(v < ck_set(0.0f), v, -v));
+    const ck_vf w = ck_exp_nonpositive(ck_minus_abs(v));
     const ck_vf s = w / (2.0f + w), square = s * s;
     ck_vf series = ck_set(1.0f / 15);
     for (int term = 13; term > 0; term -= 2) {

@@ -152,29 +152,6 @@ static void ck_multiply_strip(const ck_product *p)
     }
 }
 
-/*
- * e^x for x <= 0: within 2 ulp down to -87, 0 from -87.7 on; NaN stays NaN. x = n ln2 + r as in ck_exp, and 2^n from
- * the low bits of a sum that holds n + 127; for n = -127 they say 0.
- */
-CK_INLINE ck_vf ck_exp_weight(ck_vf x)
-{
-    const ck_vf shift = ck_set(0x1.8p23f + 127.0f);
-    x = ck_max(ck_set(-88.0f), x);
-    const ck_vf shifted = ck_fma(x, ck_set(0x1.715476p0f), shift);
-    const ck_vf n = shifted - shift;
-    ck_vf r = ck_fma(n, ck_set(-0x1.62e4p-1f), x);
-    r = ck_fma(n, ck_set(-0x1.7f7d1cp-20f), r);
-    ck_vf p = ck_set(1.0f / 5040);
-    p = ck_fma(p, r, ck_set(1.0f / 720));
-    p = ck_fma(p, r, ck_set(1.0f / 120));
-    p = ck_fma(p, r, ck_set(1.0f / 24));
-    p = ck_fma(p, r, ck_set(1.0f / 6));
-    p = ck_fma(p, r, ck_set(0.5f));
-    p = ck_fma(p, r, ck_set(1.0f));
-    p = ck_fma(p, r, ck_set(1.0f));
-    return p * (ck_vf)((ck_vu)ck_bits(shifted) << 23);
-}
-
 /* Keys [begin, end), and the vectors of rows [first, last) that read some; masked: not all of the rows all of them. */
 typedef struct {
     int32_t begin, end, first, last, is_masked;

@@ -15,7 +15,7 @@ CK_INLINE float ck_sum_exponentials(int64_t cols, const float *x, float most, fl
     ck_vf sum = ck_set(0.0f);
     int64_t col = 0;
     for (; col + CK_LANES <= cols; col += CK_LANES) {
-        const ck_vf v = ck_exp(ck_load(x + col) - most);
+        const ck_vf v = ck_exp_nonpositive(ck_load(x + col) - most);
         sum = sum + v;
         if (to) {
             ck_store(to + col, v);
@@ -23,7 +23,7 @@ CK_INLINE float ck_sum_exponentials(int64_t cols, const float *x, float most, fl
     }
     if (col < cols) {
         const int64_t left = cols - col;
-        const ck_vf v = ck_exp(ck_load_n(x + col, left) - most);
+        const ck_vf v = ck_exp_nonpositive(ck_load_n(x + col, left) - most);
         sum = sum + ck_select(ck_lane() < (int32_t)left, v, ck_set(0.0f));
         if (to) {
             ck_store_n(to + col, v, left);
@@ -114,11 +114,11 @@ void ck_crossEntropy_bwd_f32(int part, int parts, int64_t rows, int64_t cols, in
         const ck_vf most = ck_set(state[0]), factor = ck_set(share / state[1]);
         int64_t col = 0;
         for (; col + CK_LANES <= cols; col += CK_LANES) {
-            ck_store(to + col, ck_exp(ck_load(from + col) - most) * factor);
+            ck_store(to + col, ck_exp_nonpositive(ck_load(from + col) - most) * factor);
         }
         if (col < cols) {
             const int64_t left = cols - col;
-            ck_store_n(to + col, ck_exp(ck_load_n(from + col, left) - most) * factor, left);
+            ck_store_n(to + col, ck_exp_nonpositive(ck_load_n(from + col, left) - most) * factor, left);
         }
         to[targets[row]] -= share;
     }

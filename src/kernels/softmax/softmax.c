@@ -18,13 +18,13 @@ void ck_softmax_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t
         ck_vf sum = ck_set(0.0f);
         int64_t col = 0;
         for (; col + CK_LANES <= cols; col += CK_LANES) {
-            const ck_vf v = ck_exp(ck_load(from + col) - most);
+            const ck_vf v = ck_exp_nonpositive(ck_load(from + col) - most);
             ck_store(to + col, v);
             sum += v;
         }
         if (col < cols) {
             const int64_t left = cols - col;
-            const ck_vf v = ck_exp(ck_load_n(from + col, left) - most);
+            const ck_vf v = ck_exp_nonpositive(ck_load_n(from + col, left) - most);
             ck_store_n(to + col, v, left);
             sum += ck_select(ck_lane() < (int32_t)left, v, ck_set(0.0f));
         }
