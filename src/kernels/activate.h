@@ -9,14 +9,14 @@ enum { CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_RELU };
 /* v / (1 + e^-v). */
 CK_INLINE ck_vf ck_silu(ck_vf v)
 {
-    return ck_gated(v, v);
+    return ck_times_sigmoid(v, v);
 }
 
 /* v/2 (1 + tanh u), u = sqrt(2/pi) (v + 0.044715 v^3); 1 + tanh u = 2 / (1 + e^-2u), so that nothing cancels. */
 CK_INLINE ck_vf ck_gelu_tanh(ck_vf v)
 {
     const ck_vf u = v * ck_fma(ck_set(0x1.2444f2p-4f) * v, v, ck_set(0x1.988454p0f));
-    return ck_gated(v, u);
+    return ck_times_sigmoid(v, u);
 }
 
 /* Phi(-t), Phi the normal distribution, and e^(-t^2/2). */

@@ -1,4 +1,4 @@
-/* exp.h: e^x and the hyperbolic tangent of vectors. */
+/* exp.h: e^x, the sigmoid and the hyperbolic tangent of vectors. */
 #ifndef CK_EXP_H
 #define CK_EXP_H
 
@@ -74,7 +74,7 @@ CK_INLINE ck_vf ck_exp_nonpositive(ck_vf x)
 }
 
 /* v / (1 + e^-u): v times the sigmoid of u. By e^-|u|, which cannot overflow. */
-CK_INLINE ck_vf ck_gated(ck_vf v, ck_vf u)
+CK_INLINE ck_vf ck_times_sigmoid(ck_vf v, ck_vf u)
 {
     const ck_vf w = ck_exp_nonpositive(ck_minus_abs(u));
     return ck_select(u > ck_set(0.0f), v, v * w) / (1.0f + w);

@@ -5,25 +5,22 @@
 #include "exp.h"
 #include "halves.h"
 
-void ck_probe_fwd_exp(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
-{
-    (void)part;
-    (void)parts;
-    for (int64_t i = 0; i < count; i += CK_LANES) {
-        const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
-        ck_store_n(y + i, ck_exp(ck_load_n(x + i, left)), left);
+#define CK_DEFINE_MAP(name, of)                                                                                        \
+    void ck_probe_fwd_##name(int part, int parts, int64_t count, const float *restrict x, float *restrict y)          \
+    {                                                                                                                  \
+        (void)part;                                                                                                    \
+        (void)parts;                                                                                                   \
+        for (int64_t i = 0; i < count; i += CK_LANES) {                                                                \
+            const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;                                          \
+            const ck_vf v = ck_load_n(x + i, left);                                                                    \
+            ck_store_n(y + i, of, left);                                                                               \
+        }                                                                                                              \
     }
-}
 
-void ck_probe_fwd_tanh(int part, int parts, int64_t count, const float *restrict x, float *restrict y)
-{
-    (void)part;
-    (void)parts;
-    for (int64_t i = 0; i < count; i += CK_LANES) {
-        const int64_t left = count - i < CK_LANES ? count - i : CK_LANES;
-        ck_store_n(y + i, ck_tanh(ck_load_n(x + i, left)), left);
-    }
-}
+CK_DEFINE_MAP(exp, ck_exp(v))
+CK_DEFINE_MAP(expNonpositive, ck_exp_nonpositive(v))
+CK_DEFINE_MAP(sigmoid, ck_times_sigmoid(ck_set(1.0f), v))
+CK_DEFINE_MAP(tanh, ck_tanh(v))
 
 void ck_probe_fwd_f16(int part, int parts, int64_t count, const float *restrict x, uint16_t *restrict half,
                       float *restrict back)

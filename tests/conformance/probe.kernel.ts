@@ -1,7 +1,7 @@
 import { defineKernel, type Kernel } from '../../src/kernels/kernel.ts'
 import { kernels } from '../../src/kernels/registry.ts'
 
-function probeMap<N extends 'exp' | 'tanh'>(name: N) {
+function probeMap<N extends 'exp' | 'expNonpositive' | 'sigmoid' | 'tanh'>(name: N) {
   return defineKernel({
     name: `probe_fwd_${name}`,
     family: 'probe',
@@ -19,6 +19,12 @@ function probeMap<N extends 'exp' | 'tanh'>(name: N) {
 
 /** y = ck_exp(x). */
 export const probeExp = probeMap('exp')
+
+/** y = ck_exp_nonpositive(x). */
+export const probeExpNonpositive = probeMap('expNonpositive')
+
+/** y = ck_times_sigmoid(1, x). */
+export const probeSigmoid = probeMap('sigmoid')
 
 /** y = ck_tanh(x). */
 export const probeTanh = probeMap('tanh')
@@ -67,7 +73,15 @@ export const probeDot = defineKernel({
 })
 
 /** Functions of the shared headers that no kernel shows by themselves. */
-export const probes: readonly Kernel[] = [probeExp, probeTanh, probeHalf, probeBfloat, probeDot]
+export const probes: readonly Kernel[] = [
+  probeExp,
+  probeExpNonpositive,
+  probeSigmoid,
+  probeTanh,
+  probeHalf,
+  probeBfloat,
+  probeDot,
+]
 
 /** What the harness compiles: every kernel and the probes. */
 export const testedKernels: readonly Kernel[] = [...kernels.values(), ...probes]

@@ -1,9 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../src/base/dtypes.ts'
+import type { Kernel } from '../../src/kernels/kernel.ts'
 import { openKernels } from './buildKernels.ts'
 import type { KernelRunner } from './kernelCall.ts'
 import { kernelTargets } from './kernelTargets.ts'
-import { probeBfloat, probeDot, probeExp, probeHalf, probeTanh } from './probe.kernel.ts'
+import {
+  probeBfloat,
+  probeDot,
+  probeExp,
+  probeExpNonpositive,
+  probeHalf,
+  probeSigmoid,
+  probeTanh,
+} from './probe.kernel.ts'
 import { seededRandom } from './random.ts'
 
 const bytesOfFloats = (values: ArrayLike<number>) => new Uint8Array(Float32Array.from(values).buffer)
@@ -23,7 +32,7 @@ for (const target of kernelTargets.filter(({ only }) => !only?.includes('linear'
       return () => runner.close()
     })
 
-    function mapped(kernel: typeof probeExp | typeof probeTanh, x: Float32Array): Float32Array {
+    function mapped(kernel: Kernel, x: Float32Array): Float32Array {
       const call = { kernel, dims: { count: x.length }, buffers: { x: bytesOfFloats(x) } }
       return new Float32Array(runner.run([call])[0]!.buffers.y!.buffer)
     }
@@ -43,6 +52,25 @@ for (const target of kernelTargets.filter(({ only }) => !only?.includes('linear'
       expect([...y.subarray(0, 5)]).toEqual([1, 1, 0, 0, 0])
       expect(ulps(y[5]!, Math.exp(-95))).toBeLessThanOrEqual(1)
       expect([...y.subarray(6)]).toEqual([infinity, infinity, nan])
+    })
+
+    it('raises e to nothing above 0 with the bits of any power, and to 0 below the normal numbers', () => {
+      const { NEGATIVE_INFINITY, NaN: nan } = Number
+      const x = Float32Array.from({ length: 100_001 }, (_, i) => -i * 0.000873)
+      expect(mapped(probeExpNonpositive, x)).toEqual(mapped(probeExp, x))
+      const edges = mapped(probeExpNonpositive, Float32Array.of(0, -0, -88, -1e30, NEGATIVE_INFINITY, nan))
+      expect([...edges]).toEqual([1, 1, 0, 0, 0, nan])
+    })
+
+    it('gives the sigmoid within 4 ulp, and its edges', () => {
+      const { POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY, NaN: nan } = Number
+      const x = Float32Array.from({ length: 100_001 }, (_, i) => -87 + i * 0.00107)
+      const y = mapped(probeSigmoid, x)
+      let worst = 0
+      for (let i = 0; i < x.length; i++) worst = Math.max(worst, ulps(y[i]!, 1 / (1 + Math.exp(-x[i]!))))
+      expect(worst).toBeLessThanOrEqual(4)
+      const edges = mapped(probeSigmoid, Float32Array.of(0, -0, 1e30, infinity, -1e30, NEGATIVE_INFINITY, nan))
+      expect([...edges]).toEqual([0.5, 0.5, 1, 1, 0, 0, nan])
     })
 
     it('gives the hyperbolic tangent within 3 ulp, of small numbers too, and the same of -x', () => {

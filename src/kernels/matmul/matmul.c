@@ -26,7 +26,10 @@ enum { CK_STEPS = 192 / CK_TALL };
 /* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
 enum { CK_NARROW = CK_TALL > 6 ? 768 : 448, CK_NARROW_DEPTH = 96 };
 
-/* The most columns of y for which rows of a are read where they lie. Many rows at once may lie in the same lines of a cache. */
+/*
+ * The most columns of y for which rows of a are read where they lie. A tall tile reads more rows at once than a set of the
+ * first-level cache keeps where they lie a power of two apart.
+ */
 enum { CK_FEW_COLS = (CK_TALL > 6 ? 4 : 48) * CK_WIDE };
 
 /* Elements of scratch that a part needs at least. */

@@ -99,7 +99,7 @@ void ck_scale_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t x
 void ck_sigmoid_fwd_f32(int part, int parts, int64_t rows, int64_t cols, int64_t xRow, int64_t yRow, const float *x,
                         float *y)
 {
-    CK_MAP_ROWS(ck_gated(ck_set(1.0f), v))
+    CK_MAP_ROWS(ck_times_sigmoid(ck_set(1.0f), v))
 }
 
 CK_INLINE ck_vf ck_decay_gate(ck_vf x, ck_vf rate, ck_vf bias)
