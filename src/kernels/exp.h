@@ -66,7 +66,7 @@ CK_INLINE ck_vf ck_exp(ck_vf x)
     return ck_scale_by_power(ck_exp_reduced(by.r), by.n);
 }
 
-/* The same for x <= 0 in half the instructions: 0 where the result would be no normal number. */
+/* The same for x <= 0 in half the instructions, but 0 from -87.7 on, where no result is a normal number. */
 CK_INLINE ck_vf ck_exp_nonpositive(ck_vf x)
 {
     const ck_reduced by = ck_reduce(ck_max(ck_set(-88.0f), x));

@@ -43,8 +43,8 @@ _Static_assert(CK_LANES == CK_PANEL_LANES, "weights are packed for another vecto
 
 /*
  * CK_UNROLL: before a loop with a small constant count whose body indexes arrays that must live in registers.
- * CK_UNROLL_SOME: before a loop of any count that runs long: four rounds at a time. Where threads share a core, products wait
- * for instructions to be taken, and of a tile of f32 those that only count rounds are one in seven.
+ * CK_UNROLL_SOME: before a loop of any count that runs long: four rounds at a time. Where threads share a core, its front end
+ * is what a product waits for, and of the instructions of a tile of f32 one in six would only count rounds.
  */
 #if defined CK_UNROLL
 #define CK_UNROLL_SOME
