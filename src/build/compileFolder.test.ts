@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { buildPlan } from '../emit/buildPlan.ts'
 import { printMakefile } from '../emit/makefile.ts'
+import { isas } from '../kernels/kernel.ts'
 import { compileFolder, sourceFiles } from './compileFolder.ts'
 import { type Compiler, compilerFor, findCompiler } from './compiler.ts'
 import { hostArch } from './cpu.ts'
@@ -128,6 +129,35 @@ describe('compileFolder', () => {
     expect(wrapper.compiled()).toEqual(['engine/engine.c', 'model.c'])
     await compileFolder(writeFolder('e'), { target: resolveTarget('scalar'), compiler: wrapper.compiler, cacheDir })
     expect(wrapper.compiled()).toEqual(hostArch() in { x86_64: 0, aarch64: 0 } ? all : [])
+  })
+
+  it('reads the intrinsics once for all kernels, and gives the bytes of a compiler that reads them each time', async (test) => {
+    const { intrinsics } = isas[target.isa]
+    test.skip(compiler.kind !== 'gcc' || intrinsics === undefined, 'needs gcc and a CPU with vectors')
+    const doubled = (name: string) =>
+      `#include "simd.h"\nvoid ${name}(float *p) { ck_store(p, ck_load(p) + ck_load(p)); }\n`
+    const dir = writeFolder('a', {
+      'kernels/simd.h': readFileSync(new URL('../kernels/simd.h', import.meta.url), 'utf8'),
+      'kernels/one.c': `void ck_one(float *);\n${doubled('ck_one')}`,
+      'kernels/two.c': `void ck_two(float *);\n${doubled('ck_two')}`,
+    })
+    const make = join(root, 'make')
+    cpSync(dir, make, { recursive: true })
+    const wrapper = await wrapped()
+    await compileFolder(dir, { target, compiler: wrapper.compiler, cacheDir })
+    expect(readFileSync(wrapper.log, 'utf8').match(/ -x c-header /g)).toHaveLength(1)
+    writeFileSync(join(make, 'Makefile'), printMakefile(buildPlan(sourceFiles(make), target)))
+    execFileSync('make', [`CC=${compiler.command.join(' ')}`], { cwd: make })
+    expect(outputs(dir)).toEqual(outputs(make))
+
+    // What does not fit the compiler is passed over.
+    const [kept] = listing(join(cacheDir, 'headers')).filter((name) => String(name).endsWith('.gch'))
+    const header = join(cacheDir, 'headers', String(kept))
+    writeFileSync(header, 'not a header that was read before')
+    rmSync(join(cacheDir, 'objects'), { recursive: true })
+    await compileFolder(dir, { target, compiler: wrapper.compiler, cacheDir })
+    expect(outputs(dir)).toEqual(outputs(make))
+    expect(readFileSync(wrapper.log, 'utf8')).toContain(` -include ${header.replace(/\.gch$/, '')} `)
   })
 
   it('compiles the engine for every CPU and the kernels for the target', async () => {

@@ -8,8 +8,9 @@ import { makeFolder } from '../base/makeFolder.ts'
 import { type BuildPlan, buildPlan, type CompileStep, compileSteps } from '../emit/buildPlan.ts'
 import { cacheFolder } from './cacheFolder.ts'
 import { type Compiler, compilerFor, flagsFor, makesElf, refuseFailed } from './compiler.ts'
-import { objectKey } from './objectCache.ts'
+import { filesOf, objectKey } from './objectCache.ts'
 import { runCommand } from './runCommand.ts'
+import { readBefore } from './slowHeader.ts'
 import type { Target } from './targets.ts'
 
 export interface CompileFolderOptions {
@@ -80,13 +81,16 @@ export async function compileObject(
   objectDir: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const key = objectKey(dir, step, compiler)
+  const files = filesOf(dir, step)
+  const key = objectKey(files, step, compiler)
   const object = join(objectDir, key.slice(0, 2), `${key}.o`)
   if (existsSync(object)) return object
   await orRefuse(object, (async () => makeFolder(dirname(object)))())
   const partial = `${object}.partial-${randomUUID()}`
   try {
-    await runCompiler(dir, compiler, [...flagsFor(compiler, step.flags), '-c', step.source, '-o', partial], signal)
+    const read = await readBefore(files, step, compiler, join(dirname(objectDir), 'headers'), signal)
+    const flags = [...flagsFor(compiler, step.flags), ...read]
+    await runCompiler(dir, compiler, [...flags, '-c', step.source, '-o', partial], signal)
     await orRefuse(object, rename(partial, object))
     return object
   } finally {

@@ -6,22 +6,23 @@ import { type Compiler, flagsFor } from './compiler.ts'
 
 /**
  * The name of a step's object: a hash of everything that decides its bytes. That is the compiler, the flags, the source and
- * the headers of the run folder `dir` that it includes. The compiler's own headers count with its version.
+ * the headers of the run folder that it includes (`files`: what filesOf gives). The compiler's own headers count with its
+ * version.
  */
-export function objectKey(dir: string, step: CompileStep, compiler: Compiler): string {
+export function objectKey(files: ReadonlyMap<string, string>, step: CompileStep, compiler: Compiler): string {
   const hash = createHash('sha256')
   const add = (text: string) => hash.update(`${Buffer.byteLength(text)}:${text}`)
   add(compiler.identity)
   for (const flag of flagsFor(compiler, step.flags)) add(flag)
-  for (const [path, text] of [...filesOf(dir, step)].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [path, text] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     add(path)
     add(text)
   }
   return hash.digest('hex')
 }
 
-/** The source and, of all that it includes with quotes, what lies in the run folder: path to text. */
-function filesOf(dir: string, step: CompileStep): ReadonlyMap<string, string> {
+/** The source and, of all that it includes with quotes, what lies in the run folder `dir`: path to text. */
+export function filesOf(dir: string, step: CompileStep): ReadonlyMap<string, string> {
   const searched = step.flags.filter((flag) => flag.startsWith('-I')).map((flag) => flag.slice(2))
   const files = new Map<string, string>()
   const visit = (path: string) => {

@@ -133,12 +133,15 @@ export function defineKernel<
 /** Any kernel, for code that treats all alike. */
 export type Kernel = KernelDeclaration<string, string, string>
 
-/** The instruction sets that kernels are compiled for. `lanes`: f32 values per vector, which is also rows per panel. */
+/**
+ * The instruction sets that kernels are compiled for. `lanes`: f32 values per vector, which is also rows per panel.
+ * `intrinsics`: the compiler's header of its instructions, which simd.h includes.
+ */
 export const isas = {
-  scalar: { lanes: 4 },
-  avx2: { lanes: 8 },
-  avx512: { lanes: 16 },
-  neon: { lanes: 4 },
+  scalar: { lanes: 4, intrinsics: undefined },
+  avx2: { lanes: 8, intrinsics: 'immintrin.h' },
+  avx512: { lanes: 16, intrinsics: 'immintrin.h' },
+  neon: { lanes: 4, intrinsics: 'arm_neon.h' },
 } as const
 
 export type Isa = keyof typeof isas

@@ -8,16 +8,13 @@ import { describe, it } from 'vitest'
 import { weightDtypes } from '../../src/base/dtypes.ts'
 import { hostArch } from '../../src/build/cpu.ts'
 import { targets } from '../../src/build/targets.ts'
-import type { Isa, Kernel } from '../../src/kernels/kernel.ts'
+import { isas, type Kernel } from '../../src/kernels/kernel.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
 import { type Family, familyNames, kernelsOf } from '../../src/kernels/registry.ts'
 import { familiesOf } from './kernelTargets.ts'
 
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const strict = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only']
-
-/** What simd.h reads of the compiler's headers. */
-const intrinsics: { readonly [I in Isa]?: string } = { avx2: 'immintrin.h', avx512: 'immintrin.h', neon: 'arm_neon.h' }
 
 function answers(program: string): boolean {
   try {
@@ -33,7 +30,7 @@ describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not i
   it.each(targets.filter(({ arch }) => arch === 'any' || arch === hostArch()))(
     'has nothing to warn of in the kernels of $name',
     ({ name, isa, flags }) =>
-      check(flags, new Map(familiesOf(name).map((family) => [family, kernelsOf(family)])), intrinsics[isa]),
+      check(flags, new Map(familiesOf(name).map((family) => [family, kernelsOf(family)])), isas[isa].intrinsics),
   )
 
   it.each(weightDtypes)('has nothing to warn of where a build has %s alone', (dtype) =>
