@@ -45,16 +45,17 @@ CK_INLINE void ck_float_tile(const int format, const int P, const int T, const u
     for (int i = 0; i < P * T; i++) {
         sum[i] = sums[i];
     }
+    const int64_t w_step = w_col * (format == CK_F32 ? 4 : 2);
     CK_UNROLL_SOME
-    for (int64_t col = 0; col < cols; col++) {
+    for (int64_t left = cols; left > 0; left--, panel += w_step, x += x_col) {
         ck_vf weights[4];
         CK_UNROLL
         for (int p = 0; p < P; p++) {
-            weights[p] = ck_load_weights(format, panel + p * panel_bytes, col * w_col);
+            weights[p] = ck_load_weights(format, panel + p * panel_bytes, 0);
         }
         CK_UNROLL
         for (int t = 0; t < T; t++) {
-            const ck_vf input = ck_set(x[t * x_row + col * x_col]);
+            const ck_vf input = ck_set(x[t * x_row]);
             CK_UNROLL
             for (int p = 0; p < P; p++) {
                 sum[t * P + p] = ck_fma(input, weights[p], sum[t * P + p]);

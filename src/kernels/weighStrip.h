@@ -113,6 +113,7 @@ static void ck_weigh_run(ck_strip *s, const ck_run *run, float *scores)
         const ck_vf most = ck_load(s->most + at);
         ck_vf total = ck_load(s->total + at);
         float *score = scores + at;
+        CK_UNROLL_SOME
         for (int64_t key = run->begin; key < run->end; key++, score += CK_STRIP) {
             const ck_vf weight = ck_exp_nonpositive(ck_load(score) - most);
             ck_store(score, weight);

@@ -14,6 +14,7 @@ CK_INLINE float ck_sum_exponentials(int64_t cols, const float *x, float most, fl
 {
     ck_vf sum = ck_set(0.0f);
     int64_t col = 0;
+    CK_UNROLL_SOME
     for (; col + CK_LANES <= cols; col += CK_LANES) {
         const ck_vf v = ck_exp_nonpositive(ck_load(x + col) - most);
         sum = sum + v;
@@ -113,6 +114,7 @@ void ck_crossEntropy_bwd_f32(int part, int parts, int64_t rows, int64_t cols, in
         }
         const ck_vf most = ck_set(state[0]), factor = ck_set(share / state[1]);
         int64_t col = 0;
+        CK_UNROLL_SOME
         for (; col + CK_LANES <= cols; col += CK_LANES) {
             ck_store(to + col, ck_exp_nonpositive(ck_load(from + col) - most) * factor);
         }
@@ -142,6 +144,7 @@ void ck_crossEntropyFused_bwd_f32(int part, int parts, int64_t rows, int64_t col
         ck_weigh_row(cols, logits + row * logitsRow, targets[row], state, to);
         const ck_vf factor = ck_set(share / state[1]);
         int64_t col = 0;
+        CK_UNROLL_SOME
         for (; col + CK_LANES <= cols; col += CK_LANES) {
             ck_store(to + col, ck_load(to + col) * factor);
         }

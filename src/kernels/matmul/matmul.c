@@ -21,7 +21,7 @@
 enum { CK_DEPTH = 768, CK_STRIP = 1536 / CK_TALL * CK_DEPTH, CK_BLOCK_ROWS = 14 * CK_TALL };
 
 /* Steps of depth between two requests to the memory: at once, they would keep the loads of the product waiting. */
-enum { CK_STEPS = 192 / CK_TALL };
+enum { CK_STEPS = CK_TALL > 6 ? 16 : 64 };
 
 /* The most columns of narrow operands together, and the depth of a piece of their product: of both it fits the caches. */
 enum { CK_NARROW = CK_TALL > 6 ? 768 : 448, CK_NARROW_DEPTH = 96 };
@@ -96,14 +96,21 @@ CK_INLINE void ck_multiply_steps(const int unit, const int height, int64_t count
                   tile_step, sums);
 }
 
+/* The sums of tiles side by side: where they begin and where they are kept, from row to row, and from tile to tile. */
+typedef struct {
+    const float *from;
+    int64_t from_row, from_next;
+    float *to;
+    int64_t to_row;
+} ck_tile_sums;
+
 /*
- * `to` = `from` + the first `height` rows of a tile times a panel; `sides` says their steps. `next`: the whole tile of y
- * that comes after it, or NULL.
+ * The first `height` rows of a tile times a panel, added to the first of `sums`; `sides` says their steps. `next`: the whole
+ * tile of y that comes after it, or NULL.
  */
-CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how, int64_t count,
-                                const ck_sides *sides, const float *tile, const float *panel, const float *from,
-                                int64_t from_row, float *to, int64_t to_row, const float *next, int64_t next_row,
-                                ck_aheads *aheads)
+CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how, int64_t count, const ck_sides *sides,
+                                const float *tile, const float *panel, const ck_tile_sums *sums, const float *next,
+                                int64_t next_row, ck_aheads *aheads)
 {
     const int64_t tile_row = how == CK_ROWS_STORED ? sides->tiles.row : 1;
     const int64_t tile_step = how == CK_COPIED ? CK_TALL : how == CK_ROWS_STORED ? 1 : sides->tiles.step;
@@ -111,7 +118,7 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how,
     ck_vf sum[CK_FLOAT_SUMS];
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
-        sum[i] = ck_load(from + i / CK_VECTORS * from_row + i % CK_VECTORS * CK_LANES);
+        sum[i] = ck_load(sums->from + i / CK_VECTORS * sums->from_row + i % CK_VECTORS * CK_LANES);
     }
     /* Once even without depth: for a way past all steps compilers would keep the sums in memory as well. */
     int64_t k = 0, row = 0;
@@ -128,61 +135,63 @@ CK_INLINE void ck_multiply_tile(const int unit, const int height, const int how,
     } while (k < count);
     CK_UNROLL
     for (int i = 0; i < CK_VECTORS * height; i++) {
-        ck_store(to + i / CK_VECTORS * to_row + i % CK_VECTORS * CK_LANES, sum[i]);
+        ck_store(sums->to + i / CK_VECTORS * sums->to_row + i % CK_VECTORS * CK_LANES, sum[i]);
     }
 }
 
-/* y[rows, cols] = sum or, after the first piece, y + tile · panel. A tile that reaches out of y lies beside it. */
-static void ck_multiply_some(const ck_matmul *c, ck_range rows, ck_range cols, int is_first, int64_t count,
-                             const ck_sides *sides, const float *tile, const float *panel, const float *next,
-                             ck_aheads *aheads)
+static void ck_copy_sums(int64_t rows, int64_t cols, const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        memcpy(to + row * to_row, from + row * from_row, (size_t)cols * sizeof *to);
+    }
+}
+
+/*
+ * y[rows, cols] = sum or, after the first piece, y; plus a tile times the panels of these columns. `after`: the whole tile
+ * of y that comes after these, or NULL.
+ */
+CK_INLINE void ck_multiply_row(const int unit, const int height, const int how, const ck_matmul *c, ck_range rows,
+                               ck_range cols, int is_first, int64_t count, ck_sides sides, const float *tile,
+                               const float *after, ck_aheads *aheads)
 {
     static const float zeros[CK_WIDE];
-    float beside[CK_TALL * CK_WIDE];
-    const int64_t high = rows.end - rows.begin;
-    const int is_low = high <= CK_LOW;
+    const int64_t high = rows.end - rows.begin, broad = cols.end - cols.begin;
+    /* The columns of tiles that lie in y; the others reach out of it and lie beside it. */
+    const int64_t whole = high == height ? broad / CK_WIDE * CK_WIDE : 0;
     float *y = c->y + rows.begin * c->y_row + cols.begin;
-    const float *from = is_first ? zeros : y;
-    int64_t from_row = is_first ? 0 : c->y_row;
+    ck_tile_sums sums = {y, c->y_row, CK_WIDE, y, c->y_row};
     if (is_first && c->sum) {
-        from = c->sum + rows.begin * c->sum_row + cols.begin;
-        from_row = c->sum_row;
+        sums.from = c->sum + rows.begin * c->sum_row + cols.begin;
+        sums.from_row = c->sum_row;
+    } else if (is_first) {
+        sums.from = zeros;
+        sums.from_row = sums.from_next = 0;
     }
-    float *to = y;
-    int64_t to_row = c->y_row;
-    const int is_cut = cols.end - cols.begin < CK_WIDE || high != (is_low ? CK_LOW : CK_TALL);
-    const size_t bytes = (size_t)(cols.end - cols.begin) * sizeof *y;
-    if (is_cut) {
-        memset(beside, 0, sizeof beside);
-        for (int64_t t = 0; t < high; t++) {
-            memcpy(beside + t * CK_WIDE, from + t * from_row, bytes);
+    const float *panel = sides.panels.first;
+    int64_t col = 0;
+    while (col < broad) {
+        float beside[CK_TALL * CK_WIDE];
+        const int is_cut = col >= whole;
+        const int64_t begin = col, end = is_cut ? ck_least(col + CK_WIDE, broad) : whole;
+        const ck_tile_sums in_y = sums;
+        if (is_cut) {
+            memset(beside, 0, sizeof beside);
+            ck_copy_sums(high, end - begin, in_y.from, in_y.from_row, beside, CK_WIDE);
+            sums = (ck_tile_sums){beside, CK_WIDE, CK_WIDE, beside, CK_WIDE};
         }
-        from = to = beside;
-        from_row = to_row = CK_WIDE;
-    }
-#define CK_MULTIPLY(unit, height, how)                                                                                 \
-    ck_multiply_tile(unit, height, how, count, sides, tile, panel, from, from_row, to, to_row, next, c->y_row, aheads)
-#if defined CK_HAS_PAIRS
-    if (c->unit == 2 && is_low) {
-        CK_MULTIPLY(2, CK_LOW, CK_COPIED);
-    } else if (c->unit == 2) {
-        CK_MULTIPLY(2, CK_TALL, CK_COPIED);
-    } else
-#endif
-    if (sides->how == CK_COPIED && is_low) {
-        CK_MULTIPLY(1, CK_LOW, CK_COPIED);
-    } else if (sides->how == CK_COPIED) {
-        CK_MULTIPLY(1, CK_TALL, CK_COPIED);
-    } else if (sides->how == CK_ROWS_STORED) {
-        CK_MULTIPLY(1, CK_TALL, CK_ROWS_STORED);
-    } else if (is_low) {
-        CK_MULTIPLY(1, CK_LOW, CK_STORED);
-    } else {
-        CK_MULTIPLY(1, CK_TALL, CK_STORED);
-    }
-#undef CK_MULTIPLY
-    for (int64_t t = 0; is_cut && t < high; t++) {
-        memcpy(y + t * c->y_row, beside + t * CK_WIDE, bytes);
+        for (; col < end; col += CK_WIDE) {
+            const float *next = col + 2 * CK_WIDE <= broad ? y + col + CK_WIDE : after;
+            ck_multiply_tile(unit, height, how, count, &sides, tile, panel, &sums, next, c->y_row, aheads);
+            panel += sides.panels.next;
+            sums.from += sums.from_next;
+            sums.to += CK_WIDE;
+        }
+        if (is_cut) {
+            ck_copy_sums(high, end - begin, beside, CK_WIDE, in_y.to, in_y.to_row);
+            sums = in_y;
+            sums.from += sums.from_next;
+            sums.to += CK_WIDE;
+        }
     }
 }
 
@@ -196,6 +205,7 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
                               ck_aheads aheads)
 {
     const int64_t count = ck_units(c, depth);
+    const int is_first = depth.begin == 0;
     const float *tile = sides.tiles.first;
     int64_t height;
     for (int64_t row = rows.begin; row < rows.end; row += height) {
@@ -204,16 +214,29 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
             height = CK_LOW;
         }
         const ck_range few = {row, row + height};
-        const float *panel = sides.panels.first;
-        for (int64_t col = cols.begin; col < cols.end; col += CK_WIDE, panel += sides.panels.next) {
-            const ck_range some = {col, ck_least(col + CK_WIDE, cols.end)};
-            /* The whole tile that is next: of these rows, or the first one of the next rows. */
-            const int is_last = some.end == cols.end;
-            const int64_t next_row = is_last ? few.end : row, next_col = is_last ? cols.begin : some.end;
-            const int is_whole = next_row + CK_TALL <= c->rows && next_col + CK_WIDE <= c->cols;
-            const float *next = is_whole ? c->y + next_row * c->y_row + next_col : NULL;
-            ck_multiply_some(c, few, some, depth.begin == 0, count, &sides, tile, panel, next, &aheads);
+        const int is_low = height <= CK_LOW, is_whole = few.end + CK_TALL <= rows.end;
+        const float *after = is_whole ? c->y + few.end * c->y_row + cols.begin : NULL;
+#define CK_MULTIPLY(unit, height, how)                                                                                 \
+    ck_multiply_row(unit, height, how, c, few, cols, is_first, count, sides, tile, after, &aheads)
+#if defined CK_HAS_PAIRS
+        if (c->unit == 2 && is_low) {
+            CK_MULTIPLY(2, CK_LOW, CK_COPIED);
+        } else if (c->unit == 2) {
+            CK_MULTIPLY(2, CK_TALL, CK_COPIED);
+        } else
+#endif
+        if (sides.how == CK_COPIED && is_low) {
+            CK_MULTIPLY(1, CK_LOW, CK_COPIED);
+        } else if (sides.how == CK_COPIED) {
+            CK_MULTIPLY(1, CK_TALL, CK_COPIED);
+        } else if (sides.how == CK_ROWS_STORED) {
+            CK_MULTIPLY(1, CK_TALL, CK_ROWS_STORED);
+        } else if (is_low) {
+            CK_MULTIPLY(1, CK_LOW, CK_STORED);
+        } else {
+            CK_MULTIPLY(1, CK_TALL, CK_STORED);
         }
+#undef CK_MULTIPLY
         tile += sides.how == CK_STORED ? height : sides.tiles.next;
     }
 }
