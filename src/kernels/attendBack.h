@@ -9,17 +9,14 @@ static void ck_add_rows(const ck_attention *a, const ck_strip *s, const ck_run *
                         const float *rows, float *sums)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
-    ck_multiply_strip(&(ck_product){
+    ck_add_products_of_queries(&(ck_product){
         .rows = run->end - run->begin,
         .vectors = (a->width + CK_LANES - 1) / CK_LANES,
         .depth = ck_rows_of(s, run),
+        .line = line,
         .a = weights + lane,
-        .a_row = CK_STRIP,
-        .a_step = 1,
         .b = rows + lane * line,
-        .b_step = line,
         .y = sums + run->begin * line,
-        .y_row = line,
     });
 }
 
@@ -51,17 +48,14 @@ static void ck_differentiate_strip(const ck_attention *a, const ck_room *r, ck_s
     CK_EACH_RUN (run, &s) {
         const int64_t at = (run->begin - s.begin) * CK_STRIP, lane = run->first * CK_LANES;
         float *weights = r->weights + at, *flows = a->cap > 0.0f ? r->flows + at : r->flows;
-        ck_multiply_strip(&(ck_product){
+        ck_multiply_scores(&(ck_product){
             .rows = run->end - run->begin,
             .vectors = run->last - run->first,
             .depth = a->width,
+            .line = line,
             .a = r->values + run->begin * line,
-            .a_row = line,
-            .a_step = 1,
             .b = r->turned_gradients + lane,
-            .b_step = CK_STRIP,
             .y = flows + lane,
-            .y_row = CK_STRIP,
             .start = means + lane,
             .factor = weights + lane,
             .is_bent = a->cap > 0.0f,

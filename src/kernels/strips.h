@@ -20,43 +20,66 @@ enum { CK_STRIP = 64, CK_STRIP_VECTORS = CK_STRIP / CK_LANES, CK_BLOCK_KEYS = 16
 #define CK_TILE_VECTORS 2
 #endif
 /*
- * Rows of a tile of as many vectors, of one with fewer, and of one with a single vector whose rows lie at a constant
+ * Rows of a tile of as many vectors, of one with fewer, and of one with a single vector whose rows of a lie at a constant
  * distance: those need no registers for where they begin.
  */
 enum { CK_TILE_HEIGHT = 6, CK_NARROW_HEIGHT = 8, CK_TILE_SUMS = CK_TILE_VECTORS * CK_TILE_HEIGHT };
 enum { CK_LONE_HEIGHT = CK_TILE_VECTORS == 4 ? 16 : 8 };
 
 /*
- * y[m] = (from + sum over k of a[m, k] * b[k]) * factor * bend for rows m of `vectors` vectors. From: `start`, the same
- * for all rows, or y where that is NULL. Factor: 1 where it is NULL; its rows lie as those of y. Bend: what y holds, or
- * 1.
+ * The products of a strip, by what they add up. Weights are [keys][CK_STRIP], as scores are; rows of keys, of queries and of
+ * their sums are `line` floats apart.
+ *   CK_SCORES      columns: scores of keys, from their rows and the turned queries [width][CK_STRIP]
+ *   CK_OF_KEYS     keys: sums of the strip's rows, from the weights and the rows of keys
+ *   CK_OF_QUERIES  rows of the strip: sums of keys, from the weights and the rows of queries
+ */
+enum { CK_SCORES, CK_OF_KEYS, CK_OF_QUERIES };
+
+/*
+ * y[m] = from + sum over k of a[m, k] * b[k] for rows m of `vectors` vectors. Scores begin with `start`, the same for all
+ * rows, and are then multiplied with `factor`, unless it is NULL, and with what y held, if they are bent; the rows of both
+ * lie as those of y. The others are added to y.
  */
 typedef struct {
-    int64_t rows, vectors, depth;
-    const float *a;
-    int64_t a_row, a_step; /* from row to row, and from step to step of the depth */
-    const float *b;
-    int64_t b_step;
+    int64_t rows, vectors, depth, line;
+    const float *a, *b;
     float *y;
-    int64_t y_row;
     const float *start, *factor;
     int is_bent;
 } ck_product;
 
-CK_INLINE void ck_product_tile(const int V, const int T, const int64_t a_row, const ck_product *p, int64_t row,
+/* Elements from row to row of a, from step to step of its depth, and from row to row of b and of y. */
+typedef struct {
+    int64_t a_row, a_step, row;
+} ck_steps;
+
+CK_INLINE ck_steps ck_steps_of(const int form, int64_t line)
+{
+    switch (form) {
+    case CK_SCORES:
+        return (ck_steps){line, 1, CK_STRIP};
+    case CK_OF_KEYS:
+        return (ck_steps){1, CK_STRIP, line};
+    default:
+        return (ck_steps){CK_STRIP, 1, line};
+    }
+}
+
+CK_INLINE void ck_product_tile(const int form, const int V, const int T, const ck_product *p, int64_t row,
                                int64_t column)
 {
+    const ck_steps by = ck_steps_of(form, p->line);
     ck_vf sum[CK_TILE_SUMS];
-    const float *a = p->a + row * a_row, *b = p->b + column;
-    const int64_t at = row * p->y_row + column, y_row = p->y_row;
-    const float *from = p->start ? p->start + column : p->y + at;
-    const int64_t from_row = p->start ? 0 : y_row;
+    const float *a = p->a + row * by.a_row, *b = p->b + column;
+    float *y = p->y + row * by.row + column;
+    const float *from = form == CK_SCORES ? p->start + column : y;
+    const int64_t from_row = form == CK_SCORES ? 0 : by.row;
     CK_UNROLL
     for (int i = 0; i < V * T; i++) {
         sum[i] = ck_load(from + i / V * from_row + i % V * CK_LANES);
     }
     CK_UNROLL_SOME
-    for (int64_t k = 0; k < p->depth; k++, a += p->a_step, b += p->b_step) {
+    for (int64_t left = p->depth; left > 0; left--, a += by.a_step, b += by.row) {
         ck_vf step[CK_TILE_VECTORS];
         CK_UNROLL
         for (int v = 0; v < V; v++) {
@@ -64,63 +87,63 @@ CK_INLINE void ck_product_tile(const int V, const int T, const int64_t a_row, co
         }
         CK_UNROLL
         for (int t = 0; t < T; t++) {
-            const ck_vf input = ck_set(a[t * a_row]);
+            const ck_vf input = ck_set(a[t * by.a_row]);
             CK_UNROLL
             for (int v = 0; v < V; v++) {
                 sum[t * V + v] = ck_fma(input, step[v], sum[t * V + v]);
             }
         }
     }
-    if (p->factor) {
+    if (form == CK_SCORES && p->factor) {
+        const float *factor = p->factor + row * by.row + column;
         CK_UNROLL
         for (int i = 0; i < V * T; i++) {
-            sum[i] *= ck_load(p->factor + at + i / V * y_row + i % V * CK_LANES);
+            sum[i] *= ck_load(factor + i / V * by.row + i % V * CK_LANES);
         }
     }
-    if (p->is_bent) {
+    if (form == CK_SCORES && p->is_bent) {
         CK_UNROLL
         for (int i = 0; i < V * T; i++) {
-            sum[i] *= ck_load(p->y + at + i / V * y_row + i % V * CK_LANES);
+            sum[i] *= ck_load(y + i / V * by.row + i % V * CK_LANES);
         }
     }
     CK_UNROLL
     for (int i = 0; i < V * T; i++) {
-        ck_store(p->y + at + i / V * y_row + i % V * CK_LANES, sum[i]);
+        ck_store(y + i / V * by.row + i % V * CK_LANES, sum[i]);
     }
 }
 
-/* All rows of V vectors from `column` on. `distance`: of the rows of a, or 0 where it is no constant. */
-CK_INLINE void ck_product_rows(const int V, const int64_t distance, const ck_product *p, int64_t column)
+/* All rows of V vectors from `column` on. */
+CK_INLINE void ck_product_rows(const int form, const int V, const ck_product *p, int64_t column)
 {
     enum { TALL = CK_TILE_HEIGHT, NARROW = CK_NARROW_HEIGHT, LONE = CK_LONE_HEIGHT };
-    const int64_t a_row = distance ? distance : p->a_row;
     int64_t row = 0;
-    if (V == 1 && distance) {
+    if (V == 1 && form != CK_SCORES) {
         for (; p->rows - row >= LONE; row += LONE) {
-            ck_product_tile(V, LONE, a_row, p, row, column);
+            ck_product_tile(form, V, LONE, p, row, column);
         }
     }
     if (V == CK_TILE_VECTORS) {
         for (; p->rows - row >= TALL; row += TALL) {
-            ck_product_tile(V, TALL, a_row, p, row, column);
+            ck_product_tile(form, V, TALL, p, row, column);
         }
     } else {
         for (; p->rows - row >= NARROW; row += NARROW) {
-            ck_product_tile(V, NARROW, a_row, p, row, column);
+            ck_product_tile(form, V, NARROW, p, row, column);
         }
     }
     for (; p->rows - row >= 4; row += 4) {
-        ck_product_tile(V, 4, a_row, p, row, column);
+        ck_product_tile(form, V, 4, p, row, column);
     }
     for (; p->rows - row >= 2; row += 2) {
-        ck_product_tile(V, 2, a_row, p, row, column);
+        ck_product_tile(form, V, 2, p, row, column);
     }
     if (row < p->rows) {
-        ck_product_tile(V, 1, a_row, p, row, column);
+        ck_product_tile(form, V, 1, p, row, column);
     }
 }
 
-static void ck_multiply_strip(const ck_product *p)
+CK_INLINE void ck_multiply_strip(const int form, const ck_product *p)
 {
     int64_t vectors;
     for (int64_t at = 0; at < p->vectors; at += vectors) {
@@ -129,27 +152,38 @@ static void ck_multiply_strip(const ck_product *p)
         vectors = left < CK_TILE_VECTORS ? left : left == CK_TILE_VECTORS + 1 ? (left + 1) / 2 : CK_TILE_VECTORS;
         switch (vectors) {
         case 1:
-            if (p->a_row == 1) {
-                ck_product_rows(1, 1, p, at * CK_LANES);
-            } else if (p->a_row == CK_STRIP) {
-                ck_product_rows(1, CK_STRIP, p, at * CK_LANES);
-            } else {
-                ck_product_rows(1, 0, p, at * CK_LANES);
-            }
+            ck_product_rows(form, 1, p, at * CK_LANES);
             break;
 #if CK_TILE_VECTORS == 4
         case 2:
-            ck_product_rows(2, 0, p, at * CK_LANES);
+            ck_product_rows(form, 2, p, at * CK_LANES);
             break;
         case 3:
-            ck_product_rows(3, 0, p, at * CK_LANES);
+            ck_product_rows(form, 3, p, at * CK_LANES);
             break;
 #endif
         default:
-            ck_product_rows(CK_TILE_VECTORS, 0, p, at * CK_LANES);
+            ck_product_rows(form, CK_TILE_VECTORS, p, at * CK_LANES);
             break;
         }
     }
+}
+
+/* Each form's tiles are compiled once. */
+
+static __attribute__((noinline)) void ck_multiply_scores(const ck_product *p)
+{
+    ck_multiply_strip(CK_SCORES, p);
+}
+
+static __attribute__((noinline)) void ck_add_products_of_keys(const ck_product *p)
+{
+    ck_multiply_strip(CK_OF_KEYS, p);
+}
+
+static __attribute__((noinline)) void ck_add_products_of_queries(const ck_product *p)
+{
+    ck_multiply_strip(CK_OF_QUERIES, p);
 }
 
 /* Keys [begin, end), and the vectors of rows [first, last) that read some; masked: not all of the rows all of them. */

@@ -135,17 +135,14 @@ static void ck_weigh_strip(const ck_attention *a, const ck_room *r, ck_strip *s)
     CK_EACH_RUN (run, s) {
         float *scores = r->weights + (run->begin - s->begin) * CK_STRIP;
         const int64_t lane = run->first * CK_LANES;
-        ck_multiply_strip(&(ck_product){
+        ck_multiply_scores(&(ck_product){
             .rows = run->end - run->begin,
             .vectors = run->last - run->first,
             .depth = a->width,
+            .line = line,
             .a = r->keys + run->begin * line,
-            .a_row = line,
-            .a_step = 1,
             .b = r->turned_queries + lane,
-            .b_step = CK_STRIP,
             .y = scores + lane,
-            .y_row = CK_STRIP,
             .start = zeros,
         });
         if (a->cap > 0.0f) {
@@ -183,17 +180,14 @@ static void ck_add_keys(const ck_attention *a, const ck_strip *s, const ck_run *
                         const float *keys, float *sums)
 {
     const int64_t line = ck_whole(a->width, CK_LINE_FLOATS), lane = run->first * CK_LANES;
-    ck_multiply_strip(&(ck_product){
+    ck_add_products_of_keys(&(ck_product){
         .rows = ck_rows_of(s, run),
         .vectors = (a->width + CK_LANES - 1) / CK_LANES,
         .depth = run->end - run->begin,
+        .line = line,
         .a = weights + lane,
-        .a_row = 1,
-        .a_step = CK_STRIP,
         .b = keys + run->begin * line,
-        .b_step = line,
         .y = sums + lane * line,
-        .y_row = line,
     });
 }
 
