@@ -20,7 +20,7 @@ export interface CompileFolderOptions {
   readonly signal?: AbortSignal
   /** Called with how much is done, 0 to 1. */
   readonly onProgress?: (done: number) => void
-  /** Objects are kept under `objects/` in it. Default: cacheFolder(). */
+  /** Keeps objects under `objects/` and what gcc has read of its own headers under `headers/`. Default: cacheFolder(). */
   readonly cacheDir?: string
 }
 

@@ -180,7 +180,7 @@ CK_INLINE void ck_multiply_row(const int unit, const int height, const int how, 
             sums = (ck_tile_sums){beside, CK_WIDE, CK_WIDE, beside, CK_WIDE};
         }
         for (; col < end; col += CK_WIDE) {
-            const float *next = col + 2 * CK_WIDE <= broad ? y + col + CK_WIDE : after;
+            const float *next = is_cut ? NULL : col + 2 * CK_WIDE <= broad ? y + col + CK_WIDE : after;
             ck_multiply_tile(unit, height, how, count, &sides, tile, panel, &sums, next, c->y_row, aheads);
             panel += sides.panels.next;
             sums.from += sums.from_next;
@@ -214,7 +214,8 @@ static void ck_multiply_block(const ck_matmul *c, ck_range rows, ck_range cols, 
             height = CK_LOW;
         }
         const ck_range few = {row, row + height};
-        const int is_low = height <= CK_LOW, is_whole = few.end + CK_TALL <= rows.end;
+        const int is_low = height <= CK_LOW;
+        const int is_whole = few.end + CK_TALL <= rows.end && cols.end - cols.begin >= CK_WIDE;
         const float *after = is_whole ? c->y + few.end * c->y_row + cols.begin : NULL;
 #define CK_MULTIPLY(unit, height, how)                                                                                 \
     ck_multiply_row(unit, height, how, c, few, cols, is_first, count, sides, tile, after, &aheads)
