@@ -6,12 +6,12 @@ import type { CompileStep } from '../emit/buildPlan.ts'
 import type { Compiler } from './compiler.ts'
 import { runCommand } from './runCommand.ts'
 
-/** Of those that this process makes now. */
+/** The kept headers that this process makes now. */
 const inTheMaking = new Set<string>()
 
 /**
- * The flags with which a step (`files`: its texts, by path) finds its slow header read already: gcc reads its intrinsics for
- * half a second, what it keeps of them for a fortieth. The result, some 25 MB per compiler and flags, lies under `headerDir`.
+ * The flags with which a step (`files`: its texts, by path) finds its slow header read already: gcc takes half a second to
+ * read its intrinsics, and a tenth of that for what it keeps of them, some 25 MB per compiler and flags under `headerDir`.
  * No flags where that is of no use: the sources do not include the header, have another before it, or the compiler is not
  * gcc; where another step makes it just now; or where it cannot be made. gcc reads the header itself where it finds that
  * what is kept does not fit.
