@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,19 +11,11 @@ import { targets } from '../../src/build/targets.ts'
 import { isas, type Kernel } from '../../src/kernels/kernel.ts'
 import { printHeader } from '../../src/kernels/printHeader.ts'
 import { type Family, familyNames, kernelsOf } from '../../src/kernels/registry.ts'
+import { answers } from '../answers.ts'
 import { familiesOf } from './kernelTargets.ts'
 
 const sources = fileURLToPath(new URL('../../src/kernels/', import.meta.url))
 const strict = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only']
-
-function answers(program: string): boolean {
-  try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 // The compiler that builds the tested kernels has warnings as errors too; this is the other one.
 describe.skipIf(!answers('clang'))(answers('clang') ? 'clang' : 'clang (is not installed)', () => {
