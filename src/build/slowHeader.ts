@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../base/makeFolder.ts'
 import type { CompileStep } from '../emit/buildPlan.ts'
 import type { Compiler } from './compiler.ts'
 import { runCommand } from './runCommand.ts'
@@ -39,7 +40,7 @@ export async function readBefore(
   inTheMaking.add(kept)
   const partial = `${kept}.partial-${randomUUID()}`
   try {
-    await mkdir(dir, { recursive: true })
+    makeFolder(dir)
     await writeFile(header, line)
     const command = [...compiler.command, ...flags, '-x', 'c-header', header, '-o', partial]
     const outcome = await runCommand(command, { cwd: dir, signal })

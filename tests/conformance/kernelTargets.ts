@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +5,7 @@ import { hostArch, hostFeatures } from '../../src/build/cpu.ts'
 import { type Target, targets } from '../../src/build/targets.ts'
 import { isas } from '../../src/kernels/kernel.ts'
 import { type Family, familyNames } from '../../src/kernels/registry.ts'
+import { answers } from '../answers.ts'
 
 /** A way to run the kernels on this machine. */
 export interface KernelTarget extends Target {
@@ -26,15 +26,6 @@ const features = hostFeatures()
 const compiler = process.env.CC ?? 'cc'
 // What the address sanitizer sees anyway takes a third of the time to compile: null pointers and ends of objects.
 const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize=null,object-size', '-fno-sanitize-recover=all']
-
-function answers(program: string): boolean {
-  try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 const firstMissing = (programs: readonly string[]) => programs.find((program) => !answers(program))
 
